@@ -1,0 +1,22 @@
+# Both commands make a virtual environment first, if there is none or setup.py has changed since.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: train test lint
+
+$(VENV)/installed: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m hrin_plugin
+	touch $@
+
+train: $(VENV)/installed ## train HRIN-cr on the miniature set, or on DATA=/path/to/OpenBMAT
+	$(BIN)/python recipes/OpenBMAT/train.py hparams/hrin_cr.yaml $(if $(DATA),--data_folder=$(DATA))
+
+test: $(VENV)/installed ## all tests and the examples of the documentation
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .

@@ -1,0 +1,40 @@
+"""Music detection and music relative loudness estimation with HRIN, on SpeechBrain.
+
+The public names are imported when they are first used, so that ``import hrin_plugin`` costs nothing.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AtomicCheckpointer": "checkpoints",
+    "BandStatistics": "features",
+    "Event": "events",
+    "FeatureLoader": "cache",
+    "FrameGrid": "timing",
+    "HRIN": "networks",
+    "HRINBrain": "brain",
+    "HRINOutput": "networks",
+    "HierarchicalHeads": "heads",
+    "HierarchicalLoss": "losses",
+    "LogMel": "features",
+    "MUSIC_LOUDNESS": "taxonomy",
+    "Taxonomy": "taxonomy",
+    "load_pretrained": "pretrained",
+    "save_pretrained": "pretrained",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    """Import a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__():
+    """The public names, for completion."""
+    return __all__

@@ -1,0 +1,300 @@
+"""HRINBrain: SpeechBrain's training loop around a network with two levels. Wiring, and nothing else."""
+
+import json
+import math
+
+import torch
+from speechbrain import Brain, Stage
+from speechbrain.nnet.schedulers import update_learning_rate
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from torch.nn.parallel import DistributedDataParallel
+
+from hrin_plugin.checkpoints import RandomStates
+from hrin_plugin.events import Event
+from hrin_plugin.metrics import fast_scores
+from hrin_plugin.networks import frame_mask
+from hrin_plugin.results import TASKS, Prediction, score
+
+
+class NonFiniteLoss(ArithmeticError):
+    """Raised when a batch's loss is not a finite number; names the recordings.
+
+    Arguments
+    ---------
+    stage : str
+        Training, validation or test.
+    names : sequence of str
+        The recordings of the batch.
+    terms : mapping of str to float
+        The terms of the objective.
+
+    Example
+    -------
+    >>> print(NonFiniteLoss("train", ["a", "b"], {"level_1": float("nan")}))
+    the train loss of the batch a, b is not finite (level_1 nan); ...
+    """
+
+    def __init__(self, stage, names, terms):
+        values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        super().__init__(
+            f"the {stage} loss of the batch {', '.join(names)} is not finite ({values}); "
+            "look at these recordings, or lower the learning rate; the last checkpoint is intact"
+        )
+
+
+@register_checkpoint_hooks
+class LossMeter:
+    """Mean of every term of the objective over an epoch's frames; part of a checkpoint, for a resumed epoch.
+
+    Example
+    -------
+    >>> meter = LossMeter()
+    >>> meter.add({"loss": 1.0}, n_frames=10)
+    >>> meter.add({"loss": 4.0}, n_frames=20)
+    >>> meter.means()
+    {'loss': 3.0}
+    """
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        """Forget everything that was added."""
+        self.sums, self.n_frames = {}, 0
+
+    def add(self, values, n_frames):
+        """Add a batch's means over ``n_frames`` frames."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * n_frames
+        self.n_frames += n_frames
+
+    def means(self):
+        """Mean of each term over all frames added, a dict of float."""
+        return {name: total / self.n_frames for name, total in self.sums.items()}
+
+    @mark_as_saver
+    def save(self, path):
+        """Store the sums as JSON."""
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump([self.sums, self.n_frames], file)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        """Bring the sums back, unless the epoch that they belong to is over."""
+        if not end_of_epoch:
+            with open(path, encoding="utf-8") as file:
+                self.sums, self.n_frames = json.load(file)
+
+
+class HRINBrain(Brain):
+    """Trains, validates and tests a network that gives logits of both levels.
+
+    ``modules`` must hold ``model`` (frames and relative lengths in, logits of each
+    level out) and ``statistics`` (:class:`hrin_plugin.features.BandStatistics`).
+    Batches must have ``id``, ``duration``, ``frames``, ``md_frames`` and ``mrle_frames`` (class
+    indices), ``md`` and ``mrle`` (reference events as lists of onset, offset, label).
+
+    Arguments
+    ---------
+    *args
+        As those of ``speechbrain.Brain``.
+    objective : HierarchicalLoss
+        The objective; its taxonomy names the classes.
+    grid : FrameGrid
+        Where the frames lie.
+    lr_annealing : callable
+        A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
+    train_logger : speechbrain.utils.train_logger.TrainLogger
+        Receives the figures of every epoch.
+    **kwargs
+        As those of ``speechbrain.Brain``.
+
+    Example
+    -------
+    >>> from hrin_plugin import BandStatistics, FrameGrid, HierarchicalLoss, HRIN
+    >>> modules = {"model": HRIN(hidden_size=4, num_layers=1), "statistics": BandStatistics(128)}
+    >>> brain = HRINBrain(
+    ...     modules, run_opts={"device": "cpu"}, objective=HierarchicalLoss(), grid=FrameGrid(),
+    ...     lr_annealing=None, train_logger=None,
+    ... )
+    >>> brain.taxonomy.sizes
+    (2, 3)
+    """
+
+    def __init__(self, *args, objective, grid, lr_annealing, train_logger, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
+        self.lr_annealing, self.train_logger = lr_annealing, train_logger
+        self.train_meter, self.stage_meter = LossMeter(), LossMeter()
+        self.predictions = []
+        # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
+        if self.max_grad_norm <= 0:
+            self.max_grad_norm = math.inf
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("random_states", RandomStates())
+            self.checkpointer.add_recoverable("train_meter", self.train_meter)
+
+    def compute_forward(self, batch, stage):
+        """Logits of both levels.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Recordings.
+        stage : Stage
+            Training, validation or test.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, class]`` for each level.
+        """
+        batch = batch.to(self.device)
+        frames, lens = batch.frames
+        return self.modules.model(self.modules.statistics(frames), lens)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The objective of a batch; its terms go to the stage's meter.
+
+        Arguments
+        ---------
+        predictions : HRINOutput
+            Logits.
+        batch : PaddedBatch
+            Recordings.
+        stage : Stage
+            Training, validation or test.
+
+        Returns
+        -------
+        torch.Tensor
+            Eq. (24), a scalar.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the objective is not finite; before any weight is touched.
+        """
+        frames, lens = batch.frames
+        mask = frame_mask(frames, lens)
+        loss = self.objective(predictions, (batch.md_frames.data, batch.mrle_frames.data), mask)
+        names = ["loss", *loss.terms]
+        values = torch.stack([loss.total, *loss.terms.values()]).detach().cpu().double().tolist()
+        values = dict(zip(names, values))
+        if not math.isfinite(values["loss"]):
+            raise NonFiniteLoss(stage.name.lower(), batch.id, values)
+        n_frames = frames.shape[0] * frames.shape[1] if mask is None else int(mask.sum())
+        (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
+        if stage != Stage.TRAIN:
+            self.predictions += self._collect(predictions, batch)
+        return loss.total
+
+    def _collect(self, logits, batch):
+        """Predictions of a batch's recordings, without the padding."""
+        frames, lens = batch.frames
+        counts = torch.round(lens * frames.shape[1]).long().tolist()
+        probs = [torch.sigmoid(level.float()).cpu().numpy() for level in logits]
+        return [
+            Prediction(
+                name,
+                duration_s,
+                tuple(
+                    [Event(label, onset_s, offset_s) for onset_s, offset_s, label in rows] for rows in events
+                ),
+                tuple(level[index, :count] for level in probs),
+            )
+            for index, (name, duration_s, count, *events) in enumerate(
+                zip(batch.id, batch.duration.tolist(), counts, *(getattr(batch, task) for task in TASKS))
+            )
+        ]
+
+    def on_stage_start(self, stage, epoch=None):
+        """Empty what the last validation or test collected."""
+        if stage != Stage.TRAIN:
+            self.stage_meter.reset()
+            self.predictions = []
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """After validation: log the epoch, lower the learning rate, save a checkpoint.
+
+        Arguments
+        ---------
+        stage : Stage
+            Training, validation or test.
+        stage_loss : float
+            SpeechBrain's mean over batches; not used, since the last batch may be smaller.
+        epoch : int or None
+            Number of the epoch, from 1.
+        """
+        if stage != Stage.VALID:
+            return
+        valid_stats = self.stage_meter.means()
+        scores = score(self.predictions, self.taxonomy, self.grid, fast_scores)
+        for task in TASKS:
+            valid_stats[f"{task} accuracy"] = scores[task]["segment"]["accuracy"]
+            valid_stats[f"{task} event F"] = scores[task]["event"]["500ms_onset"]["macro_f_measure"]
+        rate, next_rate = self.lr_annealing(epoch - 1)
+        update_learning_rate(self.optimizer, next_rate)
+        self.train_logger.log_stats(
+            {"epoch": epoch, "lr": rate}, train_stats=self.train_meter.means(), valid_stats=valid_stats
+        )
+        # Before saving, so that the epoch after the checkpoint begins at zero.
+        self.train_meter.reset()
+        if self.checkpointer is not None:
+            self.checkpointer.save_and_keep_only(
+                meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"]
+            )
+
+    def test(self, dataset, loader_kwargs):
+        """Predictions of the model with the lowest validation loss.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            The test set.
+        loader_kwargs : dict
+            Options of the loader.
+
+        Returns
+        -------
+        list of Prediction
+            One for each recording.
+        """
+        self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
+        return self.predictions
+
+    def make_dataloader(self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs):
+        """A loader that draws from a generator of its own, so that starting one changes no random state.
+
+        Arguments
+        ---------
+        dataset : Dataset
+            The recordings.
+        stage : Stage
+            Training, validation or test.
+        ckpt_prefix : str or None
+            As in ``speechbrain.Brain.make_dataloader``.
+        **loader_kwargs
+            Options of the loader.
+
+        Returns
+        -------
+        DataLoader
+            The loader.
+        """
+        loader_kwargs.setdefault("generator", torch.Generator())
+        return super().make_dataloader(dataset, stage, ckpt_prefix, **loader_kwargs)
+
+    def _save_intra_epoch_ckpt(self):
+        # A step can spoil the weights although the loss before it was finite; the next loss tells, too late.
+        if all(bool(torch.isfinite(weight).all()) for weight in self.modules.parameters()):
+            super()._save_intra_epoch_ckpt()
+
+    def _wrap_distributed(self):
+        # Synchronised batch normalisation, which SpeechBrain puts in, does not exist on a CPU.
+        if not (self.distributed_launch and self.device == "cpu"):
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(weight.requires_grad for weight in module.parameters()):
+                self.modules[name] = DistributedDataParallel(module)

@@ -1,0 +1,138 @@
+"""Features of recordings, computed once and kept on disk as memory-mapped arrays."""
+
+import hashlib
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hrin_plugin.audio import read_audio
+
+
+class FeatureLoader:
+    """Features of one recording at a time, from the cache where there is one.
+
+    A cache entry's name is made of everything that its content depends on: the
+    settings of the features, the number format, and the path, size and time of
+    the recording. So a change makes a new entry, never a wrong one. Entries are
+    written atomically, and several runs may share a folder.
+
+    Arguments
+    ---------
+    features : LogMel
+        Computes the features; its ``settings`` are part of the entries' names.
+    folder : str, pathlib.Path or None
+        Where the cache is; None computes anew each time.
+    dtype : str
+        ``"float32"``, or ``"float16"`` for half the disk at a rounding of up to 0.03 dB.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> from hrin_plugin.features import LogMel
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
+    >>> load = FeatureLoader(LogMel(), folder / "cache")
+    >>> load(folder / "a.wav").shape
+    torch.Size([63, 128])
+    """
+
+    #: Raised whenever the same settings come to give other features.
+    VERSION = 1
+
+    def __init__(self, features, folder=None, dtype="float32"):
+        if dtype not in ("float16", "float32"):
+            raise ValueError(f"features are cached as float16 or float32, not as {dtype!r}")
+        self.features, self.dtype = features, np.dtype(dtype)
+        self.folder = None if folder is None else Path(folder)
+        self.key = json.dumps([self.VERSION, dtype, features.settings], sort_keys=True)
+
+    def __call__(self, path):
+        """Features of a recording.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            A recording in any format that :func:`hrin_plugin.audio.read_audio` reads.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[frame, band]``, float32.
+        """
+        if self.folder is None:
+            return self._compute(path)
+        entry = self.entry(path)
+        frames = self._read(entry)
+        if frames is None:
+            frames = self._compute(path).numpy().astype(self.dtype)
+            _write_array(entry, frames)
+        return torch.from_numpy(frames.astype(np.float32))
+
+    def fill(self, paths):
+        """Compute what the cache lacks, on all cores, with a progress bar.
+
+        Arguments
+        ---------
+        paths : sequence of str or pathlib.Path
+            The recordings.
+        """
+        if self.folder is None:
+            return
+        missing = [path for path in paths if self._read(self.entry(path)) is None]
+        if not missing:
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(tqdm(pool.map(self, missing), "computing features", len(missing), dynamic_ncols=True))
+
+    def entry(self, path):
+        """File of the cache that holds a recording's features.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            The recording.
+
+        Returns
+        -------
+        pathlib.Path
+            The entry, which may not exist yet.
+        """
+        status = os.stat(path)
+        identity = f"{self.key}|{os.path.abspath(path)}|{status.st_size}|{status.st_mtime_ns}"
+        return self.folder / f"{Path(path).stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npy"
+
+    def _compute(self, path):
+        wav = read_audio(path, self.features.grid.sample_rate)
+        try:
+            with torch.no_grad():
+                return self.features(torch.from_numpy(wav)[None])[0]
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def _read(self, entry):
+        """The entry's array, mapped into memory, or None if it is missing or damaged."""
+        try:
+            frames = np.load(entry, mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        fits = frames.dtype == self.dtype and frames.ndim == 2 and frames.shape[1] == self.features.n_mels
+        return frames if fits else None
+
+
+def _write_array(path, array):
+    """Save an array so that a reader sees nothing or the whole of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".npy", dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            np.save(file, array)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

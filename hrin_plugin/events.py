@@ -1,0 +1,343 @@
+"""Labelled spans of time: checking them, reading and writing them, and turning
+them into frames and back.
+
+An annotation file holds one event a line, ``onset<TAB>offset<TAB>label`` in
+seconds; a recording of a single class may hold that bare label and nothing else
+(the layout of OpenBMAT).
+"""
+
+import math
+import os
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+#: How far annotations may miss each other or the end of the file, in seconds.
+TOLERANCE_S = 0.05
+
+
+class Event(NamedTuple):
+    """One class, from its onset to its offset, in seconds.
+
+    Example
+    -------
+    >>> Event("music", onset_s=1.5, offset_s=4.0).offset_s
+    4.0
+    """
+
+    label: str
+    onset_s: float
+    offset_s: float
+
+
+class Fault(NamedTuple):
+    """What is wrong with a line of a file, and how to cure it.
+
+    ``line`` counts from 1; 0 stands for the file as a whole.
+
+    Example
+    -------
+    >>> print(Fault("a.tsv", 3, "unknown label 'jazz'", "use 'music' or 'no-music'"))
+    a.tsv, line 3: unknown label 'jazz'; use 'music' or 'no-music'
+    """
+
+    path: str
+    line: int
+    problem: str
+    cure: str
+
+    def __str__(self):
+        """The fault as one line of text."""
+        place = f"{self.path}, line {self.line}" if self.line else str(self.path)
+        return f"{place}: {self.problem}; {self.cure}"
+
+
+class AnnotationError(ValueError):
+    """Raised for annotations that cannot be used; ``faults`` lists every one of them.
+
+    Arguments
+    ---------
+    faults : sequence of Fault
+        At least one fault.
+
+    Example
+    -------
+    >>> AnnotationError([Fault("a.tsv", 0, "is empty", "annotate it")]).faults[0].path
+    'a.tsv'
+    """
+
+    def __init__(self, faults):
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = list(faults)
+
+
+def check_events(events, duration_s, labels, path="events"):
+    """Check that events tile a recording, and mend what lies within the tolerance.
+
+    Events must have known labels, be ordered, not overlap, and cover the
+    recording from 0 to its end with no gap. Up to :data:`TOLERANCE_S` is mended:
+    a small gap is closed by the event before it, and the ends meet the
+    recording's.
+
+    Arguments
+    ---------
+    events : sequence of Event
+        Events in the order of their onsets, one for each line of ``path``.
+    duration_s : float
+        Length of the recording in seconds.
+    labels : collection of str
+        The labels that are allowed.
+    path : str
+        Name of the annotation in messages.
+
+    Returns
+    -------
+    list of Event
+        The events, tiling ``[0, duration_s]`` without a gap.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault found, not just the first.
+
+    Example
+    -------
+    >>> check_events([Event("music", 0.0, 5.01)], 5.0, ["music", "no-music"])
+    [Event(label='music', onset_s=0.0, offset_s=5.0)]
+    >>> check_events([Event("music", 5.0, 2.0)], 60.0, ["music", "no-music"])
+    Traceback (most recent call last):
+    ...
+    AnnotationError: events, line 1: offset 2.0 is not after onset 5.0; ...
+    """
+    faults = _find_faults(events, duration_s, labels, path)
+    if faults:
+        raise AnnotationError(faults)
+    onsets = [0.0] + [event.onset_s for event in events[1:]]
+    offsets = onsets[1:] + [float(duration_s)]
+    return [Event(event.label, onset, offset) for event, onset, offset in zip(events, onsets, offsets)]
+
+
+def _find_faults(events, duration_s, labels, path):
+    """Every fault of a list of events, in the order of the lines."""
+    if not events:
+        return [Fault(path, 0, "holds no event", "annotate the recording or leave it out")]
+    faults = []
+    end_s, end_line = 0.0, 0
+    for line, event in enumerate(events, start=1):
+        if event.label not in labels:
+            allowed = ", ".join(labels)
+            faults.append(Fault(path, line, f"unknown label {event.label!r}", f"use one of {allowed}"))
+        if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
+            faults.append(Fault(path, line, "a time is not a finite number", "give seconds"))
+            continue
+        if event.onset_s < 0:
+            faults.append(Fault(path, line, f"onset {event.onset_s} is negative", "start at 0 or later"))
+        if event.offset_s <= event.onset_s:
+            problem = f"offset {event.offset_s} is not after onset {event.onset_s}"
+            faults.append(Fault(path, line, problem, "correct the two times"))
+        if event.onset_s < end_s - 1e-6:
+            problem = f"onset {event.onset_s} is before {end_s}, the end of line {end_line}"
+            faults.append(Fault(path, line, problem, "order the lines by onset and let none overlap"))
+        elif event.onset_s > end_s + TOLERANCE_S:
+            problem = f"nothing is annotated from {end_s} to {event.onset_s}"
+            faults.append(Fault(path, line, problem, "label that time too, as no-music if it has none"))
+        if event.offset_s > duration_s + TOLERANCE_S:
+            problem = f"offset {event.offset_s} is after the end of the recording, {duration_s:.3f}"
+            faults.append(Fault(path, line, problem, "check that the annotation belongs to this recording"))
+        if event.offset_s > end_s:
+            end_s, end_line = event.offset_s, line
+    if end_s < duration_s - TOLERANCE_S:
+        problem = f"nothing is annotated from {end_s} to the end of the recording, {duration_s:.3f}"
+        faults.append(Fault(path, len(events), problem, "label that time too"))
+    return faults
+
+
+def read_tsv(path, duration_s, labels):
+    """Read one annotation file and check it against its recording.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        A TSV file: ``onset<TAB>offset<TAB>label`` a line, or one bare label.
+        A byte order mark and any line ends are accepted.
+    duration_s : float
+        Length of the recording in seconds.
+    labels : collection of str
+        The labels that are allowed.
+
+    Returns
+    -------
+    list of Event
+        Events that tile the recording; see :func:`check_events`.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault of the file, each with its line and its cure.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.tsv"
+    >>> write_tsv(path, [Event("no-music", 0.0, 2.5), Event("music", 2.5, 60.0)])
+    >>> [event.label for event in read_tsv(path, 60.0, ["no-music", "music"])]
+    ['no-music', 'music']
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except UnicodeDecodeError:
+        raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
+    except OSError as error:
+        raise AnnotationError(
+            [Fault(path, 0, f"cannot be read ({error.strerror})", "check the file")]
+        ) from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if len(lines) == 1 and len(lines[0].split("\t")) == 1:
+        return check_events([Event(lines[0].strip(), 0.0, float(duration_s))], duration_s, labels, path)
+
+    events, faults = [], []
+    for number, line in enumerate(lines, start=1):
+        event = _parse_line(line)
+        if event is None:
+            problem = f"{line!r} is not onset, offset and label between tabs"
+            faults.append(Fault(path, number, problem, "write three columns, times in seconds"))
+        else:
+            events.append(event)
+    if faults:
+        raise AnnotationError(faults)
+    return check_events(events, duration_s, labels, path)
+
+
+def _parse_line(line):
+    """The event of a line, or None where the line is malformed."""
+    columns = [column.strip() for column in line.split("\t")]
+    if len(columns) != 3:
+        return None
+    try:
+        return Event(columns[2], float(columns[0]), float(columns[1]))
+    except ValueError:
+        return None
+
+
+def write_tsv(path, events):
+    """Write events as an annotation file, atomically; times to the microsecond.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file to write; an existing one is replaced only once the new one is complete.
+    events : iterable of Event
+        Events in the order to be written.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.tsv"
+    >>> write_tsv(path, [Event("music", 0.0, 0.016)])
+    >>> path.read_text()
+    '0.0\\t0.016\\tmusic\\n'
+    """
+    rows = [f"{round(e.onset_s, 6)}\t{round(e.offset_s, 6)}\t{e.label}\n" for e in events]
+    write_atomically(path, "".join(rows))
+
+
+def write_atomically(path, text):
+    """Write a text file so that a reader sees the old one or the whole new one.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file to write. Its folder must exist.
+    text : str
+        The whole content, written as UTF-8 with Unix line ends.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> write_atomically(path, "whole")
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('whole', 1)
+    """
+    folder, name = os.path.split(os.fspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def relabel(events, mapping):
+    """Give events other labels, joining neighbours that come to have the same.
+
+    With a taxonomy's parents as mapping, this derives music detection from music
+    relative loudness (paper, section V-A).
+
+    Arguments
+    ---------
+    events : iterable of Event
+        Events in the order of their onsets.
+    mapping : mapping of str to str
+        Old label to new label.
+
+    Returns
+    -------
+    list of Event
+        The events under their new labels.
+
+    Example
+    -------
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> events = [Event("fg-music", 0.0, 2.0), Event("bg-music", 2.0, 5.0)]
+    >>> relabel(events, MUSIC_LOUDNESS.parents[0])
+    [Event(label='music', onset_s=0.0, offset_s=5.0)]
+    """
+    joined = []
+    for event in events:
+        label = mapping[event.label]
+        if joined and joined[-1].label == label and joined[-1].offset_s == event.onset_s:
+            joined[-1] = joined[-1]._replace(offset_s=event.offset_s)
+        else:
+            joined.append(Event(label, event.onset_s, event.offset_s))
+    return joined
+
+
+def events_to_frames(events, labels, grid, n_frames):
+    """Class index of every frame of a recording that events tile.
+
+    An event from a to b labels the frames nearest to a up to, not including, the
+    one nearest to b; the last event also labels the frame centred on the end.
+
+    Arguments
+    ---------
+    events : sequence of Event
+        Events that tile the recording.
+    labels : sequence of str
+        Labels in index order.
+    grid : FrameGrid
+        Where the frames lie.
+    n_frames : int
+        Number of frames of the recording.
+
+    Returns
+    -------
+    numpy.ndarray
+        Class indices, ``[frame]``, int64.
+
+    Example
+    -------
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> events = [Event("no-music", 0.0, 0.032), Event("music", 0.032, 0.064)]
+    >>> events_to_frames(events, ["no-music", "music"], FrameGrid(), 5).tolist()
+    [0, 0, 1, 1, 1]
+    """
+    frames = np.empty(n_frames, dtype=np.int64)
+    for event in events:
+        frames[grid.frame_at(event.onset_s) :] = labels.index(event.label)
+    return frames

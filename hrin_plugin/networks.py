@@ -1,0 +1,179 @@
+"""HRIN, the Hierarchical Regulated Iterative Network (paper, section IV-A)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hrin_plugin.heads import HierarchicalHeads
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.units import ConvUnit, RecurrentUnit
+
+
+class HRINOutput(NamedTuple):
+    """Logits of both levels.
+
+    Example
+    -------
+    >>> HRIN(hidden_size=5, num_layers=1)(torch.randn(1, 4, 128)).loudness.shape
+    torch.Size([1, 4, 3])
+    """
+
+    detection: Tensor  # [batch, frame, level-1 class]
+    loudness: Tensor  # [batch, frame, level-2 class]
+
+
+class HRIN(nn.Module):
+    """Two paths over one sequence of frames, one for each level of the hierarchy.
+
+    The first path detects music; its recurrent unit's output guides the second,
+    which tells foreground from background. Without convolutions this is HRIN-r
+    (Fig. 2), with them HRIN-cr (Fig. 4).
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    hidden_size : int
+        Size of one direction's recurrent state.
+    num_layers : int
+        Recurrent layers of each path.
+    unit : str
+        ``"gru"`` or ``"lstm"``.
+    conv_unit : bool
+        Whether a convolutional unit stands before each recurrent unit.
+    concatenation : str
+        Where the first path meets the second (Fig. 7): ``"input"`` joins its
+        recurrent output to the frames, eq. (10); ``"after_conv"`` joins both
+        convolutional outputs before the second recurrent unit; ``"before_fc"``
+        joins both recurrent outputs before the last linear layer.
+    output_layer : bool
+        Whether a recurrent unit's output is eq. (8) as written, or the state
+        itself, which gave the paper's numbers.
+    taxonomy : Taxonomy
+        A hierarchy of two levels.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown, or asks for a convolution that is off.
+
+    Example
+    -------
+    >>> hrin_cr = HRIN(hidden_size=50, num_layers=2, conv_unit=True)
+    >>> detection, loudness = hrin_cr(torch.randn(2, 10, 128))
+    >>> detection.shape, loudness.shape
+    (torch.Size([2, 10, 2]), torch.Size([2, 10, 3]))
+    >>> sum(p.numel() for p in hrin_cr.parameters())
+    602137
+    """
+
+    CONCATENATIONS = ("input", "after_conv", "before_fc")
+
+    def __init__(
+        self,
+        input_size=128,
+        hidden_size=100,
+        num_layers=4,
+        unit="gru",
+        conv_unit=False,
+        concatenation="input",
+        output_layer=False,
+        taxonomy=MUSIC_LOUDNESS,
+    ):
+        super().__init__()
+        if concatenation not in self.CONCATENATIONS:
+            raise ValueError(f"unknown concatenation {concatenation!r}; use one of {self.CONCATENATIONS}")
+        if concatenation == "after_conv" and not conv_unit:
+            raise ValueError("concatenation 'after_conv' needs conv_unit")
+        if len(taxonomy.levels) != len(HRINOutput._fields):
+            raise ValueError(f"HRIN has two levels; this taxonomy has {len(taxonomy.levels)}")
+        self.settings = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "unit": unit,
+            "conv_unit": conv_unit,
+            "concatenation": concatenation,
+            "output_layer": output_layer,
+        }
+        self.concatenation = concatenation
+        recurrent = {
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "cell": unit,
+            "output_layer": output_layer,
+        }
+        joined_size = 2 * hidden_size
+        size_1, size_2 = input_size, input_size + (joined_size if concatenation == "input" else 0)
+        self.conv_1 = self.conv_2 = None
+        if conv_unit:
+            self.conv_1, self.conv_2 = ConvUnit(size_1), ConvUnit(size_2)
+            size_1, size_2 = self.conv_1.output_size, self.conv_2.output_size
+        if concatenation == "after_conv":
+            size_2 += size_1
+        self.recurrent_1 = RecurrentUnit(size_1, **recurrent)
+        self.recurrent_2 = RecurrentUnit(size_2, **recurrent)
+        before_fc = joined_size if concatenation == "before_fc" else 0
+        self.heads = HierarchicalHeads(
+            (self.recurrent_1.output_size, self.recurrent_2.output_size + before_fc), taxonomy
+        )
+
+    def forward(self, frames, lens=None):
+        """Logits of both levels for each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        lens : torch.Tensor or None
+            Length of each recording relative to the longest, ``[batch]``; None
+            where all are as long.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, 2]`` and ``[batch, frame, 3]``; values at padding mean nothing.
+        """
+        mask = frame_mask(frames, lens)
+        encoded = frames if self.conv_1 is None else self.conv_1(frames, mask)
+        first = self.recurrent_1(encoded, mask)
+        second = torch.cat((frames, first), dim=-1) if self.concatenation == "input" else frames
+        if self.conv_2 is not None:
+            second = self.conv_2(second, mask)
+        if self.concatenation == "after_conv":
+            second = torch.cat((encoded, second), dim=-1)
+        second = self.recurrent_2(second, mask)
+        if self.concatenation == "before_fc":
+            second = torch.cat((first, second), dim=-1)
+        return HRINOutput(*self.heads((first, second)))
+
+
+def frame_mask(frames, lens):
+    """Which frames of a padded batch are real.
+
+    Arguments
+    ---------
+    frames : torch.Tensor
+        ``[batch, frame, ...]``.
+    lens : torch.Tensor or None
+        Length of each recording relative to the longest, ``[batch]``.
+
+    Returns
+    -------
+    torch.Tensor or None
+        True at real frames, ``[batch, frame]``; None where all are.
+
+    Example
+    -------
+    >>> frame_mask(torch.zeros(2, 4, 1), torch.tensor([1.0, 0.5]))
+    tensor([[ True,  True,  True,  True],
+            [ True,  True, False, False]])
+    """
+    if lens is None:
+        return None
+    n_frames = frames.shape[1]
+    counts = torch.round(lens.to(frames.device) * n_frames)
+    if bool((counts == n_frames).all()):
+        return None
+    return torch.arange(n_frames, device=frames.device)[None, :] < counts[:, None]

@@ -1,0 +1,128 @@
+"""A trained model as a folder of data: settings in JSON and weights in safetensors.
+
+Loading one builds the classes named here and nothing else, so a folder from a
+stranger cannot run code.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hrin_plugin.events import write_atomically
+from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.networks import HRIN
+from hrin_plugin.taxonomy import Taxonomy
+
+SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+FORMAT = 1
+NETWORKS = {"HRIN": HRIN}
+
+
+class PretrainedModel(NamedTuple):
+    """What turns a waveform into logits.
+
+    Example
+    -------
+    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5, num_layers=1))
+    >>> model.network.heads.taxonomy.sizes
+    (2, 3)
+    """
+
+    features: LogMel
+    statistics: BandStatistics
+    network: nn.Module
+
+
+def save_pretrained(folder, model):
+    """Write a model's settings and weights to a folder.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder, made where it is missing.
+    model : PretrainedModel
+        The model; its network must be of a class in :data:`NETWORKS`.
+
+    Raises
+    ------
+    ValueError
+        If the network's class is not known to :func:`load_pretrained`.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> sorted(path.name for path in folder.iterdir())
+    ['model.json', 'model.safetensors']
+    """
+    name = type(model.network).__name__
+    if name not in NETWORKS:
+        raise ValueError(f"a network of class {name} cannot be exported; known are {sorted(NETWORKS)}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    taxonomy = model.network.heads.taxonomy
+    settings = {
+        "format": FORMAT,
+        "features": model.features.settings,
+        "network": {"class": name, **model.network.settings},
+        "taxonomy": {"levels": taxonomy.levels, "parents": taxonomy.parents},
+    }
+    modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
+    draft = folder / f".{WEIGHTS_FILE}"
+    save_file(weights, draft)
+    os.replace(draft, folder / WEIGHTS_FILE)
+    write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+
+
+def load_pretrained(folder):
+    """Build a model from a folder that :func:`save_pretrained` wrote.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    PretrainedModel
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the folder lacks a file, or the files are damaged, do not fit each
+        other, or are of a later format.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> load_pretrained(folder).network.settings["num_layers"]
+    4
+    """
+    folder = Path(folder)
+    for name in (SETTINGS_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no {name}; give the 'pretrained' folder of a finished training")
+    try:
+        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        if settings["format"] != FORMAT:
+            raise ValueError(f"its format is {settings['format']}, and this version reads format {FORMAT}")
+        network_settings = dict(settings["network"])
+        network_class = NETWORKS[network_settings.pop("class")]
+        network = network_class(**network_settings, taxonomy=Taxonomy(**settings["taxonomy"]))
+        features = LogMel(**settings["features"])
+        model = PretrainedModel(features, BandStatistics(features.n_mels), network)
+        modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
+        modules.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{folder} cannot be loaded: {error}; export the model again") from error
+    for module in model:
+        module.eval()
+    return model

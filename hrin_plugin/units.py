@@ -1,0 +1,138 @@
+"""What a path of HRIN is built from: a convolutional unit and a recurrent unit (paper, IV-A and V-D)."""
+
+import torch
+from torch import nn
+
+
+class ConvUnit(nn.Module):
+    """Convolutions along the frequency axis of each frame on its own, eq. (17) and (18).
+
+    Three times a convolution (kernel 3, stride 2, no padding), batch
+    normalisation, ReLU and max-pooling (kernel 3, stride 2); the result is
+    flattened over channel and frequency.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    channels : sequence of int
+        Feature maps of the convolutions.
+
+    Example
+    -------
+    >>> unit = ConvUnit(input_size=128)
+    >>> unit(torch.randn(2, 10, 128)).shape, unit.output_size
+    (torch.Size([2, 10, 256]), 256)
+    """
+
+    KERNEL, STRIDE = 3, 2
+
+    def __init__(self, input_size, channels=(64, 128, 256)):
+        super().__init__()
+        layers, width = [], input_size
+        for inputs, outputs in zip((1, *channels), channels):
+            # Two-dimensional with a height of 1: unlike the one-dimensional layers, these keep the
+            # channels-last order, which is two to three times faster on a CPU.
+            layers += [
+                nn.Conv2d(inputs, outputs, (1, self.KERNEL), stride=(1, self.STRIDE)),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+                nn.MaxPool2d((1, self.KERNEL), stride=(1, self.STRIDE)),
+            ]
+            for _ in ("convolution", "pooling"):
+                width = (width - self.KERNEL) // self.STRIDE + 1
+        if width < 1:
+            raise ValueError(f"{input_size} values a frame are too few for {len(channels)} convolutions")
+        self.layers = nn.Sequential(*layers)
+        self.output_size = channels[-1] * width
+
+    def forward(self, frames, mask=None):
+        """Features of each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``.
+        mask : torch.Tensor or None
+            True at real frames, ``[batch, frame]``. Padding takes no part in the
+            batch statistics, and its output is zero. None where all are real.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, frame, output_size]``.
+        """
+        if mask is None:
+            return self._convolve(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        real = self._convolve(frames[mask])
+        return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
+
+    def _convolve(self, frames):
+        images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
+        return self.layers(images).flatten(1)
+
+
+class RecurrentUnit(nn.Module):
+    """A stack of bidirectional GRU or LSTM layers, eq. (4) to (8).
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    hidden_size : int
+        Size of one direction's state.
+    num_layers : int
+        Number of layers.
+    cell : str
+        ``"gru"`` or ``"lstm"``.
+    output_layer : bool
+        Whether the output is ``sigmoid(W h + b)``, eq. (8) as written. The
+        authors' code takes the state h itself, and so does the default.
+
+    Example
+    -------
+    >>> unit = RecurrentUnit(input_size=128, hidden_size=50, num_layers=2)
+    >>> unit(torch.randn(2, 10, 128)).shape, unit.output_size
+    (torch.Size([2, 10, 100]), 100)
+    """
+
+    CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+    def __init__(self, input_size, hidden_size, num_layers, cell="gru", output_layer=False):
+        super().__init__()
+        if cell not in self.CELLS:
+            raise ValueError(f"unknown recurrent cell {cell!r}; use one of {', '.join(self.CELLS)}")
+        self.output_size = 2 * hidden_size
+        self.rnn = self.CELLS[cell](
+            input_size, hidden_size, num_layers=num_layers, batch_first=True, bidirectional=True
+        )
+        self.output_layer = None
+        if output_layer:
+            self.output_layer = nn.Sequential(nn.Linear(self.output_size, self.output_size), nn.Sigmoid())
+
+    def forward(self, frames, mask=None):
+        """Output of each frame, from what is before and after it.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        mask : torch.Tensor or None
+            True at real frames, ``[batch, frame]``; None where all are real.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, frame, output_size]``; zero at padding unless there is an output layer.
+        """
+        if mask is None:
+            outputs, _ = self.rnn(frames)
+        else:
+            # Packed, so that the backward direction begins at each recording's own end.
+            packed = nn.utils.rnn.pack_padded_sequence(
+                frames, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+            )
+            outputs, _ = nn.utils.rnn.pad_packed_sequence(
+                self.rnn(packed)[0], batch_first=True, total_length=frames.shape[1]
+            )
+        return outputs if self.output_layer is None else self.output_layer(outputs)

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Train and test a network for music detection and music relative loudness estimation on OpenBMAT.
+
+> python recipes/OpenBMAT/train.py hparams/hrin_cr.yaml --data_folder=/path/to/OpenBMAT
+
+Without a data folder, a miniature synthetic set is made and used. A second start
+of the same command goes on where the first was interrupted.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+try:
+    from hrin_plugin.doctor import require_working_environment
+except ModuleNotFoundError:
+    sys.exit("hrin_plugin is not installed; in the folder of its setup.py, run: pip install .")
+
+require_working_environment()
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
+from speechbrain.utils.logger import get_logger
+from tqdm import tqdm
+
+from hrin_plugin.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.cache import FeatureLoader
+from hrin_plugin.events import Event, events_to_frames
+from hrin_plugin.metrics import format_scores
+from hrin_plugin.miniature import synthesise_miniature
+from hrin_plugin.pretrained import PretrainedModel, save_pretrained
+from hrin_plugin.results import score, write_predictions, write_results
+from openbmat_prepare import prepare_openbmat
+
+logger = get_logger(__name__)
+
+
+def find_hparams(path):
+    """A hyperparameter file, looked up beside this script if it is not found from the working folder."""
+    if os.path.exists(path):
+        return path
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), path)
+    if os.path.exists(beside):
+        return beside
+    sys.exit(
+        f"{path} is found neither here ({os.getcwd()}) nor beside train.py; see recipes/OpenBMAT/hparams"
+    )
+
+
+def prepare_data(hparams):
+    """Folder and manifests of the data set; the miniature set where no folder is given."""
+    data_folder = hparams["data_folder"]
+    if not data_folder:
+        data_folder = os.path.join(hparams["results_folder"], "miniature")
+        logger.warning(
+            "No --data_folder is given: training on a miniature SYNTHETIC set in %s, which shows that "
+            "everything works and tells nothing about real broadcasts. The real set, OpenBMAT, is "
+            "given on request: https://zenodo.org/record/3381249",
+            data_folder,
+        )
+        synthesise_miniature(data_folder)
+    # One folder for each data set and annotator, so that runs side by side do not redo each other's work.
+    address = os.path.abspath(data_folder)
+    folder = f"{os.path.basename(address)}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    manifests = prepare_openbmat(
+        data_folder,
+        os.path.join(
+            hparams["prepared_folder"],
+            folder,
+            f"annotator_{hparams['annotator']}_{hparams['md_from']}",
+            f"fold_{hparams['fold']}",
+        ),
+        fold=hparams["fold"],
+        annotator=hparams["annotator"],
+        md_from=hparams["md_from"],
+        skip_bad_files=hparams["skip_bad_files"],
+    )
+    return data_folder, manifests
+
+
+def dataio_prep(hparams, data_folder, manifests):
+    """The three data sets, and the loader of their features."""
+    cache = os.path.join(hparams["prepared_folder"], "features") if hparams["cache_features"] else None
+    load_features = FeatureLoader(hparams["features"], cache, hparams["cache_dtype"])
+    grid, taxonomy = hparams["features"].grid, hparams["objective"].taxonomy
+
+    @sb.utils.data_pipeline.takes("wav", "md", "mrle")
+    @sb.utils.data_pipeline.provides("frames", "md_frames", "mrle_frames")
+    def frames_pipeline(wav, md, mrle):
+        """Features and the class of each frame on both levels."""
+        frames = load_features(wav)
+        yield frames
+        for rows, labels in zip((md, mrle), taxonomy.levels):
+            events = [Event(label, onset_s, offset_s) for onset_s, offset_s, label in rows]
+            yield events_to_frames(events, labels, grid, len(frames))
+
+    datasets = {
+        split: DynamicItemDataset.from_json(
+            path,
+            replacements={"data_root": data_folder},
+            dynamic_items=[frames_pipeline],
+            output_keys=["id", "duration", "frames", "md_frames", "mrle_frames", "md", "mrle"],
+        )
+        for split, path in manifests._asdict().items()
+    }
+    return datasets, load_features
+
+
+def recordings(dataset):
+    """Paths of a data set's recordings, in order."""
+    return [dataset.data[name]["wav"] for name in dataset.data_ids]
+
+
+def main(argv):
+    """Prepare, train, test, export."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
+    hparams_file = find_hparams(hparams_file)
+    ddp_init_group(run_opts)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+
+    try:
+        data_folder, manifests = run_on_main(prepare_data, args=[hparams])
+        datasets, load_features = dataio_prep(hparams, data_folder, manifests)
+        every_recording = [path for dataset in datasets.values() for path in recordings(dataset)]
+        run_on_main(load_features.fill, args=[every_recording])
+    except (ValueError, OSError) as error:
+        # What is wrong with data is told in the message; where in the code it was noticed helps nobody.
+        sys.exit(f"{error}")
+    if hparams["checkpointer"].find_checkpoint() is None:
+        training = tqdm(recordings(datasets["train"]), "statistics", disable=not if_main_process())
+        hparams["statistics"].fit(load_features(path) for path in training)
+
+    brain = HRINBrain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+        objective=hparams["objective"],
+        grid=hparams["features"].grid,
+        lr_annealing=hparams["lr_annealing"],
+        train_logger=hparams["train_logger"],
+    )
+    try:
+        brain.fit(
+            hparams["epoch_counter"],
+            datasets["train"],
+            datasets["valid"],
+            train_loader_kwargs=hparams["train_dataloader_opts"],
+            valid_loader_kwargs=hparams["eval_dataloader_opts"],
+        )
+        predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
+    except NonFiniteLoss as error:
+        sys.exit(f"{error}")
+    run_on_main(report, args=[hparams, predictions])
+
+
+def report(hparams, predictions):
+    """Write events, scores and the model of the finished run, and show the scores."""
+    output_folder = Path(hparams["output_folder"])
+    taxonomy, grid = hparams["objective"].taxonomy, hparams["features"].grid
+    write_predictions(output_folder / "predictions", predictions, taxonomy, grid)
+    scores = score(predictions, taxonomy, grid)
+    settings = {name: hparams[name] for name in ("fold", "seed", "annotator", "md_from")}
+    write_results(output_folder / "results.json", scores, settings)
+    model = PretrainedModel(hparams["features"], hparams["statistics"], hparams["model"])
+    save_pretrained(output_folder / "pretrained", model)
+    logger.info("Scores on fold %s:\n%s", hparams["fold"], format_scores(scores["md"], scores["mrle"]))
+    logger.info("Hierarchy violations, share of frames: %s", scores["violations"])
+    logger.info("Events, scores and model are in %s", output_folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

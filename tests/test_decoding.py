@@ -1,0 +1,121 @@
+"""Thresholding: runs of frames to events, and back."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hrin_plugin.decoding import threshold_events
+from hrin_plugin.events import Event, events_to_frames
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.timing import FrameGrid
+
+GRID = FrameGrid()
+LABELS = list(MUSIC_LOUDNESS.levels[1])
+
+
+def one_hot(sequence):
+    return np.eye(len(LABELS))[list(sequence)]
+
+
+def runs_by_hand(column, label, duration_s):
+    """The events of one class by `itertools.groupby`, in place of differences."""
+    events, frame = [], 0
+    for active, run in itertools.groupby(column):
+        first, frame = frame, frame + len(list(run))
+        onset_s, offset_s = first * 0.016, min(frame * 0.016, duration_s)
+        if active and onset_s < duration_s:
+            events.append((label, pytest.approx(onset_s), pytest.approx(offset_s)))
+    return events
+
+
+@pytest.mark.parametrize("n_frames", range(1, 8))
+def test_every_label_sequence_survives_events_and_back(n_frames):
+    duration_s = GRID.time_of(n_frames - 1) + 0.004
+    for sequence in itertools.product(range(len(LABELS)), repeat=n_frames):
+        events = threshold_events(one_hot(sequence), LABELS, GRID, duration_s)
+        assert events_to_frames(events, LABELS, GRID, n_frames).tolist() == list(sequence)
+        assert [event.onset_s for event in events[1:]] == [event.offset_s for event in events[:-1]]
+        assert (events[0].onset_s, events[-1].offset_s) == (0.0, duration_s)
+
+
+@pytest.mark.parametrize("n_frames", range(2, 7))
+def test_frame_centred_on_the_end_makes_no_event_of_its_own(n_frames):
+    duration_s = GRID.time_of(n_frames - 1)
+    for sequence in itertools.product(range(len(LABELS)), repeat=n_frames):
+        events = threshold_events(one_hot(sequence), LABELS, GRID, duration_s)
+        seen = [*sequence[:-1], sequence[-2]]
+        assert events_to_frames(events, LABELS, GRID, n_frames).tolist() == seen
+        assert events[-1].offset_s == duration_s
+
+
+@pytest.mark.parametrize("n_frames", range(1, 5))
+def test_classes_are_independent(n_frames):
+    labels = ["no-music", "music"]
+    duration_s = n_frames * 0.016 - 0.01
+    for bits in itertools.product([0, 1], repeat=2 * n_frames):
+        active = np.array(bits).reshape(n_frames, 2)
+        by_hand = [runs_by_hand(active[:, index], label, duration_s) for index, label in enumerate(labels)]
+        events = threshold_events(active, labels, GRID, duration_s)
+        for label, expected in zip(labels, by_hand):
+            assert [event for event in events if event.label == label] == expected
+        assert len(events) == sum(map(len, by_hand))
+
+
+def test_a_minute_ends_at_the_minute():
+    probabilities = np.zeros((3751, 2), dtype=np.float32)
+    probabilities[:100, 0] = probabilities[100:, 1] = 0.9
+    events = threshold_events(probabilities, ["no-music", "music"], GRID, 60.0)
+    assert events == [Event("no-music", 0.0, 1.6), Event("music", 1.6, 60.0)]
+    assert type(events[0].onset_s) is float and type(events[1].offset_s) is float
+
+
+def test_events_are_in_order_of_onset_then_of_class():
+    probabilities = [[0, 1, 1], [1, 1, 0], [1, 0, 1]]
+    events = threshold_events(probabilities, LABELS, GRID, 0.048)
+    expected = [("fg-music", 0.0), ("bg-music", 0.0), ("no-music", 0.016), ("bg-music", 0.032)]
+    assert [(event.label, event.onset_s) for event in events] == expected
+
+
+def test_threshold_itself_is_active():
+    below = np.nextafter(0.5, 0)
+    assert threshold_events([[0.5, below]], ["a", "b"], GRID, 0.016) == [Event("a", 0.0, 0.016)]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_threshold_is_met_by_the_same_number_in_any_float_type(dtype):
+    probabilities = np.array([[0.7]], dtype=dtype)
+    assert len(threshold_events(probabilities, ["a"], GRID, 0.016, threshold=0.7)) == 1
+
+
+def test_each_class_may_have_its_threshold():
+    events = threshold_events([[0.4, 0.4]], ["a", "b"], GRID, 0.016, threshold=[0.3, 0.5])
+    assert [event.label for event in events] == ["a"]
+
+
+def test_nothing_active_gives_no_event():
+    assert threshold_events(np.zeros((5, 2)), ["a", "b"], GRID, 0.08) == []
+    assert threshold_events(np.zeros((0, 2)), ["a", "b"], GRID, 0.08) == []
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="probabilities of frame 1 are NaN"):
+        threshold_events([[0.1, 0.2], [0.1, np.nan]], ["a", "b"], GRID, 0.032)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (1, 4, 2)])
+def test_array_that_does_not_fit_the_labels_is_refused(shape):
+    with pytest.raises(ValueError, match=r"2 labels need \[frame, 2\]"):
+        threshold_events(np.zeros(shape), ["a", "b"], GRID, 1.0)
+
+
+@pytest.mark.parametrize("threshold", [[0.5], [0.5, 0.5, 0.5], float("nan"), [[0.5, 0.5]]])
+def test_thresholds_that_do_not_fit_the_labels_are_refused(threshold):
+    with pytest.raises(ValueError, match="must be a number, or 2, one a label"):
+        threshold_events(np.zeros((4, 2)), ["a", "b"], GRID, 1.0, threshold)
+
+
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_duration_that_is_no_length_is_refused(duration_s):
+    with pytest.raises(ValueError, match="must be a positive number of seconds"):
+        threshold_events(np.zeros((4, 2)), ["a", "b"], GRID, duration_s)

@@ -1,0 +1,104 @@
+"""Log-mel features against librosa, and statistics against numpy."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from hrin_plugin.features import BandStatistics, LogMel
+
+
+def recording(seconds=3.0, sample_rate=8000, seed=0):
+    """Harmonics with an envelope and a breath of noise, like a note that fades."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * sample_rate)) / sample_rate
+    tone = sum(np.sin(2 * np.pi * 220 * k * time + rng.uniform(0, 6)) / k for k in range(1, 12))
+    return (0.2 * tone * np.exp(-time) + 0.01 * rng.normal(size=time.size)).astype(np.float32)
+
+
+def librosa_log_mel(wav, reference=np.max, floor_db=80.0, **settings):
+    settings = {"sr": 8000, "n_fft": 512, "hop_length": 128, "n_mels": 128} | settings
+    power = librosa.feature.melspectrogram(y=wav, pad_mode="reflect", htk=False, norm="slaney", **settings)
+    return librosa.power_to_db(power, ref=reference, top_db=floor_db).T
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_log_mel_equals_librosa(seed):
+    wav = recording(seed=seed)
+    ours = LogMel()(torch.from_numpy(wav)[None])[0].numpy()
+    np.testing.assert_allclose(ours, librosa_log_mel(wav), atol=0.01)
+
+
+def test_fixed_reference_without_floor_equals_librosa():
+    wav = recording()
+    ours = LogMel(reference=1.0, floor_db=None)(torch.from_numpy(wav)[None])[0].numpy()
+    np.testing.assert_allclose(ours, librosa_log_mel(wav, reference=1.0, floor_db=None), atol=0.01)
+
+
+def test_other_settings_equal_librosa():
+    wav = recording(sample_rate=16000)
+    ours = LogMel(sample_rate=16000, n_fft=1024, hop_length=200, n_mels=64)(torch.from_numpy(wav)[None])[0]
+    expected = librosa_log_mel(wav, sr=16000, n_fft=1024, hop_length=200, n_mels=64)
+    np.testing.assert_allclose(ours.numpy(), expected, atol=0.01)
+
+
+def test_a_minute_has_3751_frames_of_128_bands():
+    assert LogMel()(torch.randn(1, 480000)).shape == (1, 3751, 128)
+
+
+def test_a_batch_of_unequal_lengths_gives_each_recording_its_own_frames():
+    long, short = torch.from_numpy(recording(2.0)), torch.from_numpy(recording(1.3, seed=1))
+    batch = torch.nn.utils.rnn.pad_sequence([long, short], batch_first=True)
+    log_mel = LogMel()
+    frames = log_mel(batch, lens=torch.tensor([1.0, len(short) / len(long)]))
+    alone = log_mel(short[None])[0]
+    torch.testing.assert_close(frames[1, : len(alone)], alone)
+    assert not frames[1, len(alone) :].any()
+
+
+def test_loudness_of_one_recording_does_not_change_another():
+    quiet, loud = torch.from_numpy(recording()), torch.from_numpy(recording(seed=1)) * 100
+    log_mel = LogMel()
+    torch.testing.assert_close(log_mel(torch.stack([quiet, loud]))[0], log_mel(quiet[None])[0])
+
+
+def test_silence_is_flat():
+    frames = LogMel()(torch.zeros(1, 8000))
+    assert torch.isfinite(frames).all() and frames.min() == frames.max()
+
+
+def test_a_recording_shorter_than_half_a_window_is_refused():
+    with pytest.raises(ValueError, match="a recording of 256 samples is too short.* at least 257"):
+        LogMel()(torch.zeros(1, 256))
+
+
+@pytest.mark.parametrize("reference", [0, -1.0, "maximum"])
+def test_an_impossible_reference_is_refused(reference):
+    with pytest.raises((ValueError, TypeError)):
+        LogMel(reference=reference)
+
+
+def test_statistics_equal_numpys_over_all_frames():
+    rng = np.random.default_rng(0)
+    recordings = [rng.normal(-40, 12, (length, 5)).astype(np.float32) for length in (1, 30, 200)]
+    statistics = BandStatistics(5).fit(torch.from_numpy(frames) for frames in recordings)
+    joined = np.concatenate(recordings).astype(np.float64)
+    np.testing.assert_allclose(statistics.mean.numpy(), joined.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(statistics.std.numpy(), joined.std(axis=0), rtol=1e-6)
+
+
+def test_a_constant_band_is_centred_and_not_divided_by_zero():
+    statistics = BandStatistics(2).fit([torch.tensor([[-80.0, 0.0], [-80.0, 1.0]])])
+    assert statistics(torch.tensor([[[-80.0, 0.5]]])).tolist() == [[[0.0, 0.0]]]
+
+
+def test_statistics_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="no training frame"):
+        BandStatistics(2).fit([])
+
+
+def test_statistics_are_part_of_the_state():
+    statistics = BandStatistics(2).fit([torch.tensor([[1.0, 2.0], [3.0, 6.0]])])
+    restored = BandStatistics(2)
+    restored.load_state_dict(statistics.state_dict())
+    assert restored.mean.tolist() == [2.0, 4.0]

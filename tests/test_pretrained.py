@@ -1,0 +1,87 @@
+"""Export and import of a trained model: the same outputs, and nothing but data."""
+
+import json
+
+import pytest
+import torch
+
+from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.networks import HRIN
+from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    statistics = BandStatistics(128).fit([torch.randn(100, 128) * 10 - 40])
+    network = HRIN(
+        64, hidden_size=8, num_layers=2, conv_unit=True, concatenation="before_fc", output_layer=True
+    )
+    network(torch.randn(2, 20, 128))  # moves the batch statistics away from their start
+    return PretrainedModel(LogMel(floor_db=60.0), statistics, network.eval())
+
+
+def logits(model, wav):
+    return model.network(model.statistics(model.features(wav)))
+
+
+def test_a_loaded_model_gives_the_same_logits(model, tmp_path):
+    save_pretrained(tmp_path, model)
+    wav = torch.randn(1, 8000)
+    for saved, loaded in zip(logits(model, wav), logits(load_pretrained(tmp_path), wav)):
+        assert torch.equal(saved, loaded)
+
+
+def test_a_loaded_model_is_ready_for_evaluation(model, tmp_path):
+    model.network.train()
+    save_pretrained(tmp_path, model)
+    assert not load_pretrained(tmp_path).network.training
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_a_missing_file_is_named(model, tmp_path, name):
+    save_pretrained(tmp_path, model)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=f"holds no {name}"):
+        load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_a_damaged_file_is_refused(model, tmp_path, name):
+    save_pretrained(tmp_path, model)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="cannot be loaded: .*; export the model again"):
+        load_pretrained(tmp_path)
+
+
+def test_settings_that_do_not_fit_the_weights_are_refused(model, tmp_path):
+    save_pretrained(tmp_path, model)
+    settings = json.loads((tmp_path / "model.json").read_text())
+    settings["network"]["hidden_size"] = 9
+    (tmp_path / "model.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="size mismatch"):
+        load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("class_name", ["Linear", "os.system", "__import__"])
+def test_a_folder_cannot_name_a_class_of_its_own(model, tmp_path, class_name):
+    save_pretrained(tmp_path, model)
+    settings = json.loads((tmp_path / "model.json").read_text())
+    settings["network"]["class"] = class_name
+    (tmp_path / "model.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_pretrained(tmp_path)
+
+
+def test_a_later_format_is_refused(model, tmp_path):
+    save_pretrained(tmp_path, model)
+    settings = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(settings | {"format": 2}))
+    with pytest.raises(ValueError, match="its format is 2"):
+        load_pretrained(tmp_path)
+
+
+def test_a_network_that_could_not_be_loaded_is_not_saved(model, tmp_path):
+    with pytest.raises(ValueError, match="class Linear cannot be exported"):
+        save_pretrained(tmp_path, model._replace(network=torch.nn.Linear(1, 1)))
