@@ -71,6 +71,10 @@ class AnnotationError(ValueError):
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = list(faults)
 
+    def __reduce__(self):
+        """Rebuild from the faults, so that it crosses from one process to another."""
+        return type(self), (self.faults,)
+
 
 def check_events(events, duration_s, labels, path="events"):
     """Check that events tile a recording, and mend what lies within the tolerance.
@@ -113,6 +117,8 @@ def check_events(events, duration_s, labels, path="events"):
     faults = _find_faults(events, duration_s, labels, path)
     if faults:
         raise AnnotationError(faults)
+    # Within the tolerance, an event may lie wholly behind the end; nothing of it is left.
+    events = [event for event in events if event.onset_s < duration_s]
     onsets = [0.0] + [event.onset_s for event in events[1:]]
     offsets = onsets[1:] + [float(duration_s)]
     return [Event(event.label, onset, offset) for event, onset, offset in zip(events, onsets, offsets)]

@@ -93,7 +93,8 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
     >>> from hrin_plugin.timing import FrameGrid
     >>> silence = [Event("no-music", 0.0, 0.032)]
     >>> probabilities = (np.array([[0.9, 0.1]] * 2), np.array([[0.9, 0.1, 0.1]] * 2))
-    >>> scores = score([Prediction("a", 0.032, (silence, silence), probabilities)], MUSIC_LOUDNESS, FrameGrid())
+    >>> prediction = Prediction("a", 0.032, (silence, silence), probabilities)
+    >>> scores = score([prediction], MUSIC_LOUDNESS, FrameGrid())
     >>> scores["md"]["segment"]["accuracy"]
     1.0
     """
@@ -130,7 +131,8 @@ def write_predictions(folder, predictions, taxonomy, grid):
     >>> from hrin_plugin.timing import FrameGrid
     >>> folder = getfixture("tmp_path")
     >>> probabilities = (np.array([[0.9, 0.1]]), np.array([[0.9, 0.1, 0.1]]))
-    >>> write_predictions(folder, [Prediction("a", 0.016, ([], []), probabilities)], MUSIC_LOUDNESS, FrameGrid())
+    >>> prediction = Prediction("a", 0.016, ([], []), probabilities)
+    >>> write_predictions(folder, [prediction], MUSIC_LOUDNESS, FrameGrid())
     >>> sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.tsv"))
     ['md/a.tsv', 'mrle/a.tsv']
     """

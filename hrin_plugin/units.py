@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from hrin_plugin.recurrence import bidirectional_gru
+
 
 class ConvUnit(nn.Module):
     """Convolutions along the frequency axis of each frame on its own, eq. (17) and (18).
@@ -36,8 +38,9 @@ class ConvUnit(nn.Module):
             layers += [
                 nn.Conv2d(inputs, outputs, (1, self.KERNEL), stride=(1, self.STRIDE)),
                 nn.BatchNorm2d(outputs),
-                nn.ReLU(),
+                # Before the ReLU, with which it commutes: half the values are left to rectify.
                 nn.MaxPool2d((1, self.KERNEL), stride=(1, self.STRIDE)),
+                nn.ReLU(),
             ]
             for _ in ("convolution", "pooling"):
                 width = (width - self.KERNEL) // self.STRIDE + 1
@@ -125,7 +128,9 @@ class RecurrentUnit(nn.Module):
         torch.Tensor
             ``[batch, frame, output_size]``; zero at padding unless there is an output layer.
         """
-        if mask is None:
+        if self._trains_on_cpu(frames):
+            outputs = bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1))
+        elif mask is None:
             outputs, _ = self.rnn(frames)
         else:
             # Packed, so that the backward direction begins at each recording's own end.
@@ -136,3 +141,13 @@ class RecurrentUnit(nn.Module):
                 self.rnn(packed)[0], batch_first=True, total_length=frames.shape[1]
             )
         return outputs if self.output_layer is None else self.output_layer(outputs)
+
+    def _trains_on_cpu(self, frames):
+        """Whether torch's own GRU would be the slow way: its gradients are, on a CPU."""
+        return (
+            isinstance(self.rnn, nn.GRU)
+            and frames.device.type == "cpu"
+            and torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling()
+        )

@@ -8,11 +8,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 
 FLOORS = [
-    {"taxonomy", "timing", "doctor"},
-    {"events", "audio", "features", "units", "heads", "losses", "checkpoints", "counts", "violations"},
-    {"networks", "decoding", "metrics", "cache"},
-    {"pretrained", "results"},
-    {"brain"},
+    {"taxonomy", "timing", "recurrence", "store", "memory", "doctor"},
+    {"events", "audio", "features", "units", "heads", "losses", "checkpoints", "counts", "violations"}
+    | {"loudness", "synthesis"},
+    {"networks", "decoding", "metrics", "cache", "programme", "sources"},
+    {"pretrained", "results", "stems", "readme"},
+    {"brain", "excerpts"},
+    {"completion"},
+    {"mixing"},
     {"cli", "__main__"},
 ]
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from hrin_plugin.heads import HierarchicalHeads
 from hrin_plugin.networks import HRIN
+from hrin_plugin.recurrence import bidirectional_gru
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.units import ConvUnit, RecurrentUnit
 
@@ -81,6 +82,36 @@ def test_a_gru_cell_follows_equations_4_to_7():
         state = z * state + (1 - z) * candidate
         states.append(state)
     torch.testing.assert_close(unit(frames)[0, :, :3], torch.stack(states))
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 9, 9], [9, 4, 1]])
+def test_the_recurrence_and_its_gradients_equal_torchs(lengths):
+    torch.manual_seed(0)
+    gru = nn.GRU(5, 4, num_layers=3, bidirectional=True, batch_first=True).double()
+    frames = torch.randn(3, 9, 5, dtype=torch.float64, requires_grad=True)
+    if lengths is None:
+        expected = gru(frames)[0]
+        outputs = bidirectional_gru(gru, frames)
+    else:
+        packed = nn.utils.rnn.pack_padded_sequence(frames, torch.tensor(lengths), batch_first=True)
+        expected, _ = nn.utils.rnn.pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=9)
+        outputs = bidirectional_gru(gru, frames, torch.tensor(lengths))
+    torch.testing.assert_close(outputs, expected, atol=1e-14, rtol=0)
+    direction = torch.randn_like(outputs)
+    inputs = [frames, *gru.parameters()]
+    ours = torch.autograd.grad((outputs * direction).sum(), inputs)
+    for gradient, torchs in zip(ours, torch.autograd.grad((expected * direction).sum(), inputs)):
+        torch.testing.assert_close(gradient, torchs, atol=1e-13, rtol=0)
+
+
+def test_training_and_evaluation_give_the_same_outputs():
+    """They take different ways through the recurrent unit on a CPU."""
+    torch.manual_seed(0)
+    network, frames = HRIN(**HRIN_R), torch.randn(2, 30, 128)
+    trained = network(frames)
+    with torch.no_grad():
+        for evaluated, level in zip(network(frames), trained):
+            torch.testing.assert_close(evaluated, level, atol=1e-5, rtol=1e-5)
 
 
 def test_equation_8_is_a_sigmoid_of_a_linear_map_of_the_state():

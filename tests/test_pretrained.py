@@ -14,9 +14,7 @@ from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretra
 def model():
     torch.manual_seed(0)
     statistics = BandStatistics(128).fit([torch.randn(100, 128) * 10 - 40])
-    network = HRIN(
-        64, hidden_size=8, num_layers=2, conv_unit=True, concatenation="before_fc", output_layer=True
-    )
+    network = HRIN(hidden_size=8, num_layers=2, conv_unit=True, concatenation="before_fc", output_layer=True)
     network(torch.randn(2, 20, 128))  # moves the batch statistics away from their start
     return PretrainedModel(LogMel(floor_db=60.0), statistics, network.eval())
 

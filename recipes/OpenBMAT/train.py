@@ -29,8 +29,9 @@ from tqdm import tqdm
 from hrin_plugin.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.events import Event, events_to_frames
+from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.metrics import format_scores
-from hrin_plugin.miniature import synthesise_miniature
+from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained import PretrainedModel, save_pretrained
 from hrin_plugin.results import score, write_predictions, write_results
 from openbmat_prepare import prepare_openbmat
@@ -118,6 +119,7 @@ def main(argv):
     """Prepare, train, test, export."""
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     hparams_file = find_hparams(hparams_file)
+    keep_freed_memory()
     ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)

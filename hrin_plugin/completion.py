@@ -1,0 +1,146 @@
+"""Making what a set lacks, over any number of processes."""
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import tempfile
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hrin_plugin.excerpts import is_complete, make_folders, render_excerpt, write_excerpt, write_splits
+from hrin_plugin.store import Source
+
+
+def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
+    """Make what a set lacks: its sources into a store, then its excerpts from them.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set.
+    excerpts : list of Excerpt
+        What the set is to hold.
+    seed : int
+        Seed of the set.
+    jobs : int or None
+        Number of processes; None for as many as there are cores.
+    make_sources : callable
+        From the missing excerpts and a ``map`` over processes to an iterable of
+        (kind, name, samples as int16 ``[sample]``, loudness in LUFS).
+    share_sources : callable
+        From lists of Source by kind to one mapping of kind to Source for each fold.
+
+    Returns
+    -------
+    list of Excerpt
+        ``excerpts``, now complete.
+
+    Example
+    -------
+    >>> from hrin_plugin.excerpts import plan_excerpts
+    >>> samples = (9000 * np.random.default_rng(0).standard_normal(44100)).astype("int16")
+    >>> excerpts = complete_set(
+    ...     getfixture("tmp_path"), plan_excerpts(10, 2.0, seed=0), 0, 1,
+    ...     make_sources=lambda missing, run: [(k, "a", samples, -8.0) for k in ("music", "speech", "noise")],
+    ...     share_sources=lambda sources: [sources] * 10,
+    ... )
+    >>> is_complete(getfixture("tmp_path"), excerpts[9])
+    True
+    """
+    missing = [excerpt for excerpt in excerpts if not is_complete(out, excerpt)]
+    if not missing and Path(out, "splits", "splits.csv").exists():
+        return excerpts
+    make_folders(out)
+    write_splits(out, excerpts)
+    with tempfile.TemporaryDirectory(prefix="hrin-sources-") as folder, _processes(jobs) as run:
+        store_path = os.path.join(folder, "store.int16")
+        folds = share_sources(_write_store(store_path, make_sources(missing, run)))
+        tasks = [(excerpt, folds[excerpt.fold]) for excerpt in missing]
+        render = functools.partial(_render, out=out, seed=seed, store_path=store_path)
+        for _ in progress(run(render, tasks), len(tasks), "mixing", "excerpt"):
+            pass
+        _open_store.cache_clear()
+    return excerpts
+
+
+def _write_store(path, recordings):
+    """Write samples one after the other; returns where each lies, by kind."""
+    sources, start = {"music": [], "speech": [], "noise": []}, 0
+    try:
+        with open(path, "wb") as file:
+            for kind, name, samples, level_lufs in recordings:
+                file.write(samples)
+                sources[kind].append(Source(name, start, len(samples), level_lufs))
+                start += len(samples)
+    except OSError as error:
+        cure = "make room, or set TMPDIR to another folder"
+        raise OSError(f"decoded recordings cannot be kept in {path} ({error.strerror}); {cure}") from None
+    return sources
+
+
+def _render(task, out, seed, store_path):
+    """Make one excerpt; runs in a worker."""
+    excerpt, sources = task
+    write_excerpt(out, excerpt, render_excerpt(excerpt, _open_store(store_path), sources, seed).mix)
+
+
+@functools.lru_cache(maxsize=1)
+def _open_store(path):
+    """The store, mapped once for each worker."""
+    return np.memmap(path, dtype=np.int16, mode="r")
+
+
+@contextlib.contextmanager
+def _processes(jobs):
+    """A ``map`` over so many processes, in order; with one, in this process."""
+    jobs = jobs or os.cpu_count()
+    if jobs == 1:
+        yield map
+        return
+    # Not forked: the caller may have threads, and forking those can hang.
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_end_with_parent)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent():
+    """Make a worker end when its parent does, even if that was killed."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def progress(results, total, verb, unit):
+    """Results, with a bar on a terminal that shows how far they are.
+
+    Arguments
+    ---------
+    results : iterable
+        What is waited for.
+    total : int
+        How many there will be.
+    verb, unit : str
+        What is being done, and to what.
+
+    Returns
+    -------
+    iterable
+        The results.
+
+    Example
+    -------
+    >>> list(progress(iter("ab"), 2, "spelling", "letter"))
+    ['a', 'b']
+    """
+    return tqdm(results, total=total, desc=verb, unit=unit, disable=None)

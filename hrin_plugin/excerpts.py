@@ -1,0 +1,268 @@
+"""The excerpts of a mixed set: planning them, rendering one, and writing its files."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from hrin_plugin.events import relabel, write_atomically, write_tsv
+from hrin_plugin.programme import RELATIVE_LU, draw_programmes, exact_events
+from hrin_plugin.stems import render_stems
+from hrin_plugin.store import N_FOLDS, SAMPLE_RATE
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+
+COUNTRIES = ("France", "Germany", "Spain", "United_Kingdom")
+PROGRAMME_TYPES = (
+    "Children",
+    "Documentary",
+    "Entertainment",
+    "Music",
+    "News",
+    "Series_Films",
+    "Sports",
+    "Talk",
+)
+ANNOTATORS = ("a", "b", "c")
+_LOUDNESS, _DETECTION = "RMLE_mapping", "MD_mapping"
+#: Independent streams of random numbers that derive from one seed.
+PROGRAMME_STREAM, NAME_STREAM, RENDERING_STREAM, SOURCE_STREAM, FOLD_STREAM = range(5)
+
+
+class Excerpt(NamedTuple):
+    """One excerpt of a set: its place in it, and what sounds when.
+
+    Example
+    -------
+    >>> Excerpt(0, "Spain_Talk_1_1", fold=0, passages=()).fold
+    0
+    """
+
+    number: int
+    name: str
+    fold: int
+    passages: tuple
+
+    @property
+    def events(self):
+        """The exact labels, a list of Event."""
+        return exact_events(self.passages)
+
+
+def plan_excerpts(n_excerpts, seconds, seed, relative_lu=RELATIVE_LU):
+    """Draw the names, folds and programmes of a set.
+
+    Arguments
+    ---------
+    n_excerpts : int
+        Number of excerpts.
+    seconds : float
+        Length of each.
+    seed : int
+        Seed of the set.
+    relative_lu : mapping of str to (float, float)
+        From which range the music's level over everything else is drawn, by class.
+
+    Returns
+    -------
+    list of Excerpt
+        Countries and programme types come up alike in every fold.
+
+    Example
+    -------
+    >>> [excerpt.fold for excerpt in plan_excerpts(12, 60.0, seed=0)]
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    """
+    rng = np.random.default_rng([seed, PROGRAMME_STREAM])
+    programmes = draw_programmes(rng, n_excerpts, seconds, relative_lu)
+    ids = np.random.default_rng([seed, NAME_STREAM]).integers(10**6, 10**8, n_excerpts)
+    excerpts = []
+    for number, passages in enumerate(programmes):
+        place = number // N_FOLDS
+        country = COUNTRIES[place % len(COUNTRIES)]
+        programme_type = PROGRAMME_TYPES[place // len(COUNTRIES) % len(PROGRAMME_TYPES)]
+        name = f"{country}_{programme_type}_{ids[number]}_{10**8 + number}"
+        excerpts.append(Excerpt(number, name, number % N_FOLDS, tuple(passages)))
+    return excerpts
+
+
+def render_excerpt(excerpt, store, sources, seed):
+    """Render the music of one excerpt and everything else, apart.
+
+    Arguments
+    ---------
+    excerpt : Excerpt
+        The excerpt.
+    store : numpy.ndarray
+        Samples of all recordings, int16, ``[sample]``.
+    sources : mapping of str to sequence of Source
+        The "music", "speech" and "noise" of the excerpt's fold.
+    seed : int
+        Seed of the set.
+
+    Returns
+    -------
+    Stems
+        Music and rest, which add up to what is written.
+
+    Example
+    -------
+    >>> from hrin_plugin.store import Source
+    >>> store = (9000 * np.random.default_rng(0).standard_normal(44100)).astype("int16")
+    >>> sources = dict.fromkeys(["music", "speech", "noise"], [Source("a", 0, 44100, -8.0)])
+    >>> render_excerpt(plan_excerpts(10, 2.0, seed=0)[0], store, sources, seed=0).music.shape
+    (44100,)
+    """
+    rng = np.random.default_rng([seed, RENDERING_STREAM, excerpt.number])
+    return render_stems(excerpt.passages, store, sources, rng)
+
+
+def is_complete(out, excerpt):
+    """Whether all files of an excerpt are there; each is written whole or not at all.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set.
+    excerpt : Excerpt
+        The excerpt.
+
+    Returns
+    -------
+    bool
+        True where nothing is left to do.
+
+    Example
+    -------
+    >>> is_complete("none", plan_excerpts(10, 2.0, seed=0)[0])
+    False
+    """
+    return all(
+        path.exists() for path in [*_annotation_paths(out, excerpt.name), _audio_path(out, excerpt.name)]
+    )
+
+
+def make_folders(out):
+    """Make the folders of a set.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set.
+
+    Example
+    -------
+    >>> out = getfixture("tmp_path")
+    >>> make_folders(out)
+    >>> sorted(path.name for path in out.iterdir())
+    ['annotations', 'audio', 'splits']
+    """
+    for path in [*_annotation_paths(out, "_"), _audio_path(out, "_"), Path(out, "splits", "_")]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_excerpt(out, excerpt, mix):
+    """Write the annotations of an excerpt and then its audio, which completes it.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set, made by :func:`make_folders`.
+    excerpt : Excerpt
+        The excerpt.
+    mix : numpy.ndarray
+        Samples within full scale, ``[sample]``.
+
+    Example
+    -------
+    >>> out, excerpt = getfixture("tmp_path"), plan_excerpts(10, 2.0, seed=0)[0]
+    >>> make_folders(out)
+    >>> write_excerpt(out, excerpt, np.zeros(44100))
+    >>> is_complete(out, excerpt)
+    True
+    """
+    detection = relabel(excerpt.events, MUSIC_LOUDNESS.parents[0])
+    for path in _annotation_paths(out, excerpt.name):
+        events = detection if _DETECTION in path.parts else excerpt.events
+        if len(events) == 1:
+            write_atomically(path, f"{events[0].label}\n")
+        else:
+            write_tsv(path, events)
+    path = _audio_path(out, excerpt.name)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            samples = np.rint(np.asarray(mix) * 32767).astype(np.int16)
+            soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_splits(out, excerpts):
+    """Write the file that gives each excerpt its fold.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set, made by :func:`make_folders`.
+    excerpts : sequence of Excerpt
+        All excerpts.
+
+    Example
+    -------
+    >>> out = getfixture("tmp_path")
+    >>> make_folders(out)
+    >>> write_splits(out, [Excerpt(0, "Spain_Talk_1_1", fold=7, passages=())])
+    >>> (out / "splits" / "splits.csv").read_text()
+    'file_name,split\\nSpain_Talk_1_1,7\\n'
+    """
+    rows = [
+        f"{excerpt.name},{excerpt.fold}\n" for excerpt in sorted(excerpts, key=lambda e: (e.fold, e.number))
+    ]
+    write_atomically(Path(out, "splits", "splits.csv"), "file_name,split\n" + "".join(rows))
+
+
+def class_shares(excerpts):
+    """Part of the time that each class has.
+
+    Arguments
+    ---------
+    excerpts : sequence of Excerpt
+        All excerpts.
+
+    Returns
+    -------
+    dict of str to float
+        Class to part of the time, from 0 to 1.
+
+    Example
+    -------
+    >>> list(class_shares(plan_excerpts(10, 60.0, seed=0)))
+    ['no-music', 'fg-music', 'bg-music']
+    """
+    lasting_s = dict.fromkeys(MUSIC_LOUDNESS.levels[1], 0.0)
+    for excerpt in excerpts:
+        for event in excerpt.events:
+            lasting_s[event.label] += event.offset_s - event.onset_s
+    return {label: length_s / sum(lasting_s.values()) for label, length_s in lasting_s.items()}
+
+
+def _annotation_paths(out, name):
+    """The annotation files of an excerpt: of relative loudness, then of detection."""
+    return [
+        Path(out, "annotations", "tsv", mapping, f"annotator_{annotator}", f"{name}.tsv")
+        for mapping in (_LOUDNESS, _DETECTION)
+        for annotator in ANNOTATORS
+    ]
+
+
+def _audio_path(out, name):
+    """The recording of an excerpt."""
+    return Path(out, "audio", f"{name}.wav")

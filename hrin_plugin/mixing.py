@@ -1,0 +1,243 @@
+"""Sets in the layout of OpenBMAT, mixed from recordings or from synthesised sound.
+
+What sounds when is drawn by :mod:`hrin_plugin.programme`, whose labels are exact;
+:mod:`hrin_plugin.stems` renders it. Every excerpt has a random generator of its own,
+so that a set does not depend on the number of processes that made it.
+"""
+
+import functools
+import itertools
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from hrin_plugin.completion import complete_set, progress
+from hrin_plugin.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
+from hrin_plugin.readme import claim_folder
+from hrin_plugin.sources import ENOUGH, choose_recordings, condition, decode, find_recordings, fingerprint
+from hrin_plugin.store import N_FOLDS, SAMPLE_RATE, SourceError, share_out
+from hrin_plugin.synthesis import synthesise_music, synthesise_noise, synthesise_speech
+from hrin_plugin.timing import to_samples
+
+SHORTEST_EXCERPT_S = 2.0
+#: Synthesised recordings of each kind: how many a minute of a fold has, and their length in seconds.
+SYNTHESISED = {
+    "music": (synthesise_music, 5, 10.0),
+    "speech": (synthesise_speech, 4, 8.0),
+    "noise": (synthesise_noise, 8, 5.0),
+}
+#: Levels of synthesised music: a miniature is too small to learn the faintest from.
+SYNTHESISED_RELATIVE_LU = {"fg-music": (3.0, 15.0), "bg-music": (-12.0, -3.0)}
+
+logger = logging.getLogger(__name__)
+
+
+def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
+    """Mix a set with exact annotations from folders of recordings.
+
+    The same recordings, settings and seed give the same bytes. A set that was
+    interrupted is completed; a complete one is left alone. With more than one job,
+    call it below ``if __name__ == "__main__":``, as processes demand.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set, in the layout of OpenBMAT.
+    music, speech, noise : str or pathlib.Path
+        Folders of recordings, searched with all folders in them.
+    hours : float
+        Length of the set, rounded up to whole excerpts.
+    seconds : float
+        Length of each excerpt.
+    seed : int
+        Seed of all randomness, 0 or greater.
+    jobs : int or None
+        Number of processes; None for as many as there are cores.
+
+    Returns
+    -------
+    list of Excerpt
+        What the set holds.
+
+    Raises
+    ------
+    ValueError
+        If an argument makes no sense.
+    SourceError
+        If a folder does not hold enough usable recordings.
+    OSError
+        If ``out`` holds something else, or cannot be written.
+
+    Example
+    -------
+    >>> mix_set("out", "music", "speech", "noise", hours=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: hours is 0; give a length above 0
+    """
+    folders = {"music": music, "speech": speech, "noise": noise}
+    _check_settings(seconds, seed, jobs)
+    n_excerpts = _count_excerpts(hours, seconds)
+    _check_apart({**folders, "the set": out})
+    found = {kind: find_recordings(kind, folder) for kind, folder in folders.items()}
+    settings = {"made by": "hrin mix", **_settings(n_excerpts, seconds, seed)}
+    claim_folder(out, settings | {kind: fingerprint(recordings) for kind, recordings in found.items()})
+
+    def decode_sources(missing, run):
+        chosen = []
+        for number, recordings in enumerate(found.values()):
+            rng = np.random.default_rng([seed, SOURCE_STREAM, number])
+            chosen += choose_recordings(recordings, ENOUGH * n_excerpts * seconds, rng)
+        for recording, decoded in zip(chosen, progress(run(decode, chosen), len(chosen), "decoding", "file")):
+            if isinstance(decoded, str):
+                logger.warning("left out: %s: %s", recording.kind, decoded)
+            else:
+                yield recording.kind, recording.name, *decoded
+
+    def share_sources(sources):
+        folds = [{} for _ in range(N_FOLDS)]
+        for number, kind in enumerate(folders):
+            if not sources[kind]:
+                raise SourceError(
+                    f"{kind}: {folders[kind]} holds no usable recording; see what was left out, and why"
+                )
+            shares = share_out(kind, sources[kind], np.random.default_rng([seed, FOLD_STREAM, number]))
+            for fold, share in zip(folds, shares):
+                fold[kind] = share
+        return folds
+
+    return complete_set(
+        out, plan_excerpts(n_excerpts, seconds, seed), seed, jobs, decode_sources, share_sources
+    )
+
+
+def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
+    """Make a miniature of OpenBMAT from synthesised music, speech and noise.
+
+    It stands in where there is no data set: same layout, ten folds that share no
+    source, exact labels. A complete one is left alone, and an interrupted one is
+    completed; several processes may call it at once.
+
+    Arguments
+    ---------
+    out : str or pathlib.Path
+        Folder of the set.
+    seed : int
+        Seed of all randomness, 0 or greater.
+    n_excerpts : int
+        Number of excerpts, at least ten.
+    seconds : float
+        Length of each excerpt.
+    jobs : int or None
+        Number of processes; None for as many as there are cores.
+
+    Returns
+    -------
+    list of Excerpt
+        What the set holds.
+
+    Raises
+    ------
+    ValueError
+        If an argument makes no sense.
+    OSError
+        If ``out`` holds something else, or cannot be written.
+
+    Example
+    -------
+    >>> out = getfixture("tmp_path") / "miniature"
+    >>> excerpts = synthesise_miniature(out, n_excerpts=10, seconds=2.0)
+    >>> len(excerpts), len(list(out.glob("audio/*.wav")))
+    (10, 10)
+    """
+    _check_settings(seconds, seed, jobs)
+    if n_excerpts < N_FOLDS:
+        raise ValueError(f"n_excerpts is {n_excerpts}; give at least one for each of the {N_FOLDS} folds")
+    settings = {"made by": "hrin_plugin, all sound synthesised", **_settings(n_excerpts, seconds, seed)}
+    claim_folder(out, settings, SYNTHESISED_RELATIVE_LU)
+    excerpts = plan_excerpts(n_excerpts, seconds, seed, SYNTHESISED_RELATIVE_LU)
+
+    def make_sources(missing, run):
+        folds = sorted({excerpt.fold for excerpt in missing})
+        made = run(
+            functools.partial(synthesise_fold, seed=seed, length_s=n_excerpts * seconds / N_FOLDS), folds
+        )
+        return itertools.chain.from_iterable(progress(made, len(folds), "synthesising", "fold"))
+
+    def share_sources(sources):
+        return [
+            {kind: [s for s in sources[kind] if s.name == fold] for kind in SYNTHESISED}
+            for fold in range(N_FOLDS)
+        ]
+
+    return complete_set(out, excerpts, seed, jobs, make_sources, share_sources)
+
+
+def synthesise_fold(fold, seed, length_s=60.0):
+    """Synthesise the sources of one fold.
+
+    Arguments
+    ---------
+    fold : int
+        The fold, from 0.
+    seed : int
+        Seed of the set.
+    length_s : float
+        Length of the fold's excerpts together, in seconds.
+
+    Returns
+    -------
+    list of tuple of (str, int, numpy.ndarray, float)
+        Kind, fold, samples as int16 ``[sample]`` and loudness in LUFS of each.
+
+    Example
+    -------
+    >>> len(synthesise_fold(0, seed=0))
+    17
+    """
+    rng = np.random.default_rng([seed, SOURCE_STREAM, fold])
+    made = []
+    for kind, (synthesise, n_a_minute, source_s) in SYNTHESISED.items():
+        for _ in range(max(2, round(n_a_minute * length_s / 60))):
+            audio = synthesise(rng, to_samples(source_s, SAMPLE_RATE), SAMPLE_RATE)
+            made.append((kind, fold, *condition(audio, kind, f"synthesised {kind}")))
+    return made
+
+
+def _settings(n_excerpts, seconds, seed):
+    """Settings that every set has, as they are written down."""
+    return {"excerpts": str(n_excerpts), "seconds": str(float(seconds)), "seed": str(int(seed))}
+
+
+def _count_excerpts(hours, seconds):
+    """Number of excerpts that last so many hours."""
+    if not 0 < hours < float("inf"):
+        raise ValueError(f"hours is {hours:g}; give a length above 0")
+    n_excerpts = -(-to_samples(hours * 3600, 1000) // to_samples(seconds, 1000))
+    if n_excerpts < N_FOLDS:
+        raise ValueError(
+            f"{hours:g} hours make {n_excerpts} excerpts of {seconds:g} s, too few for {N_FOLDS} folds; "
+            f"give at least {N_FOLDS * seconds / 3600:.3g} hours, or shorter excerpts"
+        )
+    return n_excerpts
+
+
+def _check_settings(seconds, seed, jobs):
+    """Refuse settings that make no sense."""
+    if not SHORTEST_EXCERPT_S <= seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds:g}; give a length of {SHORTEST_EXCERPT_S:g} s or more")
+    if int(seed) != seed or seed < 0:
+        raise ValueError(f"seed is {seed}; give a whole number, 0 or greater")
+    if jobs is not None and (int(jobs) != jobs or jobs < 1):
+        raise ValueError(f"jobs is {jobs}; give a whole number of processes, 1 or more")
+
+
+def _check_apart(folders):
+    """Refuse folders of which one is, or lies in, another."""
+    resolved = {what: Path(folder).resolve() for what, folder in folders.items()}
+    for (first, one), (second, other) in itertools.combinations(resolved.items(), 2):
+        if one == other or one in other.parents or other in one.parents:
+            raise ValueError(
+                f"{first} and {second} share the folder {folders[first]}; give each a folder of its own"
+            )
