@@ -115,6 +115,7 @@ def _end_with_parent():
     """Make a worker end when its parent does, even if that was killed."""
 
     def wait():
+        """End this process once its parent has ended."""
         multiprocessing.parent_process().join()
         os._exit(1)
 

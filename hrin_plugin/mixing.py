@@ -85,6 +85,7 @@ def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
     claim_folder(out, settings | {kind: fingerprint(recordings) for kind, recordings in found.items()})
 
     def decode_sources(missing, run):
+        """Kind, name, samples and loudness of every usable recording."""
         chosen = []
         for number, recordings in enumerate(found.values()):
             rng = np.random.default_rng([seed, SOURCE_STREAM, number])
@@ -96,6 +97,7 @@ def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
                 yield recording.kind, recording.name, *decoded
 
     def share_sources(sources):
+        """The recordings of each fold, of each kind."""
         folds = [{} for _ in range(N_FOLDS)]
         for number, kind in enumerate(folders):
             if not sources[kind]:
@@ -159,6 +161,7 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
     excerpts = plan_excerpts(n_excerpts, seconds, seed, SYNTHESISED_RELATIVE_LU)
 
     def make_sources(missing, run):
+        """The synthesised recordings of the folds that are not complete."""
         folds = sorted({excerpt.fold for excerpt in missing})
         made = run(
             functools.partial(synthesise_fold, seed=seed, length_s=n_excerpts * seconds / N_FOLDS), folds
@@ -166,6 +169,7 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
         return itertools.chain.from_iterable(progress(made, len(folds), "synthesising", "fold"))
 
     def share_sources(sources):
+        """The synthesised recordings of each fold, of each kind."""
         return [
             {kind: [s for s in sources[kind] if s.name == fold] for kind in SYNTHESISED}
             for fold in range(N_FOLDS)

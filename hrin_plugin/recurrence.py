@@ -73,6 +73,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, inputs, weight, bias):
+        """States of all steps, ``[frame, direction, batch, hidden]``."""
         n_frames, directions, batch, size = inputs.shape
         hidden = size // 3
         states = inputs.new_zeros(n_frames + 1, directions, batch, hidden)
@@ -102,6 +103,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, state_grads):
+        """Gradients of the inputs, the weight and the bias."""
         weight, states, gates, new, recalled = ctx.saved_tensors
         n_frames, directions, batch, hidden = new.shape
         before = states[:-1]
