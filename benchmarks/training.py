@@ -26,7 +26,7 @@ NETWORKS = {
     "HRIN-cr": {"hidden_size": 50, "num_layers": 2, "conv_unit": True},
     "HRIN-r": {"hidden_size": 100, "num_layers": 4},
 }
-FRAMES_OF = {"3 s": 188, "60 s": 3751}
+FRAMES_OF = {"3 s": 188, "10 s": 626}
 BATCH = 8
 
 

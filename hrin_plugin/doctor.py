@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import warnings
 from typing import NamedTuple
 
 REINSTALL = "run: pip install --upgrade --force-reinstall ."
@@ -70,7 +71,10 @@ def examine():
             version = "missing"
         trouble = ""
         try:
-            importlib.import_module(module)
+            with warnings.catch_warnings():
+                # pkg_resources warns of its end, which the bound on setuptools answers.
+                warnings.simplefilter("ignore")
+                importlib.import_module(module)
         # A mismatched build raises anything, from OSError to RuntimeError.
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
