@@ -18,9 +18,13 @@ _HOMES = {
     "HRINOutput": "networks",
     "HierarchicalHeads": "heads",
     "HierarchicalLoss": "losses",
+    "LevelLoss": "losses",
     "LogMel": "features",
+    "MMG": "baselines",
     "MUSIC_LOUDNESS": "taxonomy",
+    "SinglePath": "baselines",
     "Taxonomy": "taxonomy",
+    "derive_upper_level": "baselines",
     "load_pretrained": "pretrained",
     "save_pretrained": "pretrained",
 }

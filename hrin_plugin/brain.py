@@ -98,7 +98,7 @@ class HRINBrain(Brain):
     ---------
     *args
         As those of ``speechbrain.Brain``.
-    objective : HierarchicalLoss
+    objective : HierarchicalLoss or LevelLoss
         The objective; its taxonomy names the classes.
     grid : FrameGrid
         Where the frames lie.

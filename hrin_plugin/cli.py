@@ -30,6 +30,7 @@ def main(argv=None):
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_mix(commands)
+    _add_plot(commands)
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as end:
@@ -77,9 +78,9 @@ def _mix(arguments):
     import logging
     from concurrent.futures.process import BrokenProcessPool
 
-    from hrin_plugin.excerpts import class_shares
     from hrin_plugin.mixing import mix_set
-    from hrin_plugin.store import SourceError
+    from hrin_plugin.mixing.excerpts import class_shares
+    from hrin_plugin.mixing.store import SourceError
 
     logging.basicConfig(format="%(message)s")
     options = vars(arguments).copy()
@@ -95,6 +96,66 @@ def _mix(arguments):
         )
     shares = ", ".join(f"{label} {share:.1%}" for label, share in class_shares(excerpts).items())
     print(f"{arguments.out}: {len(excerpts)} excerpts of {arguments.seconds:g} s; {shares}")
+    return 0
+
+
+def _add_plot(commands):
+    """The subcommand ``plot``."""
+    parser = commands.add_parser(
+        "plot",
+        help="draw a recording with its events",
+        description="Draw a recording's waveform and log-mel spectrogram, and events as coloured lanes. "
+        "Needs matplotlib: pip install 'hrin-plugin[plots]'",
+    )
+    parser.add_argument("recording", metavar="FILE", help="a recording")
+    parser.add_argument("--reference", metavar="TSV", help="its annotation")
+    parser.add_argument(
+        "--prediction",
+        action="append",
+        default=[],
+        metavar="[NAME=]TSV",
+        help="predicted events; may be given several times",
+    )
+    parser.add_argument(
+        "--model", metavar="DIR", help="a run's 'pretrained' folder, whose probabilities and events are drawn"
+    )
+    parser.add_argument(
+        "--output", metavar="PICTURE", help="a .png, .svg or .pdf file (default: the recording's name, .png)"
+    )
+    parser.set_defaults(handler=_plot, prog=parser.prog)
+
+
+def _plot(arguments):
+    """Draw a recording, and say where the picture is."""
+    from pathlib import Path
+
+    from hrin_plugin.audio import read_audio
+    from hrin_plugin.events import parse_tsv
+    from hrin_plugin.features import LogMel
+    from hrin_plugin.pretrained import load_pretrained
+    from hrin_plugin.results import recognise
+
+    try:
+        from hrin_plugin.plots import draw_recording, save_picture
+    except ModuleNotFoundError as error:
+        return _fail(arguments, f"{error}; run: pip install 'hrin-plugin[plots]'", 1)
+
+    model = load_pretrained(arguments.model) if arguments.model else None
+    features = model.features if model else LogMel()
+    wav = read_audio(arguments.recording, features.grid.sample_rate)
+    duration_s = len(wav) / features.grid.sample_rate
+    lanes, probabilities = {}, None
+    if arguments.reference:
+        lanes["reference"] = parse_tsv(arguments.reference, duration_s)
+    for number, prediction in enumerate(arguments.prediction, start=1):
+        name, _, path = prediction.rpartition("=")
+        lanes[name or f"prediction {number}"] = parse_tsv(path, duration_s)
+    if model:
+        probabilities, events = recognise(model, wav)
+        lanes |= dict(zip(("model, detection", "model, loudness"), events))
+    output = arguments.output or f"{Path(arguments.recording).stem}.png"
+    save_picture(draw_recording(wav, features, lanes, probabilities), output)
+    print(output)
     return 0
 
 

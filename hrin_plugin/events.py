@@ -189,6 +189,36 @@ def read_tsv(path, duration_s, labels):
     >>> [event.label for event in read_tsv(path, 60.0, ["no-music", "music"])]
     ['no-music', 'music']
     """
+    return check_events(parse_tsv(path, duration_s), duration_s, labels, path)
+
+
+def parse_tsv(path, duration_s):
+    """Read a file of events as they stand, which may overlap or leave gaps, as predictions do.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        A TSV file, as for :func:`read_tsv`.
+    duration_s : float
+        Length of the recording in seconds, which a bare label covers.
+
+    Returns
+    -------
+    list of Event
+        One for each line.
+
+    Raises
+    ------
+    AnnotationError
+        If the file cannot be read, or a line is malformed.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.tsv"
+    >>> write_tsv(path, [Event("music", 1.0, 2.0), Event("music", 1.5, 3.0)])
+    >>> len(parse_tsv(path, 60.0))
+    2
+    """
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = file.read().splitlines()
@@ -201,7 +231,7 @@ def read_tsv(path, duration_s, labels):
     while lines and not lines[-1].strip():
         lines.pop()
     if len(lines) == 1 and len(lines[0].split("\t")) == 1:
-        return check_events([Event(lines[0].strip(), 0.0, float(duration_s))], duration_s, labels, path)
+        return [Event(lines[0].strip(), 0.0, float(duration_s))]
 
     events, faults = [], []
     for number, line in enumerate(lines, start=1):
@@ -213,7 +243,7 @@ def read_tsv(path, duration_s, labels):
             events.append(event)
     if faults:
         raise AnnotationError(faults)
-    return check_events(events, duration_s, labels, path)
+    return events
 
 
 def _parse_line(line):

@@ -168,15 +168,7 @@ class HierarchicalLoss(torch.nn.Module):
             The objective, and its terms without their weights: ``level_1``,
             ``level_2`` and so on, then the penalty of each class by its name.
         """
-        # Half precision would round probabilities near 0 and 1 away.
-        logits = [
-            level.float() if level.dtype in (torch.float16, torch.bfloat16) else level for level in logits
-        ]
-        targets = [self._as_ones(*level) for level in zip(logits, targets, self.taxonomy.levels, strict=True)]
-        if mask is None:
-            mask = torch.ones(logits[0].shape[:2], dtype=torch.bool, device=logits[0].device)
-        if not mask.any():
-            raise ValueError(f"no frame of this batch of shape {list(mask.shape)} is real; all is padding")
+        logits, targets, mask = _checked(logits, targets, mask, self.taxonomy)
         terms = {
             f"level_{number}": level_cross_entropy(level, target, mask)
             for number, (level, target) in enumerate(zip(logits, targets), start=1)
@@ -194,17 +186,81 @@ class HierarchicalLoss(torch.nn.Module):
                 total = total + self.penalty_weights[name] * term
         return LossTerms(total, terms)
 
-    @staticmethod
-    def _as_ones(logits, target, names):
-        """A level's targets as zeros and ones of the logits' shape and type."""
-        if logits.shape[-1] != len(names):
-            raise ValueError(
-                f"logits of shape {list(logits.shape)} do not fit the {len(names)} classes {list(names)}"
-            )
-        if target.dim() == logits.dim() - 1:
-            target = functional.one_hot(target, len(names))
-        if target.shape != logits.shape:
-            raise ValueError(
-                f"targets of shape {list(target.shape)} do not fit logits of shape {list(logits.shape)}"
-            )
-        return target.to(logits.dtype)
+
+class LevelLoss(torch.nn.Module):
+    """The cross-entropy of one level alone, eq. (19) or (20), for a network that has no other.
+
+    Arguments
+    ---------
+    level : int
+        Number of the level, from 1 as in the names of the terms.
+    taxonomy : Taxonomy
+        The levels and their classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such level, or if the tensors do not fit the taxonomy.
+
+    Example
+    -------
+    >>> objective = LevelLoss(level=2)
+    >>> logits = [torch.zeros(2, 5, 2), torch.zeros(2, 5, 3)]
+    >>> targets = [torch.zeros(2, 5, dtype=torch.long), torch.zeros(2, 5, dtype=torch.long)]
+    >>> objective(logits, targets)
+    LossTerms(total=tensor(2.0794), terms={'level_2': tensor(2.0794)})
+    """
+
+    def __init__(self, level, taxonomy=MUSIC_LOUDNESS):
+        super().__init__()
+        if level not in range(1, len(taxonomy.levels) + 1):
+            raise ValueError(f"level is {level!r}; this taxonomy has levels 1 to {len(taxonomy.levels)}")
+        self.level, self.taxonomy = level, taxonomy
+
+    def forward(self, logits, targets, mask=None):
+        """The objective of a batch.
+
+        Arguments
+        ---------
+        logits : sequence of torch.Tensor
+            For each level ``[batch, frame, class]``, the top level first.
+        targets : sequence of torch.Tensor
+            For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame, class]``.
+        mask : torch.Tensor or None
+            True at real frames, ``[batch, frame]``; None where all are real.
+
+        Returns
+        -------
+        LossTerms
+            The objective, and itself as the only term: ``level_2`` for the second level.
+        """
+        logits, targets, mask = _checked(logits, targets, mask, self.taxonomy)
+        loss = level_cross_entropy(logits[self.level - 1], targets[self.level - 1], mask)
+        return LossTerms(loss, {f"level_{self.level}": loss})
+
+
+def _checked(logits, targets, mask, taxonomy):
+    """What an objective computes with: full precision, targets of zeros and ones, and a mask."""
+    # Half precision would round probabilities near 0 and 1 away.
+    logits = [level.float() if level.dtype in (torch.float16, torch.bfloat16) else level for level in logits]
+    targets = [_as_ones(*level) for level in zip(logits, targets, taxonomy.levels, strict=True)]
+    if mask is None:
+        mask = torch.ones(logits[0].shape[:2], dtype=torch.bool, device=logits[0].device)
+    if not mask.any():
+        raise ValueError(f"no frame of this batch of shape {list(mask.shape)} is real; all is padding")
+    return logits, targets, mask
+
+
+def _as_ones(logits, target, names):
+    """A level's targets as zeros and ones of the logits' shape and type."""
+    if logits.shape[-1] != len(names):
+        raise ValueError(
+            f"logits of shape {list(logits.shape)} do not fit the {len(names)} classes {list(names)}"
+        )
+    if target.dim() == logits.dim() - 1:
+        target = functional.one_hot(target, len(names))
+    if target.shape != logits.shape:
+        raise ValueError(
+            f"targets of shape {list(target.shape)} do not fit logits of shape {list(logits.shape)}"
+        )
+    return target.to(logits.dtype)

@@ -97,7 +97,7 @@ class HRIN(nn.Module):
             "concatenation": concatenation,
             "output_layer": output_layer,
         }
-        self.concatenation = concatenation
+        self.taxonomy, self.concatenation = taxonomy, concatenation
         recurrent = {
             "hidden_size": hidden_size,
             "num_layers": num_layers,

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from hrin_plugin.baselines import MMG, SinglePath
 from hrin_plugin.events import write_atomically
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks import HRIN
@@ -20,7 +21,7 @@ from hrin_plugin.taxonomy import Taxonomy
 
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 FORMAT = 1
-NETWORKS = {"HRIN": HRIN}
+NETWORKS = {"HRIN": HRIN, "MMG": MMG, "SinglePath": SinglePath}
 
 
 class PretrainedModel(NamedTuple):
@@ -29,7 +30,7 @@ class PretrainedModel(NamedTuple):
     Example
     -------
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5, num_layers=1))
-    >>> model.network.heads.taxonomy.sizes
+    >>> model.network.taxonomy.sizes
     (2, 3)
     """
 
@@ -65,7 +66,7 @@ def save_pretrained(folder, model):
         raise ValueError(f"a network of class {name} cannot be exported; known are {sorted(NETWORKS)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    taxonomy = model.network.heads.taxonomy
+    taxonomy = model.network.taxonomy
     settings = {
         "format": FORMAT,
         "features": model.features.settings,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from hrin_plugin.decoding import threshold_events
 from hrin_plugin.events import write_atomically, write_tsv
@@ -64,6 +65,39 @@ def decode(predictions, taxonomy, grid):
         ]
         for level, labels in enumerate(taxonomy.levels)
     ]
+
+
+def recognise(model, wav):
+    """Probabilities and events of one recording, in one pass over the whole of it.
+
+    Arguments
+    ---------
+    model : PretrainedModel
+        Features, statistics and network.
+    wav : numpy.ndarray
+        ``[sample]``, at the features' rate.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, tuple of list of Event
+        For each level probabilities ``[frame, class]``, and events by the paper's threshold of 0.5.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.networks import HRIN
+    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
+    >>> probabilities, events = recognise(model, np.random.default_rng(0).normal(0, 0.1, 8000))
+    >>> [level.shape for level in probabilities]
+    [(63, 2), (63, 3)]
+    """
+    grid = model.features.grid
+    with torch.no_grad():
+        frames = model.statistics(model.features(torch.from_numpy(wav).float()[None]))
+        probabilities = tuple(torch.sigmoid(level)[0].numpy() for level in model.network(frames))
+    prediction = Prediction("", len(wav) / grid.sample_rate, (), probabilities)
+    return probabilities, tuple(events for (events,) in decode([prediction], model.network.taxonomy, grid))
 
 
 def score(predictions, taxonomy, grid, scorer=sed_eval_scores):

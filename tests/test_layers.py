@@ -6,46 +6,67 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
+RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"taxonomy", "timing", "recurrence", "store", "memory", "doctor"},
+    {"taxonomy", "timing", "recurrence", "memory", "doctor", "mixing.store"},
     {"events", "audio", "features", "units", "heads", "losses", "checkpoints", "counts", "violations"}
-    | {"loudness", "synthesis"},
-    {"networks", "decoding", "metrics", "cache", "programme", "sources"},
-    {"pretrained", "results", "stems", "readme"},
-    {"brain", "excerpts"},
-    {"completion"},
+    | {"mixing.loudness", "mixing.synthesis"},
+    {"networks", "decoding", "metrics", "cache", "plots", "mixing.programme", "mixing.sources"},
+    {"baselines", "mixing.stems", "mixing.readme"},
+    {"pretrained", "results", "mixing.excerpts"},
+    {"brain", "mixing.completion"},
+    {"mixing.sets"},
     {"mixing"},
     {"cli", "__main__"},
 ]
 
 
-def imported_modules(path):
-    """Names of the package's modules that a file imports, anywhere in it."""
+def imported_names(path):
+    """Dotted names of all modules that a file imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hrin_plugin"):
-            parts = node.module.split(".")
-            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
     return names
 
 
 def modules():
-    return sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+    """Name of each module below the package to its file."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            found[name] = path
+    return found
 
 
 def test_every_module_has_one_floor():
     on_floors = [name for floor in FLOORS for name in floor]
-    assert sorted(on_floors) == modules()
+    assert sorted(on_floors) == sorted(modules())
 
 
 @pytest.mark.parametrize("module", modules())
 def test_a_module_imports_only_from_lower_floors(module):
     floor = next(number for number, names in enumerate(FLOORS) if module in names)
     lower = set().union(*FLOORS[:floor])
-    assert imported_modules(PACKAGE / f"{module}.py") <= lower
+    imported = {name for name in imported_names(modules()[module]) if name.split(".")[0] == "hrin_plugin"}
+    assert {name.removeprefix("hrin_plugin.") for name in imported} <= lower
 
 
 def test_the_package_never_imports_a_recipe():
-    for path in PACKAGE.glob("*.py"):
-        assert "openbmat" not in ast.dump(ast.parse(path.read_text(encoding="utf-8")).body[1]).lower()
+    of_recipes = {path.stem for path in RECIPES.rglob("*.py")}
+    for path in modules().values():
+        assert not imported_names(path) & of_recipes
+
+
+def test_only_metrics_imports_sed_eval():
+    importers = {
+        module
+        for module, path in modules().items()
+        if any(name.split(".")[0] == "sed_eval" for name in imported_names(path))
+    }
+    assert importers == {"metrics"}

@@ -12,14 +12,28 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from hrin_plugin import completion, mixing
 from hrin_plugin.cli import main
 from hrin_plugin.events import read_tsv, relabel
-from hrin_plugin.excerpts import COUNTRIES, PROGRAMME_TYPES, class_shares, plan_excerpts, render_excerpt
-from hrin_plugin.loudness import loudness
-from hrin_plugin.programme import Passage, draw_programmes, exact_events, gain_corners, music_runs, plateau
-from hrin_plugin.sources import choose_recordings, condition, decode, find_recordings
-from hrin_plugin.store import SAMPLE_RATE, Source, share_out
+from hrin_plugin.mixing import completion
+from hrin_plugin.mixing import sets as mixing
+from hrin_plugin.mixing.excerpts import (
+    COUNTRIES,
+    PROGRAMME_TYPES,
+    class_shares,
+    plan_excerpts,
+    render_excerpt,
+)
+from hrin_plugin.mixing.loudness import loudness
+from hrin_plugin.mixing.programme import (
+    Passage,
+    draw_programmes,
+    exact_events,
+    gain_corners,
+    music_runs,
+    plateau,
+)
+from hrin_plugin.mixing.sources import choose_recordings, condition, decode, find_recordings
+from hrin_plugin.mixing.store import SAMPLE_RATE, Source, share_out
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 LABELS = MUSIC_LOUDNESS.levels[1]
@@ -86,8 +100,8 @@ def test_tone_sounds_exactly_where_music_is_annotated(folders, tmp_path, monkeyp
     # no change of music, since two tones that crossfade would cancel where their phases differ.
     write_recordings(tmp_path / "tones", "music", n=10, seconds=12.0)
     folders = {**folders, "music": tmp_path / "tones"}
-    monkeypatch.setattr("hrin_plugin.programme.NEW_MUSIC_SHARE", 0.0)
-    monkeypatch.setattr("hrin_plugin.stems.ROOM_TONE_SHARE", 0.0)
+    monkeypatch.setattr("hrin_plugin.mixing.programme.NEW_MUSIC_SHARE", 0.0)
+    monkeypatch.setattr("hrin_plugin.mixing.stems.ROOM_TONE_SHARE", 0.0)
     out = tmp_path / "set"
     excerpts = mixing.mix_set(out, **folders, hours=48 * 8 / 3600, seconds=8.0, seed=3, jobs=1)
     n_boundaries = 0

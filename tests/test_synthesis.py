@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from hrin_plugin.events import read_tsv
-from hrin_plugin.mixing import synthesise_fold, synthesise_miniature
-from hrin_plugin.synthesis import synthesise_music, synthesise_noise, synthesise_speech
+from hrin_plugin.mixing.sets import synthesise_fold, synthesise_miniature
+from hrin_plugin.mixing.synthesis import synthesise_music, synthesise_noise, synthesise_speech
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 RATE = 22050

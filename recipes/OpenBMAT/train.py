@@ -7,6 +7,7 @@ Without a data folder, a miniature synthetic set is made and used. A second star
 of the same command goes on where the first was interrupted.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -26,6 +27,9 @@ from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_o
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
+from experiment_folder import claim_folder
+from experiment_lock import RunRefused, alone
+from experiment_settings import resolve_settings
 from hrin_plugin.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.events import Event, events_to_frames
@@ -116,20 +120,35 @@ def recordings(dataset):
 
 
 def main(argv):
-    """Prepare, train, test, export."""
+    """Claim the run's folder, and train and test there."""
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     hparams_file = find_hparams(hparams_file)
     keep_freed_memory()
     ddp_init_group(run_opts)
+    try:
+        settings = resolve_settings(hparams_file, run_opts, overrides)
+    except ValueError as error:
+        sys.exit(f"{error}")
+    try:
+        with contextlib.ExitStack() as stack:
+            run_on_main(stack.enter_context, args=[claim_folder(settings)])
+            train_and_test(hparams_file, run_opts, overrides)
+    except RunRefused as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)
+
+
+def train_and_test(hparams_file, run_opts, overrides):
+    """Prepare, train, test, export."""
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
     try:
-        data_folder, manifests = run_on_main(prepare_data, args=[hparams])
+        data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
         every_recording = [path for dataset in datasets.values() for path in recordings(dataset)]
-        run_on_main(load_features.fill, args=[every_recording])
+        run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, every_recording])
     except (ValueError, OSError) as error:
         # What is wrong with data is told in the message; where in the code it was noticed helps nobody.
         sys.exit(f"{error}")

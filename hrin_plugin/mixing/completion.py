@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.excerpts import is_complete, make_folders, render_excerpt, write_excerpt, write_splits
-from hrin_plugin.store import Source
+from hrin_plugin.mixing.excerpts import is_complete, make_folders, render_excerpt, write_excerpt, write_splits
+from hrin_plugin.mixing.store import Source
 
 
 def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
@@ -42,7 +42,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
 
     Example
     -------
-    >>> from hrin_plugin.excerpts import plan_excerpts
+    >>> from hrin_plugin.mixing.excerpts import plan_excerpts
     >>> samples = (9000 * np.random.default_rng(0).standard_normal(44100)).astype("int16")
     >>> excerpts = complete_set(
     ...     getfixture("tmp_path"), plan_excerpts(10, 2.0, seed=0), 0, 1,

@@ -1,5 +1,5 @@
 """Recordings to mix from: finding them, choosing among them, and decoding them for a
-store of samples (see :mod:`hrin_plugin.store`).
+store of samples (see :mod:`hrin_plugin.mixing.store`).
 """
 
 import hashlib
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hrin_plugin.audio import AudioError, audio_duration, read_audio
-from hrin_plugin.loudness import STEP_S, gated_loudness, step_powers
-from hrin_plugin.store import N_FOLDS, SAMPLE_RATE, SHORTEST_S, SourceError
+from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, step_powers
+from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SHORTEST_S, SourceError
 from hrin_plugin.timing import to_samples
 
 #: Recordings of a kind are taken, in random order, until they last this many times the set

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
-from hrin_plugin.loudness import STEP_S, gated_loudness, loudness, step_powers
-from hrin_plugin.programme import gain_corners, music_runs, plateau
-from hrin_plugin.store import SAMPLE_RATE
+from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, loudness, step_powers
+from hrin_plugin.mixing.programme import gain_corners, music_runs, plateau
+from hrin_plugin.mixing.store import SAMPLE_RATE
 from hrin_plugin.timing import to_samples
 
 #: Loudness of an excerpt's speech, in LUFS, and levels over it, in LU.
@@ -75,8 +75,8 @@ def render_stems(passages, store, sources, rng):
 
     Example
     -------
-    >>> from hrin_plugin.programme import Passage
-    >>> from hrin_plugin.store import Source
+    >>> from hrin_plugin.mixing.programme import Passage
+    >>> from hrin_plugin.mixing.store import Source
     >>> rng = np.random.default_rng(0)
     >>> store = (9000 * rng.standard_normal(44100)).clip(-32767, 32767).astype("int16")
     >>> source = [Source("a", 0, 44100, -8.0)]

@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 
 from hrin_plugin.events import relabel, write_atomically, write_tsv
-from hrin_plugin.programme import RELATIVE_LU, draw_programmes, exact_events
-from hrin_plugin.stems import render_stems
-from hrin_plugin.store import N_FOLDS, SAMPLE_RATE
+from hrin_plugin.mixing.programme import RELATIVE_LU, draw_programmes, exact_events
+from hrin_plugin.mixing.stems import render_stems
+from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 COUNTRIES = ("France", "Germany", "Spain", "United_Kingdom")
@@ -109,7 +109,7 @@ def render_excerpt(excerpt, store, sources, seed):
 
     Example
     -------
-    >>> from hrin_plugin.store import Source
+    >>> from hrin_plugin.mixing.store import Source
     >>> store = (9000 * np.random.default_rng(0).standard_normal(44100)).astype("int16")
     >>> sources = dict.fromkeys(["music", "speech", "noise"], [Source("a", 0, 44100, -8.0)])
     >>> render_excerpt(plan_excerpts(10, 2.0, seed=0)[0], store, sources, seed=0).music.shape

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from hrin_plugin.events import write_atomically
-from hrin_plugin.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, RELATIVE_LU, SHARES
-from hrin_plugin.store import N_FOLDS, SAMPLE_RATE
+from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, RELATIVE_LU, SHARES
+from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
 
 #: Changes whenever the same settings come to give other bytes.
 RULES = "1"

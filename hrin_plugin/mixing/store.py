@@ -25,7 +25,7 @@ class SourceError(RuntimeError):
     >>> raise SourceError("no music")
     Traceback (most recent call last):
     ...
-    hrin_plugin.sources.SourceError: no music
+    hrin_plugin.mixing.sources.SourceError: no music
     """
 
 

@@ -1,7 +1,7 @@
 """Sets in the layout of OpenBMAT, mixed from recordings or from synthesised sound.
 
-What sounds when is drawn by :mod:`hrin_plugin.programme`, whose labels are exact;
-:mod:`hrin_plugin.stems` renders it. Every excerpt has a random generator of its own,
+What sounds when is drawn by :mod:`hrin_plugin.mixing.programme`, whose labels are exact;
+:mod:`hrin_plugin.mixing.stems` renders it. Every excerpt has a random generator of its own,
 so that a set does not depend on the number of processes that made it.
 """
 
@@ -12,12 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from hrin_plugin.completion import complete_set, progress
-from hrin_plugin.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
-from hrin_plugin.readme import claim_folder
-from hrin_plugin.sources import ENOUGH, choose_recordings, condition, decode, find_recordings, fingerprint
-from hrin_plugin.store import N_FOLDS, SAMPLE_RATE, SourceError, share_out
-from hrin_plugin.synthesis import synthesise_music, synthesise_noise, synthesise_speech
+from hrin_plugin.mixing.completion import complete_set, progress
+from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
+from hrin_plugin.mixing.readme import claim_folder
+from hrin_plugin.mixing.sources import (
+    ENOUGH,
+    choose_recordings,
+    condition,
+    decode,
+    find_recordings,
+    fingerprint,
+)
+from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SourceError, share_out
+from hrin_plugin.mixing.synthesis import synthesise_music, synthesise_noise, synthesise_speech
 from hrin_plugin.timing import to_samples
 
 SHORTEST_EXCERPT_S = 2.0

@@ -14,7 +14,7 @@ import math
 from typing import NamedTuple
 
 from hrin_plugin.events import Event, relabel
-from hrin_plugin.store import SAMPLE_RATE
+from hrin_plugin.mixing.store import SAMPLE_RATE
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import to_samples
 
