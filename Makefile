@@ -15,7 +15,7 @@ train: $(VENV)/installed ## train HRIN-cr on the miniature set, or on DATA=/path
 	$(BIN)/python recipes/OpenBMAT/train.py hparams/hrin_cr.yaml $(if $(DATA),--data_folder=$(DATA))
 
 test: $(VENV)/installed ## all tests and the examples of the documentation
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

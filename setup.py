@@ -11,7 +11,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["hrin_plugin"],
+    packages=["hrin_plugin", "hrin_plugin.mixing"],
     python_requires=">=3.10,<3.14",
     install_requires=[
         # torchaudio's last release is built for CUDA 13.0, as torch 2.11 to 2.14 are; torch 2.15 is not.
@@ -29,9 +29,19 @@ setup(
         # sed_eval imports pkg_resources, which setuptools 81 removed.
         "setuptools<81",
         "tqdm>=4.60",
+        "filelock>=3.12",
     ],
     extras_require={
-        "test": ["hypothesis>=6", "librosa>=0.10", "pytest>=8", "pytest-xdist>=3", "ruff>=0.6"],
+        "cluster": ["submitit>=1.5"],
+        "plots": ["matplotlib>=3.7"],
+        "test": [
+            "hypothesis>=6",
+            "librosa>=0.10",
+            "matplotlib>=3.7",
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "ruff>=0.6",
+        ],
     },
     entry_points={"console_scripts": ["hrin=hrin_plugin.cli:main"]},
     classifiers=[

@@ -295,6 +295,11 @@ def write_atomically(path, text):
     >>> path.read_text(), len(list(path.parent.iterdir()))
     ('whole', 1)
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A pipe or a device is written to; a rename would put a file in its place.
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        return
     folder, name = os.path.split(os.fspath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
     try:

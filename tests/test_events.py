@@ -1,7 +1,9 @@
 """Events: what is refused, what is mended, and the way to frames and back."""
 
 import itertools
+import os
 import pickle
+import subprocess
 
 import numpy as np
 import pytest
@@ -131,6 +133,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
     with pytest.raises(AttributeError):
         write_tsv(path, ["not an event"])
     assert path.read_text() == "bg-music\n" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    write_tsv(pipe, [Event("music", 0.0, 1.0)])
+    assert reader.communicate(timeout=30)[0] == "0.0\t1.0\tmusic\n"
+    assert pipe.is_fifo()
 
 
 def test_relabelled_neighbours_are_joined_and_others_are_not():
