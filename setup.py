@@ -41,6 +41,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3",
             "ruff>=0.6",
+            "submitit>=1.5",
         ],
     },
     entry_points={"console_scripts": ["hrin=hrin_plugin.cli:main"]},

@@ -11,8 +11,6 @@ import sys
 import warnings
 from typing import NamedTuple
 
-REINSTALL = "run: pip install --upgrade --force-reinstall ."
-
 
 class Finding(NamedTuple):
     """One package: its version, and the problem and cure in one sentence, or an empty string.
@@ -45,6 +43,7 @@ CHECKS = (
     ("soxr", "soxr", "run: pip install soxr"),
     ("pyloudnorm", "pyloudnorm", "run: pip install pyloudnorm"),
     ("safetensors", "safetensors", "run: pip install safetensors"),
+    ("filelock", "filelock", "run: pip install filelock"),
     ("setuptools", "pkg_resources", "sed_eval needs pkg_resources, run: pip install 'setuptools<81'"),
     ("sed_eval", "sed_eval", "run: pip install sed_eval 'setuptools<81'"),
 )

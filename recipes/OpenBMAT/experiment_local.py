@@ -1,0 +1,166 @@
+"""Commands on this machine: started, waited for, and ended."""
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+
+class LocalEngine:
+    """Starts commands on this machine.
+
+    Arguments
+    ---------
+    jobs : int
+        How many will run side by side; the processor's cores are divided among them.
+    gpus : sequence of str
+        GPUs as ``CUDA_VISIBLE_DEVICES`` names them, taken in turn; empty leaves the environment alone.
+
+    Example
+    -------
+    >>> log = getfixture("tmp_path") / "run.log"
+    >>> engine = LocalEngine(jobs=2, gpus=["0", "1"])
+    >>> job = engine.start(["sh", "-c", "echo GPU $CUDA_VISIBLE_DEVICES"], log, slot=1)
+    >>> wait_for([job])
+    [0]
+    >>> log.read_text().splitlines()[-1]
+    'GPU 1'
+    """
+
+    def __init__(self, jobs=1, gpus=()):
+        self.jobs, self.gpus = jobs, list(gpus)
+
+    def environment(self, slot):
+        """Environment of the command in one of the slots 0 to jobs - 1, a dict."""
+        environment = dict(os.environ)
+        if self.jobs > 1:
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // self.jobs)))
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
+        return environment
+
+    def start(self, command, log, slot):
+        """Start a command that appends its output to a log.
+
+        Arguments
+        ---------
+        command : sequence of str
+            Program and arguments.
+        log : pathlib.Path
+            The log; its folder is made.
+        slot : int
+            Which of the places side by side it takes.
+
+        Returns
+        -------
+        LocalJob
+            The running command.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as file:
+            file.write(f"$ {shlex.join(map(str, command))}\n".encode())
+            file.flush()
+            # A session of its own, so that Ctrl-C comes through this process only, and reaches its workers.
+            return LocalJob(
+                subprocess.Popen(
+                    list(map(str, command)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    env=self.environment(slot),
+                    start_new_session=True,
+                )
+            )
+
+
+class LocalJob:
+    """A command that runs on this machine.
+
+    Example
+    -------
+    >>> job = LocalEngine().start(["sleep", "60"], getfixture("tmp_path") / "log", slot=0)
+    >>> job.poll() is None
+    True
+    >>> job.stop()
+    >>> wait_for([job])
+    [-15]
+    """
+
+    def __init__(self, process):
+        self.process = process
+
+    def poll(self):
+        """Exit status, or None while it runs."""
+        return self.process.poll()
+
+    def stop(self, kill=False):
+        """Ask the command and all that it started to end, or make them."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+
+    def trouble(self):
+        """What is known of a failure beyond the log."""
+        return ""
+
+
+def available_cores():
+    """Number of processor cores that this process may use.
+
+    Example
+    -------
+    >>> available_cores() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def wait_for(jobs, poll_s=0.05):
+    """Wait until jobs have ended; if this is interrupted, they are ended.
+
+    Arguments
+    ---------
+    jobs : sequence of LocalJob or ClusterJob
+        What was started.
+    poll_s : float
+        How often to look, in seconds.
+
+    Returns
+    -------
+    list of int
+        Their exit statuses.
+
+    Example
+    -------
+    >>> wait_for([])
+    []
+    """
+    try:
+        while any(job.poll() is None for job in jobs):
+            time.sleep(poll_s)
+    finally:
+        stop_all(jobs)
+    return [job.poll() for job in jobs]
+
+
+def stop_all(jobs, patience_s=15.0):
+    """End jobs, and see that they have ended.
+
+    Arguments
+    ---------
+    jobs : sequence of LocalJob or ClusterJob
+        Jobs that may be running.
+    patience_s : float
+        How long they may take before they are killed, in seconds.
+
+    Example
+    -------
+    >>> stop_all([])
+    """
+    for job in jobs:
+        job.stop()
+    deadline = time.monotonic() + patience_s
+    while any(job.poll() is None for job in jobs) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for job in jobs:
+        job.stop(kill=True)

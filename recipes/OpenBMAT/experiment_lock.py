@@ -1,0 +1,136 @@
+"""Locks: one run in a folder, and one preparation of what runs share."""
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK_FILE = ".lock"
+#: Exit status of a run whose folder another run is using: EX_TEMPFAIL, try again later.
+IN_USE_STATUS = 75
+
+logger = logging.getLogger(__name__)
+
+
+class RunRefused(Exception):
+    """Raised before anything is changed where a run must not write to its folder.
+
+    Example
+    -------
+    >>> RunRefused("no").status
+    1
+    """
+
+    status = 1
+
+
+class FolderInUse(RunRefused):
+    """Another run is writing to the folder.
+
+    Example
+    -------
+    >>> FolderInUse("in use").status
+    75
+    """
+
+    status = IN_USE_STATUS
+
+
+@contextlib.contextmanager
+def hold_folder(folder):
+    """Hold a run's folder against all other runs, until the process ends at the latest.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder, made where it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    FolderInUse
+        If another process holds it.
+
+    Example
+    -------
+    >>> with hold_folder(getfixture("tmp_path")) as folder:
+    ...     is_in_use(folder)
+    True
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        # A moment's patience, for whoever only looks whether the folder is in use.
+        lock.acquire(timeout=1)
+    except Timeout:
+        raise FolderInUse(
+            f"{folder} is in use: another run is writing there; "
+            "wait for its end, or give another output_folder"
+        ) from None
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def is_in_use(folder):
+    """Whether a run is writing to a folder now.
+
+    Example
+    -------
+    >>> is_in_use(getfixture("tmp_path"))
+    False
+    """
+    path = Path(folder) / LOCK_FILE
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def alone(folder, function, *arguments):
+    """Call a function while no other process does so for the same folder.
+
+    Runs that start together so prepare what they share once: the first does it, the
+    others wait and find it done.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        What the processes share; made where it is missing.
+    function : callable
+        What to call.
+    *arguments
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What the function returned.
+
+    Example
+    -------
+    >>> alone(getfixture("tmp_path"), max, 1, 2)
+    2
+    """
+    os.makedirs(folder, exist_ok=True)
+    lock = FileLock(os.path.join(folder, LOCK_FILE))
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        logger.warning("waiting for another run, which is preparing data in %s", folder)
+        lock.acquire()
+    try:
+        return function(*arguments)
+    finally:
+        lock.release()

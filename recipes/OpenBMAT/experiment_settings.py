@@ -1,0 +1,203 @@
+"""The settings of a run as plain values, so that two runs can be told apart."""
+
+import hashlib
+
+import yaml
+from hyperpyyaml.core import resolve_references
+from ruamel.yaml.error import YAMLError
+
+from openbmat_sources import find_sources
+
+#: Settings that cannot change results: where files lie, and how the work is organised. The data themselves
+#: are compared by :func:`identify_data`, wherever they lie.
+HARMLESS = {
+    *("data_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
+    *("train_log", "save_file", "checkpoints_dir", "cache_features"),
+    *("num_workers", "pin_memory", "prefetch_factor", "persistent_workers"),
+    *("ckpt_interval_minutes", "ckpt_interval_steps", "device", "distributed_backend"),
+    *("noprogressbar", "tqdm_colored_bar", "log_config", "debug_persistently", "find_unused_parameters"),
+    *("profile_training", "profile_warmup", "profile_steps", "param_file"),
+}
+
+
+def identify_data(data_folder, annotator="a", md_from="mrle"):
+    """What a data set holds, in a few words that are the same wherever its folder lies.
+
+    Arguments
+    ---------
+    data_folder : str, pathlib.Path or None
+        The folder of the set; None for the miniature set.
+    annotator : str
+        Whose annotations.
+    md_from : str
+        "mrle", or "mapping" where the music detection annotations are read too.
+
+    Returns
+    -------
+    str
+        The number of recordings, and a digest of their names and sizes, and of
+        the text of annotations and folds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not hold OpenBMAT.
+
+    Example
+    -------
+    >>> identify_data(None)
+    'miniature'
+    """
+    if not data_folder:
+        return "miniature"
+    sources = find_sources(data_folder, annotator, with_md=md_from == "mapping")
+    digest = hashlib.sha256()
+    for kind, files in sorted(sources.files.items()):
+        for name, path in sorted(files.items()):
+            digest.update(f"{kind}/{name}\0".encode())
+            digest.update(str(path.stat().st_size).encode() if kind == "audio" else path.read_bytes())
+    if sources.splits.is_file():
+        digest.update(sources.splits.read_bytes())
+    return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"
+
+
+def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
+    """Every setting of a run: the hyperparameter file with its overrides, run options, and the data.
+
+    Nothing that the file describes is built.
+
+    Arguments
+    ---------
+    hparams_file : str or pathlib.Path
+        The hyperparameter file.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        SpeechBrain's options from the command line.
+    overrides : str or dict
+        What replaces values of the file.
+    identify : callable
+        :func:`identify_data`, or a copy that remembers.
+
+    Returns
+    -------
+    dict of str to (str, int, float, bool or None)
+        Values by dotted names, such as "model.hidden_size".
+
+    Raises
+    ------
+    ValueError
+        If an override names nothing that the file has.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> path = getfixture("tmp_path") / "net.yaml"
+    >>> _ = path.write_text("size: 3\\nmodel: !new:torch.nn.Linear\\n    in_features: !ref <size>\\n")
+    >>> resolve_settings(path, SimpleNamespace(overridden_args=()), "size: 4")
+    {'size': 4, 'model': '!new:torch.nn.Linear', 'model.in_features': 4, 'data': 'miniature'}
+    """
+    with open(hparams_file, encoding="utf-8") as file:
+        try:
+            text = resolve_references(file, overrides, overrides_must_match=True).read()
+        except KeyError as error:
+            raise ValueError(f"{hparams_file}: {error.args[0]}") from None
+        except YAMLError as error:
+            raise ValueError(f"{hparams_file}, or what is to override it, cannot be read: {error}") from None
+    settings = dict(_flatten(yaml.compose(text)))
+    defaults = type(run_opts)()
+    for name in sorted(run_opts.overridden_args):
+        if name in settings or getattr(run_opts, name) != getattr(defaults, name):
+            settings[name] = getattr(run_opts, name)
+    try:
+        settings["data"] = identify(
+            settings.get("data_folder"), settings.get("annotator", "a"), settings.get("md_from", "mrle")
+        )
+    except OSError:
+        # What is wrong with it is said by the preparation.
+        settings["data"] = "unreadable"
+    return settings
+
+
+def comparable(settings):
+    """The settings that results depend on.
+
+    Arguments
+    ---------
+    settings : dict
+        As :func:`resolve_settings` gives them.
+
+    Returns
+    -------
+    dict
+        Those that are not :data:`HARMLESS`.
+
+    Example
+    -------
+    >>> comparable({"lr": 0.1, "train_dataloader_opts.num_workers": 4, "output_folder": "a"})
+    {'lr': 0.1}
+    """
+    return {name: value for name, value in settings.items() if name.rpartition(".")[2] not in HARMLESS}
+
+
+def describe_changes(before, now):
+    """What differs between two sets of settings, in words.
+
+    Arguments
+    ---------
+    before, now : dict
+        As :func:`comparable` gives them.
+
+    Returns
+    -------
+    list of str
+        One for each setting that differs.
+
+    Example
+    -------
+    >>> describe_changes({"lr": 0.1, "beta": 1.0, "adam.lr": 0.1}, {"lr": 0.2, "beta": 1, "adam.lr": 0.2})
+    ['lr was 0.1, is now 0.2']
+    """
+    names = sorted(before.keys() | now.keys())
+    pairs = {name: (before.get(name, "absent"), now.get(name, "absent")) for name in names}
+    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    # Values that only refer to another, such as those of an optimizer, are no news.
+    causes = [pair for name, pair in changed.items() if "." not in name]
+    return [
+        f"{name} was {was}, is now {now_is}"
+        for name, (was, now_is) in changed.items()
+        if "." not in name or (was, now_is) not in causes
+    ]
+
+
+def _flatten(node, name="", seen=None):
+    """Dotted names and values of a YAML node; the tag of a collection is a value too."""
+    seen = {} if seen is None else seen
+    if isinstance(node, yaml.ScalarNode):
+        yield name, node.tag + node.value if node.tag.startswith("!") else _value(node)
+        return
+    if id(node) in seen:
+        yield name, f"!ref <{seen[id(node)]}>"
+        return
+    seen[id(node)] = name
+    if node.tag.startswith("!"):
+        yield name, node.tag
+    if isinstance(node, yaml.MappingNode):
+        items = [(key.value, value) for key, value in node.value]
+    else:
+        items = [(str(index), value) for index, value in enumerate(node.value)]
+    for key, value in items:
+        # A call without a result to name, as that which sets the seed.
+        if not key.startswith("__"):
+            yield from _flatten(value, f"{name}.{key}" if name else key, seen)
+
+
+def _value(node):
+    """A scalar's value; numbers are numbers however they are written."""
+    if node.style:
+        return node.value
+    value = yaml.safe_load(node.value)
+    if isinstance(value, str):
+        try:
+            return float(value)  # 1e-4, which YAML 1.1 takes for a word
+        except ValueError:
+            return value
+    return value if isinstance(value, (int, float, bool, type(None))) else node.value

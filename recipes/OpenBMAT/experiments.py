@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Run any selection of the paper's experiments, folds and seeds; what is done already is not done again.
+
+> python recipes/OpenBMAT/experiments.py --tables I,II --data_folder=/path/to/OpenBMAT --jobs 4
+
+Each run is a train.py of its own, in a folder of its own below the results
+folder. What is done is read from the results on disk: the same command goes on
+where it was stopped, and tries again what failed.
+"""
+
+import sys
+
+try:
+    from hrin_plugin.doctor import require_working_environment
+except ModuleNotFoundError:
+    sys.exit("hrin_plugin is not installed; in the folder of its setup.py, run: pip install .")
+
+import contextlib
+import os
+import platform
+import signal
+from pathlib import Path
+
+from experiment_dry_run import measure_unknown
+from experiment_estimate import Estimator, describe_costs
+from experiment_folder import is_done
+from experiment_lock import RunRefused
+from experiment_options import make_engine, parse_arguments, training_arguments
+from experiment_plan import select_experiments, select_runs
+from experiment_pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
+from experiment_progress import Progress
+from experiment_state import all_settings, find_done
+
+TRAIN = Path(__file__).resolve().with_name("train.py")
+
+
+def run_plan(options, script):
+    """Select, check, say what it costs, run, and report.
+
+    Arguments
+    ---------
+    options : argparse.Namespace
+        As :func:`parse_arguments` gives them.
+    script : str or pathlib.Path
+        What trains.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all runs are done, 1 if any failed.
+    """
+    runs = select_runs(select_experiments(options.tables, options.experiments), options.folds, options.seeds)
+    settings = all_settings(runs, options)
+    os.makedirs(options.results_folder, exist_ok=True)
+    done = find_done(runs, settings, options)
+    to_do = [run for run in runs if run not in done]
+    engine, jobs = make_engine(options, len(to_do))
+    gpus = ",".join(getattr(engine, "gpus", ()))
+    place = options.cluster or f"{platform.node()} GPU {gpus}, {jobs} side by side"
+    estimator = Estimator(options.results_folder, settings, jobs, place)
+    if not options.no_measure and estimator.unknown(to_do):
+        measure_unknown(to_do, estimator, engine, options)
+    print(describe_costs(estimator, runs, done), flush=True)
+    if options.dry_run or not to_do:
+        return 0
+
+    def folder_of(run):
+        return run.folder(options.results_folder)
+
+    def whole(run):
+        try:
+            return is_done(folder_of(run), settings[run])
+        finally:
+            estimator.refresh()
+
+    progress = Progress(len(runs), len(done), estimator.left_s)
+    try:
+        outcomes = run_all(
+            to_do,
+            engine,
+            jobs,
+            command_of=lambda run: [sys.executable, script, *training_arguments(run, options)],
+            folder_of=folder_of,
+            is_done=whole,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    return report(outcomes, len(done), folder_of)
+
+
+def report(outcomes, n_done_before, folder_of):
+    """Say how the runs ended, what failed last.
+
+    Arguments
+    ---------
+    outcomes : sequence of Outcome
+        The runs of this call.
+    n_done_before : int
+        Runs that were done before.
+    folder_of : callable
+        From a run to its folder.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all runs are done.
+
+    Example
+    -------
+    >>> report([], 3, None)
+    3 runs are done, 0 failed
+    0
+    """
+    count = {
+        status: sum(outcome.status == status for outcome in outcomes) for status in (DONE, FAILED, ELSEWHERE)
+    }
+    line = f"{n_done_before + count[DONE]} runs are done, {count[FAILED]} failed"
+    if count[ELSEWHERE]:
+        line += f", {count[ELSEWHERE]} are being done by other processes"
+    print(line)
+    if count[FAILED]:
+        print(describe_failures(outcomes, folder_of))
+        print("The same command tries again what failed.")
+    return 0 if count[DONE] == len(outcomes) else 1
+
+
+@contextlib.contextmanager
+def signals_as_interrupt():
+    """Let every request to end come as Ctrl-C does."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        for name in names:
+            if before[name] != signal.SIG_IGN:  # as below nohup
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+        yield
+    finally:
+        for name in names:
+            signal.signal(getattr(signal, name), before[name])
+
+
+def main(argv, script=TRAIN):
+    """Run the command.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        Words of the command line.
+    script : str or pathlib.Path
+        What trains; takes the arguments of train.py.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all runs are done, 1 if not, 2 if used wrongly or
+        refused before anything was started, 130 if interrupted.
+
+    Example
+    -------
+    >>> main(["--experiments", "no_such_network"])
+    2
+    """
+    try:
+        with signals_as_interrupt():
+            return run_plan(parse_arguments(argv), script)
+    except (ValueError, OSError, RunRefused) as error:
+        print(f"experiments.py: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "interrupted: what was running has been ended; the same command goes on from here",
+            file=sys.stderr,
+        )
+        return 130
+
+
+if __name__ == "__main__":
+    require_working_environment()
+    sys.exit(main(sys.argv[1:]))
