@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-import experiment_cluster
-import experiment_measure
 import experiments
+import measure_speed
 import train
-from experiment_estimate import Estimator, describe_costs
-from experiment_folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
-from experiment_lock import IN_USE_STATUS, FolderInUse, hold_folder
-from experiment_options import parse_arguments, training_arguments
-from experiment_plan import Run, select_experiments, select_runs
-from experiment_pool import FAILED, Outcome
-from experiment_progress import Progress
-from experiment_settings import identify_data
-from experiment_speed import speed_from_measurement, times_from_log
+from experiment import cluster as experiment_cluster
+from experiment.estimate import Estimator, describe_costs
+from experiment.folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
+from experiment.lock import IN_USE_STATUS, FolderInUse, hold_folder
+from experiment.options import parse_arguments, training_arguments
+from experiment.plan import Run, select_experiments, select_runs
+from experiment.pool import FAILED, Outcome
+from experiment.progress import Progress
+from experiment.settings import identify_data
+from experiment.speed import speed_from_measurement, times_from_log
 
 RECIPE = Path(__file__).parents[1] / "recipes/OpenBMAT"
 
@@ -35,9 +35,9 @@ STUB = f"""
 import json, os, pathlib, sys, time
 from types import SimpleNamespace
 sys.path.insert(0, {str(RECIPE)!r})
-from experiment_folder import claim_folder
-from experiment_lock import RunRefused
-from experiment_settings import resolve_settings
+from experiment.folder import claim_folder
+from experiment.lock import RunRefused
+from experiment.settings import resolve_settings
 words = [word for word in sys.argv[2:] if word != "--noprogressbar"]
 options = SimpleNamespace(overridden_args=())
 settings = resolve_settings(sys.argv[1], options, "\\n".join(w[2:].replace("=", ": ", 1) for w in words))
@@ -266,7 +266,7 @@ def test_two_holders_of_one_folder_are_refused(tmp_path):
 
 def test_jobs_take_the_gpus_in_turn_and_share_the_cores(plan, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("experiment_local.available_cores", lambda: 8)
+    monkeypatch.setattr("experiment.local.available_cores", lambda: 8)
     (tmp_path / "orders/meet").touch()
     assert plan("--folds", "0-1", "--jobs", "2", "--gpus", "3,5") == 0
     notes = [starts(tmp_path, fold)[0] for fold in (0, 1)]
@@ -277,7 +277,7 @@ def test_jobs_take_the_gpus_in_turn_and_share_the_cores(plan, tmp_path, monkeypa
 def test_what_is_shared_is_prepared_by_one_at_a_time(tmp_path):
     code = (
         f"import sys, time; sys.path.insert(0, {str(RECIPE)!r})\n"
-        "from experiment_lock import alone\n"
+        "from experiment.lock import alone\n"
         "def work(path):\n"
         "    for word in ('in', 'out'):\n"
         "        with open(path, 'a') as file: print(word, file=file)\n"
@@ -333,7 +333,6 @@ def test_an_interrupted_plan_ends_its_runs_and_goes_on_later(plan, tmp_path):
 
 
 def test_a_cluster_does_the_runs_and_tells_of_failures(plan, tmp_path, capsys):
-    pytest.importorskip("submitit")
     (tmp_path / "orders/fail_1").touch()
     assert plan("--folds", "0-1", "--cluster", "local") == 1
     out = capsys.readouterr().out
@@ -344,7 +343,6 @@ def test_a_cluster_does_the_runs_and_tells_of_failures(plan, tmp_path, capsys):
 
 
 def test_a_job_that_is_taken_away_is_queued_again(tmp_path):
-    pytest.importorskip("submitit")
     # submitit warns a job 30 s before its time is over; here 3 s after its begin.
     engine = experiment_cluster.ClusterEngine("local", tmp_path / "jobs", {})
     engine.executor._executor.update_parameters(timeout_min=0.55)
@@ -361,7 +359,6 @@ def test_a_missing_submitit_is_named_with_its_cure(plan, monkeypatch, capsys):
 
 
 def test_an_unknown_option_of_the_cluster_is_refused(plan, capsys):
-    pytest.importorskip("submitit")
     for option in ("colour=red", "timeout_min=soon"):
         assert plan("--folds", "0", "--cluster", "local", "--cluster_option", option) == 2
         assert option.partition("=")[0] in capsys.readouterr().err
@@ -485,7 +482,7 @@ def test_what_is_not_known_is_measured_once_side_by_side_before_the_start(
         "figures['train_batch_s'] = {'3': 0.25, '5': 0.75}[os.environ['CUDA_VISIBLE_DEVICES']]\n"
         "json.dump(figures, open(sys.argv[1], 'w'))\n"
     )
-    monkeypatch.setattr("experiment_dry_run.SCRIPT", script)
+    monkeypatch.setattr("experiment.dry_run.SCRIPT", script)
     words = ["--experiments", "gru,lstm", "--folds", "0-1", "--jobs", "2", "--gpus", "3,5", "--dry_run"]
     words += ["--results_folder", str(tmp_path / "results")]
     assert experiments.main(words, script="never_started.py") == 0
@@ -508,7 +505,7 @@ def test_a_measurement_takes_real_steps_and_leaves_the_runs_folder_alone(miniatu
         ["--results_folder", str(tmp_path), "--data_folder", str(miniature), "--", "--device=cpu"]
     )
     words = training_arguments(Run("hrin_cr", 0, 0), options)
-    experiment_measure.main([str(tmp_path / "figures.json"), *words])
+    measure_speed.main([str(tmp_path / "figures.json"), *words])
     figures = json.loads((tmp_path / "figures.json").read_text())
     # 16, 2 and 2 recordings in batches of 8.
     assert [figures[f"{split}_batches"] for split in ("train", "valid", "test")] == [2, 1, 1]

@@ -15,10 +15,10 @@ import pytest
 from scipy import stats
 
 from hrin_plugin.results import write_results
-from table_paper import load_paper_tables, select_tables
-from table_runs import ResultsError, read_runs
-from table_statistics import best_rows, compare
-from table_text import CSV_FIELDS, to_csv, to_latex, to_markdown
+from paper.published import load_paper_tables, select_tables
+from paper.runs import ResultsError, read_runs
+from paper.statistics import best_rows, compare
+from paper.text import CSV_FIELDS, to_csv, to_latex, to_markdown
 from tables import main
 
 RECIPE = Path(__file__).parents[1] / "recipes/OpenBMAT"
@@ -440,7 +440,7 @@ def test_plots_are_drawn_as_png_and_svg_and_the_same_each_time(some, tmp_path):
 
 
 def test_bars_are_as_long_as_the_means(some):
-    from table_plots import OURS, PAPER, plot_table
+    from paper.plots import OURS, PAPER, plot_table
 
     comparison = fill(some, "VI")
     panels = plot_table(comparison).axes
@@ -462,7 +462,7 @@ def _rgb(bar):
 
 def test_without_matplotlib_the_cure_is_named(some, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "table_plots", raising=False)
+    monkeypatch.delitem(sys.modules, "paper.plots", raising=False)
     out = tmp_path / "t.md"
     said = refusal(capsys, "--results_folder", some, "--output", out, "--plots", tmp_path / "plots")
     assert "--plots needs matplotlib" in said and "pip install '.[plots]'" in said

@@ -21,15 +21,15 @@ import platform
 import signal
 from pathlib import Path
 
-from experiment_dry_run import measure_unknown
-from experiment_estimate import Estimator, describe_costs
-from experiment_folder import is_done
-from experiment_lock import RunRefused
-from experiment_options import make_engine, parse_arguments, training_arguments
-from experiment_plan import select_experiments, select_runs
-from experiment_pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
-from experiment_progress import Progress
-from experiment_state import all_settings, find_done
+from experiment.dry_run import measure_unknown
+from experiment.estimate import Estimator, describe_costs
+from experiment.folder import is_done
+from experiment.lock import RunRefused
+from experiment.options import make_engine, parse_arguments, training_arguments
+from experiment.plan import select_experiments, select_runs
+from experiment.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
+from experiment.progress import Progress
+from experiment.state import all_settings, find_done
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from hrin_plugin.events import write_atomically
-from table_paper import select_tables
-from table_runs import ResultsError, read_runs
-from table_statistics import compare
-from table_text import FORMATS
+from paper.published import select_tables
+from paper.runs import ResultsError, read_runs
+from paper.statistics import compare
+from paper.text import FORMATS
 
 #: The format of a file, by its ending.
 SUFFIXES = {".csv": "csv", ".tex": "latex"}
@@ -88,7 +88,7 @@ def _write(text, output):
 def _plot(comparisons, folder):
     """Draw the tables. matplotlib is an extra, and slow to import."""
     try:
-        from table_plots import save_plots
+        from paper.plots import save_plots
     except ImportError as error:
         raise ImportError(
             f"--plots needs matplotlib ({error}); in the folder of setup.py, run: pip install '.[plots]'"

@@ -27,9 +27,9 @@ from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_o
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from experiment_folder import claim_folder
-from experiment_lock import RunRefused, alone
-from experiment_settings import resolve_settings
+from experiment.folder import claim_folder
+from experiment.lock import RunRefused, alone
+from experiment.settings import resolve_settings
 from hrin_plugin.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.events import Event, events_to_frames

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from tqdm import tqdm
 
 from hrin_plugin.events import write_atomically
-from table_paper import PaperCell
+from paper.published import PaperCell
 
 OURS, PAPER = "#0072b2", "#c9ced6"
 TEXT_ON = {OURS: "white", PAPER: "black"}
@@ -36,8 +36,8 @@ def plot_table(comparison):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> len(plot_table(compare(select_tables("V")[0], {})).axes)
     5
     """
@@ -84,8 +84,8 @@ def save_plots(folder, comparisons):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> [path.name for path in save_plots(getfixture("tmp_path"), [compare(select_tables("V")[0], {})])]
     ['table_V.png', 'table_V.svg']
     """

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openbmat_folds import N_FOLDS
-from table_paper import select_tables
+from paper.published import select_tables
 
-HPARAMS = Path(__file__).with_name("hparams")
+HPARAMS = Path(__file__).parents[1] / "hparams"
 
 
 class Run(NamedTuple):

@@ -1,10 +1,10 @@
-"""The paper's Tables I to VIII as published: rows, columns and numbers, from ``paper_tables.json``."""
+"""The paper's Tables I to VIII as published: rows, columns and numbers, from ``published.json``."""
 
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-PAPER_FILE = Path(__file__).with_name("paper_tables.json")
+PAPER_FILE = Path(__file__).with_name("published.json")
 
 
 class Column(NamedTuple):

@@ -91,7 +91,7 @@ class TrainingCommand:
 
 
 class ClusterEngine:
-    """Starts commands as jobs of a cluster; the counterpart of :class:`experiment_local.LocalEngine`.
+    """Starts commands as jobs of a cluster; the counterpart of :class:`experiment.local.LocalEngine`.
 
     Arguments
     ---------

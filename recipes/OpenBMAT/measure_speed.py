@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure what an experiment's run will take, by a few real steps of it.
 
-> python recipes/OpenBMAT/experiment_measure.py FIGURES.json hparams/hrin_cr.yaml --data_folder=...
+> python recipes/OpenBMAT/measure_speed.py FIGURES.json hparams/hrin_cr.yaml --data_folder=...
 
 ``experiments.py`` calls this. The network, its training step and the loading of
 recordings are those of ``train.py``; the folder of the run is not touched.
@@ -18,9 +18,9 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from experiment_local import available_cores
-from experiment_lock import alone
-from experiment_speed import folder_bytes
+from experiment.local import available_cores
+from experiment.lock import alone
+from experiment.speed import folder_bytes
 from hrin_plugin.brain import HRINBrain
 from hrin_plugin.events import write_atomically
 from hrin_plugin.memory import keep_freed_memory
@@ -63,7 +63,7 @@ def measure(argv, folder):
     Returns
     -------
     dict
-        As :func:`experiment_speed.speed_from_measurement` takes it, and what the
+        As :func:`experiment.speed.speed_from_measurement` takes it, and what the
         preparation of the features takes: ``feature_s`` and ``feature_bytes`` for
         each of ``n_recordings``, on all cores.
     """

@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 
 from openbmat_folds import N_FOLDS
-from table_statistics import SIGNIFICANCE
+from paper.statistics import SIGNIFICANCE
 
 #: Fields of the CSV, which has a line for each cell.
 CSV_FIELDS = (
@@ -39,8 +39,8 @@ def to_markdown(comparisons):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> text = to_markdown([compare(select_tables("V")[0], {})])
     >>> print(text.splitlines()[6])
     | HRIN-cr (concate after conv) | ours       | missing             | missing             | missing ...
@@ -76,8 +76,8 @@ def to_latex(comparisons):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> print(to_latex([compare(select_tables("V")[0], {})]).splitlines()[6])
      &  & Acc & Music\_F & Non-Music\_F & Music\_F\_500\_on & Non-Music\_F\_500\_on \\
     """
@@ -119,8 +119,8 @@ def to_csv(comparisons):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> print(to_csv([compare(select_tables("I")[0], {})]).splitlines()[1])
     I,MMG [2],mmg,Segment-level,Acc,missing,,,,0,0,0,0.8895,,False,
     """
@@ -160,8 +160,8 @@ def difference(score, cell):
 
     Example
     -------
-    >>> from table_paper import PaperCell
-    >>> from table_statistics import Score
+    >>> from paper.published import PaperCell
+    >>> from paper.statistics import Score
     >>> difference(Score(0.75, None, 1, 1, 0, False), PaperCell(0.5, 0.1, False))
     0.25
     """
@@ -183,8 +183,8 @@ def missing_runs(comparison):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_statistics import compare
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
     >>> missing_runs(compare(select_tables("V")[0], {}))
     'Without any run: hrin_cr_concat_after_conv, hrin_cr_concat_before_fc, hrin_cr.'
     """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from experiment_folder import SETTINGS_FILE
+from experiment.folder import SETTINGS_FILE
 from openbmat_folds import N_FOLDS
 
 #: Settings that say what was learnt from; the runs of one table must share them.
@@ -80,10 +80,10 @@ def read_runs(results_folder, tables):
 
     Example
     -------
-    >>> from table_paper import select_tables
+    >>> from paper.published import select_tables
     >>> read_runs(getfixture("tmp_path"), select_tables("V"))
     Traceback (most recent call last):
-    table_runs.ResultsError: ...: no results.json of hrin_cr_concat_after_conv, ... is below it; ...
+    paper.runs.ResultsError: ...: no results.json of hrin_cr_concat_after_conv, ... is below it; ...
     """
     experiments = list(dict.fromkeys(row.experiment for table in tables for row in table.rows))
     found = [

@@ -157,7 +157,7 @@ def speed_from_measurement(measured):
     Arguments
     ---------
     measured : dict
-        As ``experiment_measure.py`` writes it.
+        As ``measure_speed.py`` writes it.
 
     Returns
     -------

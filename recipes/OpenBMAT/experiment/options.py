@@ -4,9 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-from experiment_cluster import KINDS, ClusterEngine, parse_options
-from experiment_local import LocalEngine
-from experiment_plan import HPARAMS
+from experiment.cluster import KINDS, ClusterEngine, parse_options
+from experiment.local import LocalEngine
+from experiment.plan import HPARAMS
 
 #: Options of train.py that follow from the plan.
 OF_THE_PLAN = ("fold", "seed", "data_folder", "results_folder", "output_folder")
@@ -93,7 +93,7 @@ def training_arguments(run, options):
 
     Example
     -------
-    >>> from experiment_plan import Run
+    >>> from experiment.plan import Run
     >>> words = training_arguments(Run("gru", 2, 0), parse_arguments(["--results_folder", "/out"]))
     >>> words[1:3] + words[4:]
     ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--noprogressbar']

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scipy.stats import ttest_rel
 
 from openbmat_folds import N_FOLDS
-from table_paper import Table
+from paper.published import Table
 
 #: Two rows differ if chance alone would set them so far apart with less than this probability.
 SIGNIFICANCE = 0.05
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
 
     Example
     -------
-    >>> from table_paper import select_tables
+    >>> from paper.published import select_tables
     >>> comparison = compare(select_tables("V")[0], {})
     >>> comparison.scores[2][4].state, comparison.missing_folds["hrin_cr"]
     ('missing', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
@@ -71,8 +71,8 @@ def compare(table, runs):
 
     Example
     -------
-    >>> from table_paper import select_tables
-    >>> from table_runs import Run
+    >>> from paper.published import select_tables
+    >>> from paper.runs import Run
     >>> table = select_tables("V")[0]
     >>> scores = {("md", column.name): 0.5 for column in table.columns}
     >>> run = Run("hrin_cr", 0, 0, None, {}, scores)
@@ -111,7 +111,7 @@ def fold_means(runs, key):
 
     Example
     -------
-    >>> from table_runs import Run
+    >>> from paper.runs import Run
     >>> key = ("md", "Acc")
     >>> runs = [Run("a", fold, seed, None, {}, {key: score}) for fold, seed, score in
     ...         [(0, 0, 0.25), (0, 1, 0.75), (1, 0, 1.0), (2, 0, None)]]
@@ -144,7 +144,7 @@ def summarise(runs, key, bold=False):
 
     Example
     -------
-    >>> from table_runs import Run
+    >>> from paper.runs import Run
     >>> runs = [Run("a", fold, 0, None, {}, {"key": fold / 2}) for fold in range(3)]
     >>> summarise(runs, "key")
     Score(mean=0.5, std=0.5, n_runs=3, n_folds=3, n_absent=0, bold=False)

@@ -6,10 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-from experiment_folder import RESULTS_FILE, SETTINGS_FILE
-from experiment_progress import format_duration
-from experiment_settings import comparable
-from experiment_speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
+from experiment.folder import RESULTS_FILE, SETTINGS_FILE
+from experiment.progress import format_duration
+from experiment.settings import comparable
+from experiment.speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
 from hrin_plugin.events import write_atomically
 
 #: Figures of dry runs, below the results folder.
@@ -26,7 +26,7 @@ def pace_of(settings):
     Arguments
     ---------
     settings : dict
-        As :func:`experiment_settings.resolve_settings` gives them, or as kept in a run's folder.
+        As :func:`experiment.settings.resolve_settings` gives them, or as kept in a run's folder.
 
     Returns
     -------
@@ -127,7 +127,7 @@ class Estimator:
         ]
 
     def note(self, run, figures):
-        """Keep the figures of a dry run, a dict as ``experiment_measure.py`` writes it."""
+        """Keep the figures of a dry run, a dict as ``measure_speed.py`` writes it."""
         self.measured = self._read_measured() | {self._key(self.paces[run]): figures}
         write_atomically(self.results_folder / MEASURED_FILE, json.dumps(self.measured, indent=1) + "\n")
         self.refresh()

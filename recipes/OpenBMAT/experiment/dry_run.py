@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiment_folder import last_lines
-from experiment_local import wait_for
-from experiment_options import training_arguments
+from experiment.folder import last_lines
+from experiment.local import wait_for
+from experiment.options import training_arguments
 
-SCRIPT = Path(__file__).with_name("experiment_measure.py")
+SCRIPT = Path(__file__).parents[1] / "measure_speed.py"
 
 
 def measure_unknown(runs, estimator, engine, options):

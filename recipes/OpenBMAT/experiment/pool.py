@@ -5,10 +5,10 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from experiment_folder import last_lines
-from experiment_local import stop_all
-from experiment_lock import IN_USE_STATUS, RunRefused, is_in_use
-from experiment_plan import Run
+from experiment.folder import last_lines
+from experiment.local import stop_all
+from experiment.lock import IN_USE_STATUS, RunRefused, is_in_use
+from experiment.plan import Run
 
 #: A run's output, in its folder.
 LOG_FILE = "run.log"
@@ -60,8 +60,8 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
     Example
     -------
-    >>> from experiment_local import LocalEngine
-    >>> from experiment_progress import Progress
+    >>> from experiment.local import LocalEngine
+    >>> from experiment.progress import Progress
     >>> root = getfixture("tmp_path")
     >>> outcomes = run_all(
     ...     [Run("gru", 0, 0), Run("gru", 1, 0)], LocalEngine(), jobs=2,

@@ -3,9 +3,9 @@
 import functools
 from pathlib import Path
 
-from experiment_folder import SettingsChanged, is_done, set_aside
-from experiment_options import training_arguments
-from experiment_settings import identify_data, resolve_settings
+from experiment.folder import SettingsChanged, is_done, set_aside
+from experiment.options import training_arguments
+from experiment.settings import identify_data, resolve_settings
 
 
 def all_settings(runs, options):
@@ -21,7 +21,7 @@ def all_settings(runs, options):
     Returns
     -------
     dict of Run to dict
-        As :func:`experiment_settings.resolve_settings` gives them.
+        As :func:`experiment.settings.resolve_settings` gives them.
 
     Raises
     ------
