@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from hrin_plugin.audio import read_audio
+from hrin_plugin.files import replacing
 
 
 class FeatureLoader:
@@ -71,7 +71,9 @@ class FeatureLoader:
         frames = self._read(entry)
         if frames is None:
             frames = self._compute(path).numpy().astype(self.dtype)
-            _write_array(entry, frames)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(entry) as draft:
+                np.save(draft, frames)
         return torch.from_numpy(frames.astype(np.float32))
 
     def fill(self, paths):
@@ -123,16 +125,3 @@ class FeatureLoader:
             return None
         fits = frames.dtype == self.dtype and frames.ndim == 2 and frames.shape[1] == self.features.n_mels
         return frames if fits else None
-
-
-def _write_array(path, array):
-    """Save an array so that a reader sees nothing or the whole of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".npy", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            np.save(file, array)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -7,11 +7,11 @@ seconds; a recording of a single class may hold that bare label and nothing else
 """
 
 import math
-import os
-import tempfile
 from typing import NamedTuple
 
 import numpy as np
+
+from hrin_plugin.files import write_atomically
 
 #: How far annotations may miss each other or the end of the file, in seconds.
 TOLERANCE_S = 0.05
@@ -276,42 +276,6 @@ def write_tsv(path, events):
     """
     rows = [f"{round(e.onset_s, 6)}\t{round(e.offset_s, 6)}\t{e.label}\n" for e in events]
     write_atomically(path, "".join(rows))
-
-
-def write_atomically(path, text):
-    """Write a text file so that a reader sees the old one or the whole new one.
-
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        The file to write. Its folder must exist.
-    text : str
-        The whole content, written as UTF-8 with Unix line ends.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.txt"
-    >>> write_atomically(path, "whole")
-    >>> path.read_text(), len(list(path.parent.iterdir()))
-    ('whole', 1)
-    """
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A pipe or a device is written to; a rename would put a file in its place.
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        return
-    folder, name = os.path.split(os.fspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def relabel(events, mapping):

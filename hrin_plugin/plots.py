@@ -1,7 +1,5 @@
 """Pictures of recordings: waveform, spectrogram, events and probabilities (paper, Fig. 6)."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from hrin_plugin.files import replacing
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Told apart by readers with any colour vision (Okabe and Ito).
@@ -89,15 +88,8 @@ def save_picture(figure, path):
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"{path}: a picture's name must end in .png, .svg or .pdf")
-    handle, draft = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
+    with replacing(path) as draft:
         figure.savefig(draft, dpi=150)
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
 
 
 def _draw_waveform(panel, wav, duration_s, columns=2000):

@@ -5,7 +5,6 @@ stranger cannot run code.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hrin_plugin.baselines import MMG, SinglePath
-from hrin_plugin.events import write_atomically
 from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.networks import HRIN
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -75,9 +74,8 @@ def save_pretrained(folder, model):
     }
     modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
-    draft = folder / f".{WEIGHTS_FILE}"
-    save_file(weights, draft)
-    os.replace(draft, folder / WEIGHTS_FILE)
+    with replacing(folder / WEIGHTS_FILE) as draft:
+        save_file(weights, draft)
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
 
 

@@ -1,14 +1,13 @@
 """The excerpts of a mixed set: planning them, rendering one, and writing its files."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
-from hrin_plugin.events import relabel, write_atomically, write_tsv
+from hrin_plugin.events import relabel, write_tsv
+from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.mixing.programme import RELATIVE_LU, draw_programmes, exact_events
 from hrin_plugin.mixing.stems import render_stems
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
@@ -190,19 +189,9 @@ def write_excerpt(out, excerpt, mix):
             write_atomically(path, f"{events[0].label}\n")
         else:
             write_tsv(path, events)
-    path = _audio_path(out, excerpt.name)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            samples = np.rint(np.asarray(mix) * 32767).astype(np.int16)
-            soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    samples = np.rint(np.asarray(mix) * 32767).astype(np.int16)
+    with replacing(_audio_path(out, excerpt.name)) as draft:
+        soundfile.write(draft, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
 
 
 def write_splits(out, excerpts):

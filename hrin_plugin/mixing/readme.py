@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, RELATIVE_LU, SHARES
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
 

@@ -22,7 +22,7 @@ from experiment.local import available_cores
 from experiment.lock import alone
 from experiment.speed import folder_bytes
 from hrin_plugin.brain import HRINBrain
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import write_atomically
 from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.pretrained import PretrainedModel, save_pretrained

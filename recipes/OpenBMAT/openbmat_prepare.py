@@ -20,7 +20,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.events import AnnotationError, write_atomically
+from hrin_plugin.events import AnnotationError
+from hrin_plugin.files import write_atomically
 from openbmat_folds import N_FOLDS, assign_folds, folds_of
 from openbmat_sources import LABELS, find_sources, read_excerpts
 

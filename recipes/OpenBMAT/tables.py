@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import write_atomically
 from paper.published import select_tables
 from paper.runs import ResultsError, read_runs
 from paper.statistics import compare
@@ -76,10 +76,6 @@ def _write(text, output):
     """Write the tables where they are wanted."""
     if output is None:
         print(text, end="")
-    elif output.exists() and not output.is_file():
-        # A device or a pipe is written to: replacing it would destroy it. A folder is refused.
-        with open(output, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(output, text)

@@ -10,7 +10,7 @@ from experiment.folder import RESULTS_FILE, SETTINGS_FILE
 from experiment.progress import format_duration
 from experiment.settings import comparable
 from experiment.speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import write_atomically
 
 #: Figures of dry runs, below the results folder.
 MEASURED_FILE = "measured.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiment.lock import FolderInUse, RunRefused, hold_folder, is_in_use
 from experiment.settings import comparable, describe_changes
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import write_atomically
 
 SETTINGS_FILE, RESULTS_FILE = "settings.json", "results.json"
 #: Where :func:`set_aside` puts folders, below the results folder.

@@ -1,9 +1,6 @@
 """Filled tables as bars with deviations, ours beside the paper's; the only importer of matplotlib."""
 
-import io
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -11,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from tqdm import tqdm
 
-from hrin_plugin.events import write_atomically
+from hrin_plugin.files import replacing
 from paper.published import PaperCell
 
 OURS, PAPER = "#0072b2", "#c9ced6"
@@ -95,14 +92,11 @@ def save_plots(folder, comparisons):
     for comparison in tqdm(comparisons, "plots", delay=3, leave=False):
         figure = plot_table(comparison)
         png, svg = (folder / f"table_{comparison.table.number}.{ending}" for ending in ("png", "svg"))
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=RESOLUTION_DPI)
-        _write_bytes(png, picture.getvalue())
-        drawing = io.StringIO()
+        with replacing(png) as draft:
+            figure.savefig(draft, dpi=RESOLUTION_DPI)
         # The same table gives the same file.
-        with rc_context({"svg.hashsalt": comparison.table.number}):
-            figure.savefig(drawing, format="svg", metadata={"Date": None})
-        write_atomically(svg, drawing.getvalue())
+        with replacing(svg) as draft, rc_context({"svg.hashsalt": comparison.table.number}):
+            figure.savefig(draft, metadata={"Date": None})
         paths += [png, svg]
     return paths
 
@@ -145,18 +139,3 @@ def _bar(panel, position, value, colour, otherwise):
 def _label(name):
     """A row's name, with its superscripts."""
     return re.sub(r"L\^(\w+)", r"$L^{\\mathrm{\1}}$", name)
-
-
-def _write_bytes(path, content):
-    """Write a file so that a reader sees the old one or the whole new one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
