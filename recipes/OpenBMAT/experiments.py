@@ -65,9 +65,11 @@ def run_plan(options, script):
         return 0
 
     def folder_of(run):
+        """Where a run writes."""
         return run.folder(options.results_folder)
 
     def whole(run):
+        """Whether a run has left its results; what it took goes into the estimate."""
         try:
             return is_done(folder_of(run), settings[run])
         finally:

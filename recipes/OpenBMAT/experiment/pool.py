@@ -75,6 +75,7 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
     waiting, running, outcomes = deque(runs), {}, []
 
     def end(outcome):
+        """Keep an outcome, and show it."""
         outcomes.append(outcome)
         progress.ended(outcome)
 
