@@ -26,7 +26,9 @@ _HOMES = {
     "Taxonomy": "taxonomy",
     "derive_upper_level": "baselines",
     "load_pretrained": "pretrained",
+    "mix_set": "mixing",
     "save_pretrained": "pretrained",
+    "synthesise_miniature": "mixing",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,9 +1,13 @@
 """The order of the house: a file imports only from lower floors, so that data flows one way."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import hrin_plugin
 
 PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
@@ -63,6 +67,18 @@ def test_the_package_never_imports_a_recipe():
     }
     for path in modules().values():
         assert not {name.split(".")[0] for name in imported_names(path)} & of_recipes
+
+
+def test_every_public_name_is_there():
+    for name in hrin_plugin.__all__:
+        assert getattr(hrin_plugin, name).__doc__
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = hrin_plugin.nothing
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, hrin_plugin; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_only_metrics_imports_sed_eval():
