@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hrin_plugin.networks import HRINOutput, frame_mask
+from hrin_plugin.networks import HRINOutput, check_two_levels, frame_mask
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.units import ConvUnit, RecurrentUnit
 
@@ -86,7 +86,7 @@ class SinglePath(nn.Module):
         taxonomy=MUSIC_LOUDNESS,
     ):
         super().__init__()
-        _check_two_levels(taxonomy)
+        check_two_levels(taxonomy)
         self.taxonomy = taxonomy
         self.settings = {
             "input_size": input_size,
@@ -170,7 +170,7 @@ class MMG(nn.Module):
 
     def __init__(self, input_size=128, block_frames=128, channels=(16, 32, 64, 128), taxonomy=MUSIC_LOUDNESS):
         super().__init__()
-        _check_two_levels(taxonomy)
+        check_two_levels(taxonomy)
         if min(input_size, block_frames) < self.POOLING ** len(channels):
             raise ValueError(
                 f"blocks of {block_frames} frames of {input_size} values are too small "
@@ -238,9 +238,3 @@ class MMG(nn.Module):
         # Channels last is faster on a CPU.
         images = blocks[:, None].contiguous(memory_format=torch.channels_last)
         return self.head(self.layers(images).mean(dim=(2, 3)))
-
-
-def _check_two_levels(taxonomy):
-    """Raise ValueError unless the taxonomy has the levels of :class:`HRINOutput`."""
-    if len(taxonomy.levels) != len(HRINOutput._fields):
-        raise ValueError(f"the network has two levels; this taxonomy has {len(taxonomy.levels)}")

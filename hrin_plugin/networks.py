@@ -86,8 +86,7 @@ class HRIN(nn.Module):
             raise ValueError(f"unknown concatenation {concatenation!r}; use one of {self.CONCATENATIONS}")
         if concatenation == "after_conv" and not conv_unit:
             raise ValueError("concatenation 'after_conv' needs conv_unit")
-        if len(taxonomy.levels) != len(HRINOutput._fields):
-            raise ValueError(f"HRIN has two levels; this taxonomy has {len(taxonomy.levels)}")
+        check_two_levels(taxonomy)
         self.settings = {
             "input_size": input_size,
             "hidden_size": hidden_size,
@@ -147,6 +146,27 @@ class HRIN(nn.Module):
         if self.concatenation == "before_fc":
             second = torch.cat((first, second), dim=-1)
         return HRINOutput(*self.heads((first, second)))
+
+
+def check_two_levels(taxonomy):
+    """Refuse a taxonomy that has not the levels of :class:`HRINOutput`.
+
+    Arguments
+    ---------
+    taxonomy : Taxonomy
+        The taxonomy of a network.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of levels.
+
+    Example
+    -------
+    >>> check_two_levels(MUSIC_LOUDNESS)
+    """
+    if len(taxonomy.levels) != len(HRINOutput._fields):
+        raise ValueError(f"the network has two levels; this taxonomy has {len(taxonomy.levels)}")
 
 
 def frame_mask(frames, lens):

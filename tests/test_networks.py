@@ -185,7 +185,7 @@ def test_heads_fit_any_encoder_and_taxonomy():
 
 def test_heads_take_one_encoder_a_level():
     first, second = HierarchicalHeads((4, 6))((torch.randn(1, 3, 4), torch.randn(1, 3, 6)))
-    assert first.shape[-1], second.shape[-1] == (2, 3)
+    assert (first.shape, second.shape) == ((1, 3, 2), (1, 3, 3))
 
 
 def test_heads_of_too_few_encoders_are_refused():

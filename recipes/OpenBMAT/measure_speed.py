@@ -27,7 +27,7 @@ from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.pretrained import PretrainedModel, save_pretrained
 from hrin_plugin.results import score
-from train import dataio_prep, find_hparams, prepare_data, recordings
+from train import dataio_prep, find_hparams, make_brain, prepare_data, recordings
 
 #: Training batches that are timed, after one that is not.
 TIMED_BATCHES = 3
@@ -88,17 +88,7 @@ def measure(argv, folder):
     hparams["statistics"].fit(load_features(path) for path in recordings(train))
     statistics_s = (time.perf_counter() - cached) / len(train) * sizes["train"]
 
-    brain = TimedBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-        objective=hparams["objective"],
-        grid=hparams["features"].grid,
-        lr_annealing=hparams["lr_annealing"],
-        train_logger=None,
-    )
+    brain = make_brain(TimedBrain, hparams, run_opts)
     brain.step_ends = []
     epochs = EpochCounter(limit=math.ceil((1 + TIMED_BATCHES) / math.ceil(len(train) / batch_size)))
     brain.fit(epochs, train, None, train_loader_kwargs=hparams["train_dataloader_opts"], progressbar=False)

@@ -119,6 +119,21 @@ def recordings(dataset):
     return [dataset.data[name]["wav"] for name in dataset.data_ids]
 
 
+def make_brain(brain_class, hparams, run_opts):
+    """The training loop that a YAML describes."""
+    return brain_class(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+        objective=hparams["objective"],
+        grid=hparams["features"].grid,
+        lr_annealing=hparams["lr_annealing"],
+        train_logger=hparams["train_logger"],
+    )
+
+
 def main(argv):
     """Claim the run's folder, and train and test there."""
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
@@ -156,17 +171,7 @@ def train_and_test(hparams_file, run_opts, overrides):
         training = tqdm(recordings(datasets["train"]), "statistics", disable=not if_main_process())
         hparams["statistics"].fit(load_features(path) for path in training)
 
-    brain = HRINBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-        objective=hparams["objective"],
-        grid=hparams["features"].grid,
-        lr_annealing=hparams["lr_annealing"],
-        train_logger=hparams["train_logger"],
-    )
+    brain = make_brain(HRINBrain, hparams, run_opts)
     try:
         brain.fit(
             hparams["epoch_counter"],
