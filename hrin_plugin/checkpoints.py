@@ -2,7 +2,6 @@
 
 import math
 import os
-import pathlib
 import pickle
 import random
 import shutil
@@ -14,11 +13,12 @@ from speechbrain.utils.checkpoints import (
     METAFNAME,
     Checkpoint,
     Checkpointer,
+    ckpt_recency,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import ddp_broadcast, if_main_process, main_process_only
+from speechbrain.utils.distributed import ddp_barrier, ddp_broadcast, if_main_process, main_process_only
 from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
@@ -154,15 +154,57 @@ class AtomicCheckpointer(Checkpointer):
                 logger.warning(f"The checkpoint {folder} is damaged and left out: {error}")
         return readable
 
-    @staticmethod
+    def delete_checkpoints(
+        self,
+        *,
+        num_to_keep=1,
+        min_keys=None,
+        max_keys=None,
+        importance_keys=(ckpt_recency,),
+        ckpt_predicate=None,
+        verbosity=20,
+    ):
+        """Delete all but the best or newest; see ``Checkpointer.delete_checkpoints``.
+
+        Theirs deletes file by file where the listing can see it, so that a
+        kill leaves half a checkpoint.
+
+        Arguments
+        ---------
+        num_to_keep : int
+            How many of each order to keep.
+        min_keys, max_keys : list of str or None
+            Metrics whose lowest or highest are kept.
+        importance_keys : iterable of callable
+            Further orders; the highest are kept.
+        ckpt_predicate : callable or None
+            Only checkpoints for which it is true can be deleted.
+        verbosity : int
+            Logging level.
+        """
+        if num_to_keep < 0:
+            raise ValueError(f"the number of checkpoints to keep is {num_to_keep}; it cannot be negative")
+        orders = [{"min_key": key} for key in min_keys or ()]
+        orders += [{"max_key": key} for key in max_keys or ()]
+        orders += [{"importance_key": key} for key in importance_keys]
+        found, kept = set(), set()
+        for order in orders:
+            ranked = self.find_checkpoints(**order, ckpt_predicate=ckpt_predicate)
+            found.update(ranked)
+            kept.update(ranked[:num_to_keep])
+        ddp_barrier()
+        self._remove(found - kept, verbosity)
+        ddp_barrier()
+
     @main_process_only
-    def _delete_checkpoint(checkpoint, verbosity=20):
-        path = pathlib.Path(checkpoint.path)
-        doomed = path.with_name(f".deleted-{path.name}")
-        shutil.rmtree(doomed, ignore_errors=True)
-        os.rename(path, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-        logger.log(verbosity, f"Deleted the checkpoint {path}")
+    def _remove(self, checkpoints, verbosity):
+        bin_dir = self.checkpoints_dir / ".deleted"
+        shutil.rmtree(bin_dir, ignore_errors=True)
+        bin_dir.mkdir(exist_ok=True)
+        for checkpoint in checkpoints:
+            os.rename(checkpoint.path, bin_dir / checkpoint.path.name)
+            logger.log(verbosity, f"Deleted the checkpoint {checkpoint.path}")
+        shutil.rmtree(bin_dir, ignore_errors=True)
 
 
 def _plain(key, value):

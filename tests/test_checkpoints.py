@@ -1,5 +1,6 @@
 """Checkpoints under kills, damage, bad numbers and a clock that runs backwards."""
 
+import os
 import random
 import signal
 import subprocess
@@ -47,6 +48,24 @@ def test_a_kill_during_a_save_leaves_only_whole_checkpoints(tmp_path):
         for checkpoint in checkpointer.list_checkpoints():
             assert len(checkpoint.paramfiles) == 8
             checkpointer.load_checkpoint(checkpoint)
+
+
+def test_a_deletion_is_never_seen_half_done(tmp_path, monkeypatch):
+    """What a kill in the middle of a deletion would leave is still whole checkpoints."""
+    _, checkpointer = checkpointer_of(tmp_path)
+    checkpointer.save_checkpoint()
+    checkpointer.save_checkpoint()
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.delete_checkpoints()
+    monkeypatch.undo()
+    assert [len(found.paramfiles) for found in checkpointer.list_checkpoints()] == [1]
+    checkpointer.save_and_keep_only()
+    assert [path.name[:4] for path in tmp_path.iterdir() if not path.name.startswith(".unf")] == ["CKPT"]
 
 
 def test_an_error_while_saving_leaves_the_last_checkpoint(tmp_path):
