@@ -8,13 +8,11 @@ import numpy as np
 import torch
 
 from hrin_plugin.decoding import threshold_events
+from hrin_plugin.detection import TASKS
 from hrin_plugin.events import write_tsv
 from hrin_plugin.files import write_atomically
 from hrin_plugin.metrics import sed_eval_scores
 from hrin_plugin.violations import violation_rates
-
-#: The task of each level: music detection, music relative loudness estimation.
-TASKS = ("md", "mrle")
 
 
 class Prediction(NamedTuple):

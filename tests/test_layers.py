@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"taxonomy", "timing", "recurrence", "memory", "files", "doctor", "mixing.store"},
+    {"taxonomy", "timing", "recurrence", "memory", "files", "doctor", "detection", "mixing.store"},
     {"events", "audio", "features", "units", "heads", "losses", "checkpoints", "counts", "violations"}
     | {"mixing.loudness", "mixing.synthesis"},
     {"networks", "decoding", "metrics", "cache", "plots", "mixing.programme", "mixing.sources"},
