@@ -316,9 +316,9 @@ def test_each_excerpt_is_rendered_from_its_own_fold_alone(folders, tmp_path, mon
     used = {}
     render = completion.render_excerpt
 
-    def record(excerpt, store, sources, seed):
+    def record(excerpt, store, sources, seed, style):
         used.setdefault(excerpt.fold, set()).update(s.name for kind in sources.values() for s in kind)
-        return render(excerpt, store, sources, seed)
+        return render(excerpt, store, sources, seed, style)
 
     monkeypatch.setattr(completion, "render_excerpt", record)
     mixing.mix_set(tmp_path / "set", **folders, hours=10 * 2 / 3600, seconds=2.0, jobs=1)

@@ -12,11 +12,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.mixing.excerpts import is_complete, make_folders, render_excerpt, write_excerpt, write_splits
+from hrin_plugin.mixing.excerpts import (
+    finish_mix,
+    is_complete,
+    make_folders,
+    render_excerpt,
+    write_excerpt,
+    write_splits,
+)
+from hrin_plugin.mixing.programme import PLAIN
 from hrin_plugin.mixing.store import Source
 
 
-def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
+def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=PLAIN):
     """Make what a set lacks: its sources into a store, then its excerpts from them.
 
     Arguments
@@ -34,6 +42,8 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
         (kind, name, samples as int16 ``[sample]``, loudness in LUFS).
     share_sources : callable
         From lists of Source by kind to one mapping of kind to Source for each fold.
+    style : Style
+        How hard the mixes are.
 
     Returns
     -------
@@ -61,7 +71,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources):
         store_path = os.path.join(folder, "store.int16")
         folds = share_sources(_write_store(store_path, make_sources(missing, run)))
         tasks = [(excerpt, folds[excerpt.fold]) for excerpt in missing]
-        render = functools.partial(_render, out=out, seed=seed, store_path=store_path)
+        render = functools.partial(_render, out=out, seed=seed, store_path=store_path, style=style)
         for _ in progress(run(render, tasks), len(tasks), "mixing", "excerpt"):
             pass
         _open_store.cache_clear()
@@ -83,10 +93,11 @@ def _write_store(path, recordings):
     return sources
 
 
-def _render(task, out, seed, store_path):
+def _render(task, out, seed, store_path, style):
     """Make one excerpt; runs in a worker."""
     excerpt, sources = task
-    write_excerpt(out, excerpt, render_excerpt(excerpt, _open_store(store_path), sources, seed).mix)
+    mix = render_excerpt(excerpt, _open_store(store_path), sources, seed, style).mix
+    write_excerpt(out, excerpt, finish_mix(excerpt, mix, seed, style))
 
 
 @functools.lru_cache(maxsize=1)

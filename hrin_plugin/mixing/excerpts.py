@@ -8,9 +8,10 @@ import soundfile
 
 from hrin_plugin.events import relabel, write_tsv
 from hrin_plugin.files import replacing, write_atomically
-from hrin_plugin.mixing.programme import RELATIVE_LU, draw_programmes, exact_events
+from hrin_plugin.mixing.programme import PLAIN, draw_programmes, exact_events
 from hrin_plugin.mixing.stems import render_stems
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
+from hrin_plugin.mixing.treatment import treat
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 COUNTRIES = ("France", "Germany", "Spain", "United_Kingdom")
@@ -27,7 +28,7 @@ PROGRAMME_TYPES = (
 ANNOTATORS = ("a", "b", "c")
 _LOUDNESS, _DETECTION = "RMLE_mapping", "MD_mapping"
 #: Independent streams of random numbers that derive from one seed.
-PROGRAMME_STREAM, NAME_STREAM, RENDERING_STREAM, SOURCE_STREAM, FOLD_STREAM = range(5)
+PROGRAMME_STREAM, NAME_STREAM, RENDERING_STREAM, SOURCE_STREAM, FOLD_STREAM, TREATMENT_STREAM = range(6)
 
 
 class Excerpt(NamedTuple):
@@ -50,7 +51,7 @@ class Excerpt(NamedTuple):
         return exact_events(self.passages)
 
 
-def plan_excerpts(n_excerpts, seconds, seed, relative_lu=RELATIVE_LU):
+def plan_excerpts(n_excerpts, seconds, seed, style=PLAIN):
     """Draw the names, folds and programmes of a set.
 
     Arguments
@@ -61,8 +62,8 @@ def plan_excerpts(n_excerpts, seconds, seed, relative_lu=RELATIVE_LU):
         Length of each.
     seed : int
         Seed of the set.
-    relative_lu : mapping of str to (float, float)
-        From which range the music's level over everything else is drawn, by class.
+    style : Style
+        How hard they are.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def plan_excerpts(n_excerpts, seconds, seed, relative_lu=RELATIVE_LU):
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     """
     rng = np.random.default_rng([seed, PROGRAMME_STREAM])
-    programmes = draw_programmes(rng, n_excerpts, seconds, relative_lu)
+    programmes = draw_programmes(rng, n_excerpts, seconds, style)
     ids = np.random.default_rng([seed, NAME_STREAM]).integers(10**6, 10**8, n_excerpts)
     excerpts = []
     for number, passages in enumerate(programmes):
@@ -87,7 +88,7 @@ def plan_excerpts(n_excerpts, seconds, seed, relative_lu=RELATIVE_LU):
     return excerpts
 
 
-def render_excerpt(excerpt, store, sources, seed):
+def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
     """Render the music of one excerpt and everything else, apart.
 
     Arguments
@@ -100,11 +101,13 @@ def render_excerpt(excerpt, store, sources, seed):
         The "music", "speech" and "noise" of the excerpt's fold.
     seed : int
         Seed of the set.
+    style : Style
+        Whether speech rings in rooms.
 
     Returns
     -------
     Stems
-        Music and rest, which add up to what is written.
+        Music and rest, which add up to what is written, or to what is then treated.
 
     Example
     -------
@@ -115,7 +118,36 @@ def render_excerpt(excerpt, store, sources, seed):
     (44100,)
     """
     rng = np.random.default_rng([seed, RENDERING_STREAM, excerpt.number])
-    return render_stems(excerpt.passages, store, sources, rng)
+    return render_stems(excerpt.passages, store, sources, rng, style.treated)
+
+
+def finish_mix(excerpt, mix, seed, style=PLAIN):
+    """What is written of a mix: the mix itself, or, in a style that is treated, what became of it.
+
+    Arguments
+    ---------
+    excerpt : Excerpt
+        The excerpt.
+    mix : numpy.ndarray
+        Samples within full scale, ``[sample]``.
+    seed : int
+        Seed of the set.
+    style : Style
+        Whether it is treated.
+
+    Returns
+    -------
+    numpy.ndarray
+        As many samples.
+
+    Example
+    -------
+    >>> finish_mix(plan_excerpts(10, 2.0, seed=0)[0], np.zeros(44100), seed=0).shape
+    (44100,)
+    """
+    if not style.treated:
+        return mix
+    return treat(mix, SAMPLE_RATE, np.random.default_rng([seed, TREATMENT_STREAM, excerpt.number]))
 
 
 def is_complete(out, excerpt):

@@ -22,11 +22,6 @@ from hrin_plugin.timing import to_samples
 AUDIBLE_GAIN = 0.1
 #: Music at least this many LU above everything else together is in the foreground.
 FOREGROUND_MARGIN_LU = 0.0
-#: From which range the music's level over everything else is drawn, in LU.
-RELATIVE_LU = {
-    "fg-music": (FOREGROUND_MARGIN_LU + 3.0, FOREGROUND_MARGIN_LU + 15.0),
-    "bg-music": (FOREGROUND_MARGIN_LU - 25.0, FOREGROUND_MARGIN_LU - 5.0),
-}
 #: Part of the time that each class has in OpenBMAT.
 SHARES = {"no-music": 0.50, "fg-music": 0.16, "bg-music": 0.34}
 #: What sounds beside the music in passages of a class: (speech, noise) and how often.
@@ -39,8 +34,48 @@ MAKE_UP = {
 SINGLE_CLASS_SHARE = 0.2
 #: How often another music follows on music, rather than the same at another level.
 NEW_MUSIC_SHARE = 0.3
-#: Of the changes, how many are cuts (of 10 to 50 ms) and not fades (of 0.1 to 3 s).
+#: Of the changes, how many are cuts (of 10 to 50 ms) and not fades (of 0.1 s and more).
 CUT_SHARE = 0.3
+
+
+class Style(NamedTuple):
+    """How hard the mixes of a set are.
+
+    ``relative_lu`` is the range from which the music's level over everything else is
+    drawn, in LU, by class. ``treated`` says that speech rings in rooms and that mixes
+    go through what :mod:`hrin_plugin.mixing.treatment` does.
+
+    Example
+    -------
+    >>> PLAIN.relative_lu["bg-music"]
+    (-25.0, -5.0)
+    """
+
+    name: str
+    relative_lu: dict
+    shortest_s: float = 3.0
+    longest_fade_s: float = 3.0
+    treated: bool = False
+
+
+PLAIN = Style(
+    "plain",
+    {
+        "fg-music": (FOREGROUND_MARGIN_LU + 3.0, FOREGROUND_MARGIN_LU + 15.0),
+        "bg-music": (FOREGROUND_MARGIN_LU - 25.0, FOREGROUND_MARGIN_LU - 5.0),
+    },
+)
+#: What broadcasts are like: faint music, jingles of two seconds, slow fades, rooms, narrow bands, codecs.
+BROADCAST = Style(
+    "broadcast",
+    {
+        "fg-music": (FOREGROUND_MARGIN_LU + 2.0, FOREGROUND_MARGIN_LU + 20.0),
+        "bg-music": (FOREGROUND_MARGIN_LU - 30.0, FOREGROUND_MARGIN_LU - 3.0),
+    },
+    shortest_s=2.0,
+    longest_fade_s=6.0,
+    treated=True,
+)
 
 NO_MUSIC = MUSIC_LOUDNESS.levels[1][0]
 _LONGEST_S = 60.0
@@ -76,7 +111,7 @@ class Passage(NamedTuple):
         return self.label != NO_MUSIC
 
 
-def draw_programmes(rng, n_excerpts, seconds, relative_lu=RELATIVE_LU):
+def draw_programmes(rng, n_excerpts, seconds, style=PLAIN):
     """Draw excerpts whose classes together have nearly the shares of OpenBMAT.
 
     Each class is drawn with a weight of the time that it still lacks, so that the
@@ -90,8 +125,8 @@ def draw_programmes(rng, n_excerpts, seconds, relative_lu=RELATIVE_LU):
         Number of excerpts.
     seconds : float
         Length of every excerpt.
-    relative_lu : mapping of str to (float, float)
-        From which range the music's level over everything else is drawn, by class.
+    style : Style
+        How hard they are.
 
     Returns
     -------
@@ -106,12 +141,12 @@ def draw_programmes(rng, n_excerpts, seconds, relative_lu=RELATIVE_LU):
     (100, 0.0, 60.0)
     """
     given_s = dict.fromkeys(SHARES, 0.0)
-    return [_draw_programme(rng, seconds, given_s, relative_lu) for _ in range(n_excerpts)]
+    return [_draw_programme(rng, seconds, given_s, style) for _ in range(n_excerpts)]
 
 
-def _draw_programme(rng, seconds, given_s, relative_lu):
+def _draw_programme(rng, seconds, given_s, style):
     """Draw the passages of one excerpt; adds their lengths to ``given_s``."""
-    lengths = _draw_lengths(rng, seconds)
+    lengths = _draw_lengths(rng, seconds, style.shortest_s)
     single = _draw_label(rng, given_s, seconds) if rng.random() < SINGLE_CLASS_SHARE else None
     passages, start_s = [], 0.0
     for number, length_s in enumerate(lengths):
@@ -120,11 +155,13 @@ def _draw_programme(rng, seconds, given_s, relative_lu):
         last = number == len(lengths) - 1
         end_s = seconds if last else start_s + length_s
         ramp_s = (
-            _draw_ramp(rng, _RAMP_PART * min(lengths[max(number - 1, 0) : number + 1])) if passages else 0.0
+            _draw_ramp(rng, _RAMP_PART * min(lengths[max(number - 1, 0) : number + 1]), style.longest_fade_s)
+            if passages
+            else 0.0
         )
         pairs, weights = zip(*MAKE_UP[label].items())
         speech, noise = pairs[rng.choice(len(pairs), p=weights)]
-        level_lu = None if label == NO_MUSIC else float(rng.uniform(*relative_lu[label]))
+        level_lu = None if label == NO_MUSIC else float(rng.uniform(*style.relative_lu[label]))
         follows = bool(passages) and passages[-1].has_music
         new_music = not follows or rng.random() < NEW_MUSIC_SHARE
         passages.append(Passage(start_s, end_s, label, speech, noise, level_lu, new_music, ramp_s))
@@ -132,9 +169,9 @@ def _draw_programme(rng, seconds, given_s, relative_lu):
     return passages
 
 
-def _draw_lengths(rng, seconds):
+def _draw_lengths(rng, seconds, shortest_s):
     """Draw lengths of passages that add up to an excerpt, in whole milliseconds but for the last."""
-    shortest_s, median_s = min(3.0, seconds / 5), min(10.0, seconds / 3)
+    shortest_s, median_s = min(shortest_s, seconds / 5), min(10.0, seconds / 3)
     lengths, left_s = [], seconds
     while True:
         length_s = round(min(max(rng.lognormal(math.log(median_s), 0.7), shortest_s), _LONGEST_S), 3)
@@ -151,11 +188,11 @@ def _draw_label(rng, given_s, length_s):
     return list(SHARES)[rng.choice(len(weights), p=[weight / sum(weights) for weight in weights])]
 
 
-def _draw_ramp(rng, longest_s):
+def _draw_ramp(rng, longest_s, longest_fade_s):
     """Draw the length of a change: a cut or a fade."""
     if rng.random() < CUT_SHARE:
         return min(rng.uniform(0.01, 0.05), longest_s)
-    return min(math.exp(rng.uniform(math.log(0.1), math.log(3.0))), longest_s)
+    return min(math.exp(rng.uniform(math.log(0.1), math.log(longest_fade_s))), longest_s)
 
 
 def exact_events(passages):

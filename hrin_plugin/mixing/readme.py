@@ -3,11 +3,15 @@
 from pathlib import Path
 
 from hrin_plugin.files import write_atomically
-from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, RELATIVE_LU, SHARES
+from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, PLAIN, SHARES
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
 
 #: Changes whenever the same settings come to give other bytes.
 RULES = "1"
+
+_TREATMENT = """
+Some of the speech rings in a room, and some mixes went through a compressor, a narrow
+band or a lossy codec; the labels are those of the sound before."""
 
 _PAGE = """\
 A set of broadcast-like audio with exact annotations of music, in the layout of OpenBMAT.
@@ -25,7 +29,7 @@ to the other. Music is fg-music where its loudness (BS.1770, over the passage wi
 its ramps) is at least {margin:+g} LU over that of everything else together, and bg-music
 below. Levels over everything else were drawn from {fg} LU for fg-music and
 {bg} LU for bg-music.
-The shares of the classes were steered to {shares}.
+The shares of the classes were steered to {shares}.{treatment}
 
 Files
 -----
@@ -37,7 +41,7 @@ splits/splits.csv: {folds} folds; no two share a stretch of any source recording
 """
 
 
-def claim_folder(out, settings, relative_lu=RELATIVE_LU):
+def claim_folder(out, settings, style=PLAIN):
     """Make the folder of a set, with a README.txt that holds the set's settings.
 
     Arguments
@@ -46,8 +50,8 @@ def claim_folder(out, settings, relative_lu=RELATIVE_LU):
         Folder of the set: none yet, empty, or a set of the same settings.
     settings : mapping of str to str
         All that the set's content depends on, without paths.
-    relative_lu : mapping of str to (float, float)
-        From which range the music's level over everything else is drawn, by class.
+    style : Style
+        How hard its mixes are.
 
     Raises
     ------
@@ -71,10 +75,10 @@ def claim_folder(out, settings, relative_lu=RELATIVE_LU):
     if not readme.exists():
         if any(not entry.name.startswith(".") for entry in out.iterdir()) and not readme.exists():
             raise FileExistsError(f"{out} is not empty, and not a mixed set; choose another folder")
-        write_atomically(readme, _page(settings, relative_lu))
+        write_atomically(readme, _page(settings, style))
         return
     text = readme.read_text(encoding="utf-8")
-    if text == _page(settings, relative_lu):
+    if text == _page(settings, style):
         return
     found = dict(
         line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("  ") and ": " in line
@@ -88,15 +92,16 @@ def claim_folder(out, settings, relative_lu=RELATIVE_LU):
     raise FileExistsError(f"{readme} was changed; choose another folder, or delete this one")
 
 
-def _page(settings, relative_lu):
+def _page(settings, style):
     """The whole text."""
-    ranges = {label: f"{low:+g} to {high:+g}" for label, (low, high) in relative_lu.items()}
+    ranges = {label: f"{low:+g} to {high:+g}" for label, (low, high) in style.relative_lu.items()}
     return _PAGE.format(
         settings="\n".join(f"  {name}: {value}" for name, value in settings.items()),
         gain=AUDIBLE_GAIN,
         margin=FOREGROUND_MARGIN_LU,
         fg=ranges["fg-music"],
         bg=ranges["bg-music"],
+        treatment=_TREATMENT if style.treated else "",
         shares=", ".join(f"{share:.0%} {label}" for label, share in SHARES.items()),
         rate=SAMPLE_RATE,
         folds=N_FOLDS,

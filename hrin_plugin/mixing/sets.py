@@ -14,6 +14,7 @@ import numpy as np
 
 from hrin_plugin.mixing.completion import complete_set, progress
 from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
+from hrin_plugin.mixing.programme import BROADCAST, PLAIN, Style
 from hrin_plugin.mixing.readme import claim_folder
 from hrin_plugin.mixing.sources import (
     ENOUGH,
@@ -25,6 +26,7 @@ from hrin_plugin.mixing.sources import (
 )
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SourceError, share_out
 from hrin_plugin.mixing.synthesis import synthesise_music, synthesise_noise, synthesise_speech
+from hrin_plugin.mixing.treatment import require_codecs
 from hrin_plugin.timing import to_samples
 
 SHORTEST_EXCERPT_S = 2.0
@@ -34,13 +36,13 @@ SYNTHESISED = {
     "speech": (synthesise_speech, 4, 8.0),
     "noise": (synthesise_noise, 8, 5.0),
 }
-#: Levels of synthesised music: a miniature is too small to learn the faintest from.
-SYNTHESISED_RELATIVE_LU = {"fg-music": (3.0, 15.0), "bg-music": (-12.0, -3.0)}
+#: A miniature is too small to learn the faintest music from.
+MINIATURE = Style("miniature", {"fg-music": (3.0, 15.0), "bg-music": (-12.0, -3.0)})
 
 logger = logging.getLogger(__name__)
 
 
-def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
+def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None, broadcast=False):
     """Mix a set with exact annotations from folders of recordings.
 
     The same recordings, settings and seed give the same bytes. A set that was
@@ -61,6 +63,9 @@ def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
         Seed of all randomness, 0 or greater.
     jobs : int or None
         Number of processes; None for as many as there are cores.
+    broadcast : bool
+        Mix as broadcasts are: fainter music, shorter jingles, longer fades, rooms,
+        compressors, narrow bands, and MP3, Vorbis and AAC at low rates (needs ffmpeg).
 
     Returns
     -------
@@ -87,9 +92,14 @@ def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
     _check_settings(seconds, seed, jobs)
     n_excerpts = _count_excerpts(hours, seconds)
     _check_apart({**folders, "the set": out})
+    style = BROADCAST if broadcast else PLAIN
+    if style.treated:
+        require_codecs()
     found = {kind: find_recordings(kind, folder) for kind, folder in folders.items()}
     settings = {"made by": "hrin mix", **_settings(n_excerpts, seconds, seed)}
-    claim_folder(out, settings | {kind: fingerprint(recordings) for kind, recordings in found.items()})
+    if broadcast:
+        settings["style"] = style.name
+    claim_folder(out, settings | {kind: fingerprint(recordings) for kind, recordings in found.items()}, style)
 
     def decode_sources(missing, run):
         """Kind, name, samples and loudness of every usable recording."""
@@ -116,9 +126,8 @@ def mix_set(out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None):
                 fold[kind] = share
         return folds
 
-    return complete_set(
-        out, plan_excerpts(n_excerpts, seconds, seed), seed, jobs, decode_sources, share_sources
-    )
+    excerpts = plan_excerpts(n_excerpts, seconds, seed, style)
+    return complete_set(out, excerpts, seed, jobs, decode_sources, share_sources, style)
 
 
 def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
@@ -164,8 +173,8 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
     if n_excerpts < N_FOLDS:
         raise ValueError(f"n_excerpts is {n_excerpts}; give at least one for each of the {N_FOLDS} folds")
     settings = {"made by": "hrin_plugin, all sound synthesised", **_settings(n_excerpts, seconds, seed)}
-    claim_folder(out, settings, SYNTHESISED_RELATIVE_LU)
-    excerpts = plan_excerpts(n_excerpts, seconds, seed, SYNTHESISED_RELATIVE_LU)
+    claim_folder(out, settings, MINIATURE)
+    excerpts = plan_excerpts(n_excerpts, seconds, seed, MINIATURE)
 
     def make_sources(missing, run):
         """The synthesised recordings of the folds that are not complete."""

@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, loudness, step_powers
 from hrin_plugin.mixing.programme import gain_corners, music_runs, plateau
 from hrin_plugin.mixing.store import SAMPLE_RATE
+from hrin_plugin.mixing.treatment import ROOM_SHARE, add_room
 from hrin_plugin.timing import to_samples
 
 #: Loudness of an excerpt's speech, in LUFS, and levels over it, in LU.
@@ -54,7 +55,7 @@ class Stems(NamedTuple):
         return self.music + self.rest
 
 
-def render_stems(passages, store, sources, rng):
+def render_stems(passages, store, sources, rng, rooms=False):
     """Render the music and everything else of one excerpt.
 
     Arguments
@@ -67,6 +68,8 @@ def render_stems(passages, store, sources, rng):
         Where in the store the usable "music", "speech" and "noise" lie.
     rng : numpy.random.Generator
         Source of randomness.
+    rooms : bool
+        Whether some of the speech rings in a room.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def render_stems(passages, store, sources, rng):
     (44100,)
     """
     level_lufs = rng.uniform(*SPEECH_LUFS)
-    rest = _render_rest(passages, store, sources, rng, level_lufs)
+    rest = _render_rest(passages, store, sources, rng, level_lufs, rooms)
     music = _render_music(passages, store, sources["music"], rng, level_lufs, rest)
     peak = np.abs(music + rest).max()
     if peak > PEAK:
@@ -95,7 +98,7 @@ def render_stems(passages, store, sources, rng):
     return Stems(music, rest)
 
 
-def _render_rest(passages, store, sources, rng, level_lufs):
+def _render_rest(passages, store, sources, rng, level_lufs, rooms):
     """Speech, noise and room tone, ``[sample]``."""
     n_samples = to_samples(passages[-1].end_s, SAMPLE_RATE)
     rest = np.zeros(n_samples, dtype=np.float32)
@@ -109,6 +112,8 @@ def _render_rest(passages, store, sources, rng, level_lufs):
         for first, after in edges.reshape(-1, 2):
             start, stop = _sample_at(passages[first].start_s), _sample_at(passages[after - 1].end_s)
             piece = _fill(kind, stop - start, store, sources[kind], rng)
+            if rooms and kind == "speech" and rng.random() < ROOM_SHARE:
+                piece = add_room(piece, SAMPLE_RATE, rng)
             # Noise comes and goes as the music does; speech starts and stops.
             fades_s = [passage.ramp_s if kind == "noise" else 0.0 for passage in passages]
             _fade_in(piece, _fade_length(fades_s[first], piece))

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Collect the recordings that the shipped model was trained and scored with.
+
+They come out of packages of free software, listed in ``packages.tsv`` beside this file:
+role (train, or unseen: for scores only), kind, package, and a pattern of the files in it
+(after ``::``, of the files in an archive in it). Nothing is installed but on paths that
+you name. It needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the
+package ``fluid-soundfont-gm`` for tunes that come as notes.
+
+> python recipes/Broadcast/collect.py DOWNLOADS OUT
+
+Run again, it goes on where it stopped.
+"""
+
+import argparse
+import csv
+import fnmatch
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy.signal import lfilter
+from tqdm import tqdm
+
+PACKAGES = Path(__file__).with_name("packages.tsv")
+SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+#: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
+APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
+
+
+def main():
+    """Download, unpack and sort."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("downloads", type=Path, help="folder for the packages, about 11 GB unpacked")
+    parser.add_argument("out", type=Path, help="folder for the recordings: <role>/<kind>/<package>/")
+    arguments = parser.parse_args()
+    with open(PACKAGES, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    failed = []
+    for row in tqdm(rows, unit="row", disable=None):
+        unpacked = unpack(row["package"], arguments.downloads.resolve())
+        target = arguments.out / row["role"] / row["kind"] / row["package"]
+        if unpacked is None or not collect(unpacked, row["files"], target):
+            failed.append(row)
+    make_applause(arguments.out / "train" / "noise" / "applause")
+    for row in failed:
+        print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
+    return bool(failed)
+
+
+def unpack(package, downloads):
+    """The folder of a package's files, downloaded where it is missing; None if it is not to be had."""
+    folder = downloads / package
+    if not folder.exists():
+        archives = downloads / "archives"
+        archives.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-qq", package], cwd=archives)
+        found = sorted(archives.glob(f"{package}_*.deb"))
+        if not found:
+            return None
+        draft = downloads / f".{package}"
+        shutil.rmtree(draft, ignore_errors=True)
+        subprocess.run(["dpkg", "-x", found[-1], draft], check=True)
+        draft.rename(folder)
+    return folder
+
+
+def collect(unpacked, pattern, target):
+    """Link, extract or render the files of a pattern; returns how many there are."""
+    pattern, _, member_pattern = pattern.partition("::")
+    found = 0
+    for path in sorted(unpacked.rglob("*")):
+        name = path.relative_to(unpacked).as_posix()
+        if not path.is_file() or not fnmatch.fnmatchcase(name, pattern):
+            continue
+        if member_pattern:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.namelist():
+                    if fnmatch.fnmatchcase(member, member_pattern) and not member.endswith("/"):
+                        found += place(
+                            target, member, lambda copy, m=member: copy.write_bytes(archive.read(m))
+                        )
+        elif path.suffix == ".mid":
+            found += place(target, f"{name}.ogg", lambda copy, p=path: render(p, copy))
+        else:
+            found += place(target, name, lambda copy, p=path: copy.symlink_to(p))
+    return found
+
+
+def place(target, name, make):
+    """Make a file under a flat name, unless it is there; returns 1."""
+    copy = target / name.replace("/", "_")
+    if not copy.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        draft = copy.with_name(f".{copy.name}")
+        draft.unlink(missing_ok=True)
+        make(draft)
+        draft.rename(copy)
+    return 1
+
+
+def render(notes, recording):
+    """Play a file of notes with sampled instruments."""
+    command = ["fluidsynth", "-ni", "-q", "-r", "22050", "-T", "oga", "-F", recording, SOUND_FONT, notes]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def make_applause(target):
+    """Clips of applause: many hands clapping, each with its own sound, rate and distance."""
+    for number in range(APPLAUSE):
+        rng = np.random.default_rng(number)
+        n_samples = int(rng.uniform(*APPLAUSE_S) * CLAP_RATE)
+        clip = np.zeros(n_samples)
+        for _ in range(rng.integers(5, 120)):
+            period = rng.uniform(0.18, 0.4) * CLAP_RATE
+            times = np.cumsum(rng.normal(period, 0.08 * period, int(n_samples / period) + 1)).astype(int)
+            times = times[(times >= 0) & (times < n_samples)]
+            clap = rng.standard_normal(700) * np.exp(-np.arange(700) / rng.uniform(40, 160))
+            clap = lfilter([1.0], [1.0, -2 * 0.8 * np.cos(rng.uniform(0.2, 0.9)), 0.64], clap)
+            struck = np.zeros(n_samples)
+            struck[times] = rng.uniform(0.5, 1.0, len(times)) * rng.lognormal(0.0, 0.8)
+            clip += np.convolve(struck, clap)[:n_samples]
+        swell = np.interp(np.linspace(0, 1, n_samples), [0, rng.uniform(0.05, 0.3), 0.7, 1], [0, 1, 1, 0.1])
+        clip *= 0.7 * swell / np.abs(clip * swell).max()
+
+        def write(copy, clip=clip):
+            """Write the clip."""
+            soundfile.write(copy, clip, CLAP_RATE, format="OGG")
+
+        place(target, f"applause_{number:02d}.ogg", write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
