@@ -96,7 +96,7 @@ def step_s(rival, title, n_frames, arguments):
         network = DefaultLayers(**settings) if rival == "torch's" else Authors(arguments.authors, **settings)
     network = network.to(arguments.device)
     frames = torch.randn(BATCH, n_frames, 128, device=arguments.device)
-    targets = [torch.randint(size, (BATCH, n_frames), device=arguments.device) for size in (2, 3)]
+    targets = torch.randint(3, (BATCH, n_frames), device=arguments.device)
     objective, optimizer = HierarchicalLoss(), torch.optim.Adam(network.parameters(), 1e-4)
     times = []
     for _ in range(arguments.repeats + 2):

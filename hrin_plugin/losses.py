@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hrin_plugin.levels import ACTIVATIONS, check_batch, constant
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 
@@ -22,17 +23,19 @@ class LossTerms(NamedTuple):
     terms: dict
 
 
-def level_cross_entropy(logits, targets, mask):
-    """Binary cross-entropy summed over a level's classes, eq. (19) and (20).
+def level_cross_entropy(logits, targets, mask, activation="sigmoid"):
+    """Cross-entropy of a level, by default binary and summed over its classes, eq. (19) and (20).
 
     Arguments
     ---------
     logits : torch.Tensor
-        ``[batch, frame, class]``.
+        ``[batch, frame, class]``, or ``[batch, class]`` of whole recordings.
     targets : torch.Tensor
-        Zeros and ones, ``[batch, frame, class]``.
+        Zeros and ones of the same shape.
     mask : torch.Tensor
-        True at real frames, ``[batch, frame]``.
+        True at real frames, ``[batch, frame]`` or ``[batch]``.
+    activation : str
+        ``"sigmoid"``, or ``"softmax"`` where just one class is true at a time.
 
     Returns
     -------
@@ -45,7 +48,10 @@ def level_cross_entropy(logits, targets, mask):
     >>> level_cross_entropy(zeros, zeros, torch.ones(1, 4, dtype=torch.bool))
     tensor(2.0794)
     """
-    per_class = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    if activation == "softmax":
+        per_class = -targets * torch.log_softmax(logits, dim=-1)
+    else:
+        per_class = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return _frame_mean(per_class.sum(dim=-1), mask)
 
 
@@ -55,14 +61,14 @@ def parent_excess(parent_prob, child_prob, mask):
     Arguments
     ---------
     parent_prob, child_prob : torch.Tensor
-        Probabilities, ``[batch, frame]``.
+        Probabilities, of the mask's shape, or with one more axis for many children.
     mask : torch.Tensor
-        True at real frames, ``[batch, frame]``.
+        True at real frames, ``[batch, frame]`` or ``[batch]``.
 
     Returns
     -------
     torch.Tensor
-        Mean over the real frames, a scalar.
+        Mean over the real frames, a scalar, or ``[child]``.
 
     Example
     -------
@@ -79,14 +85,14 @@ def parent_mismatch(parent_prob, child_prob, mask):
     Arguments
     ---------
     parent_prob, child_prob : torch.Tensor
-        Probabilities, ``[batch, frame]``.
+        Probabilities, of the mask's shape, or with one more axis for many children.
     mask : torch.Tensor
-        True at real frames, ``[batch, frame]``.
+        True at real frames, ``[batch, frame]`` or ``[batch]``.
 
     Returns
     -------
     torch.Tensor
-        Mean over the real frames, a scalar.
+        Mean over the real frames, a scalar, or ``[child]``.
 
     Example
     -------
@@ -97,9 +103,48 @@ def parent_mismatch(parent_prob, child_prob, mask):
     return _frame_mean(0.5 * (child_prob - parent_prob).square(), mask)
 
 
+def child_penalties(parent_probs, child_probs, level, taxonomy, mask):
+    """The penalty of every class of a level: one rule, of which eq. (21) to (23) are the music case.
+
+    A child with siblings is penalised for exceeding its parent, an only child for
+    differing from it. The number of operations does not grow with that of classes.
+
+    Arguments
+    ---------
+    parent_probs : torch.Tensor
+        Probabilities of the level above, ``[batch, frame, class]`` or ``[batch, class]``.
+    child_probs : torch.Tensor
+        Probabilities of the level.
+    level : int
+        A level below the first, counted from 0 as in the taxonomy.
+    taxonomy : Taxonomy
+        The levels and their classes.
+    mask : torch.Tensor
+        True at real frames, ``[batch, frame]`` or ``[batch]``.
+
+    Returns
+    -------
+    torch.Tensor
+        Means over the real frames, ``[class]``.
+
+    Example
+    -------
+    >>> detection, loudness = torch.tensor([[[0.5, 0.5]]]), torch.tensor([[[1.0, 1.0, 0.0]]])
+    >>> child_penalties(detection, loudness, 1, MUSIC_LOUDNESS, torch.ones(1, 1, dtype=torch.bool))
+    tensor([0.1250, 0.2500, 0.0000])
+    """
+    parents = constant(taxonomy.parent_indices(level), torch.long, parent_probs.device)
+    alone = constant(taxonomy.only_children(level), torch.bool, child_probs.device)
+    own_parents = parent_probs[..., parents]
+    mismatch, excess = (rule(own_parents, child_probs, mask) for rule in (parent_mismatch, parent_excess))
+    return torch.where(alone, mismatch, excess)
+
+
 def _frame_mean(values, mask):
-    """Mean of ``[batch, frame]`` values over the real frames."""
-    return torch.where(mask, values, 0).sum() / mask.sum()
+    """Mean over the real frames of values of the mask's shape, or of each value of a further axis."""
+    dims = tuple(range(mask.dim()))
+    total = torch.where(mask if values.dim() == mask.dim() else mask[..., None], values, 0).sum(dim=dims)
+    return total / mask.sum()
 
 
 class HierarchicalLoss(torch.nn.Module):
@@ -118,12 +163,19 @@ class HierarchicalLoss(torch.nn.Module):
         named. On three or more levels, a name that occurs on several has one weight.
     taxonomy : Taxonomy
         The levels and their classes.
+    activation : str
+        ``"sigmoid"``, the paper's, for any targets; ``"softmax"`` where just one class
+        of each level is true at a time, and the levels' cross-entropies are to know it.
+    check_hierarchy : bool
+        Whether targets that break the hierarchy are refused. All checks of the targets'
+        values together wait for the device once a batch.
 
     Raises
     ------
     ValueError
-        If a weight is negative or names no class below the top level, or if the
-        tensors do not fit the taxonomy.
+        If a weight is negative or names no class below the top level, if the
+        activation is unknown, or if the tensors do not fit the taxonomy or break it
+        (see :func:`hrin_plugin.levels.check_batch`).
 
     Example
     -------
@@ -137,7 +189,9 @@ class HierarchicalLoss(torch.nn.Module):
     tensor(3.4657)
     """
 
-    def __init__(self, penalty_weights=None, taxonomy=MUSIC_LOUDNESS):
+    def __init__(
+        self, penalty_weights=None, taxonomy=MUSIC_LOUDNESS, activation="sigmoid", check_hierarchy=True
+    ):
         super().__init__()
         children = {name for names in taxonomy.levels[1:] for name in names}
         weights = dict.fromkeys(children, 1.0) | dict(penalty_weights or {})
@@ -148,19 +202,27 @@ class HierarchicalLoss(torch.nn.Module):
                 )
             if not weight >= 0:
                 raise ValueError(f"the penalty weight of {name!r} must be 0 or more, got {weight}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {activation!r}; use one of {', '.join(ACTIVATIONS)}")
         self.taxonomy, self.penalty_weights = taxonomy, weights
+        self.activation, self.check_hierarchy = activation, check_hierarchy
 
-    def forward(self, logits, targets, mask=None):
+    def forward(self, logits, targets, mask=None, lens=None):
         """The objective of a batch.
 
         Arguments
         ---------
         logits : sequence of torch.Tensor
-            For each level ``[batch, frame, class]``, the top level first.
-        targets : sequence of torch.Tensor
-            For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame, class]``.
+            For each level ``[batch, frame, class]``, the top level first; or ``[batch, class]``
+            of whole recordings.
+        targets : sequence of torch.Tensor, or torch.Tensor
+            For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame,
+            class]``; of whole recordings without the frames. A tensor by itself has those of
+            the lowest level, from which the others follow.
         mask : torch.Tensor or None
             True at real frames, ``[batch, frame]``; None where all are real.
+        lens : torch.Tensor or None
+            Instead of the mask: lengths relative to the longest, ``[batch]``.
 
         Returns
         -------
@@ -168,22 +230,23 @@ class HierarchicalLoss(torch.nn.Module):
             The objective, and its terms without their weights: ``level_1``,
             ``level_2`` and so on, then the penalty of each class by its name.
         """
-        logits, targets, mask = _checked(logits, targets, mask, self.taxonomy)
+        logits, targets, mask = check_batch(
+            logits, targets, self.taxonomy, mask, lens, self.activation == "softmax", self.check_hierarchy
+        )
         terms = {
-            f"level_{number}": level_cross_entropy(level, target, mask)
+            f"level_{number}": level_cross_entropy(level, target, mask, self.activation)
             for number, (level, target) in enumerate(zip(logits, targets), start=1)
         }
         total = sum(terms.values())
-        probs = [torch.sigmoid(level) for level in logits]
+        probs = [ACTIVATIONS[self.activation](level) for level in logits]
         for level, names in enumerate(self.taxonomy.levels[1:], start=1):
-            parents = self.taxonomy.parent_indices(level)
-            for index, (name, parent, alone) in enumerate(
-                zip(names, parents, self.taxonomy.only_children(level))
-            ):
-                penalty = parent_mismatch if alone else parent_excess
-                term = penalty(probs[level - 1][..., parent], probs[level][..., index], mask)
-                terms[name] = terms.get(name, 0.0) + term
-                total = total + self.penalty_weights[name] * term
+            penalties = child_penalties(probs[level - 1], probs[level], level, self.taxonomy, mask)
+            weights = constant(
+                tuple(self.penalty_weights[name] for name in names), penalties.dtype, penalties.device
+            )
+            total = total + (weights * penalties).sum()
+            for name, penalty in zip(names, penalties.unbind()):
+                terms[name] = terms[name] + penalty if name in terms else penalty
         return LossTerms(total, terms)
 
 
@@ -217,50 +280,26 @@ class LevelLoss(torch.nn.Module):
             raise ValueError(f"level is {level!r}; this taxonomy has levels 1 to {len(taxonomy.levels)}")
         self.level, self.taxonomy = level, taxonomy
 
-    def forward(self, logits, targets, mask=None):
-        """The objective of a batch.
+    def forward(self, logits, targets, mask=None, lens=None):
+        """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
 
         Arguments
         ---------
         logits : sequence of torch.Tensor
             For each level ``[batch, frame, class]``, the top level first.
-        targets : sequence of torch.Tensor
+        targets : sequence of torch.Tensor, or torch.Tensor
             For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame, class]``.
         mask : torch.Tensor or None
             True at real frames, ``[batch, frame]``; None where all are real.
+        lens : torch.Tensor or None
+            Instead of the mask: lengths relative to the longest, ``[batch]``.
 
         Returns
         -------
         LossTerms
             The objective, and itself as the only term: ``level_2`` for the second level.
         """
-        logits, targets, mask = _checked(logits, targets, mask, self.taxonomy)
+        # The other levels' targets are not used, so that they may contradict this one's.
+        logits, targets, mask = check_batch(logits, targets, self.taxonomy, mask, lens, check_hierarchy=False)
         loss = level_cross_entropy(logits[self.level - 1], targets[self.level - 1], mask)
         return LossTerms(loss, {f"level_{self.level}": loss})
-
-
-def _checked(logits, targets, mask, taxonomy):
-    """What an objective computes with: full precision, targets of zeros and ones, and a mask."""
-    # Half precision would round probabilities near 0 and 1 away.
-    logits = [level.float() if level.dtype in (torch.float16, torch.bfloat16) else level for level in logits]
-    targets = [_as_ones(*level) for level in zip(logits, targets, taxonomy.levels, strict=True)]
-    if mask is None:
-        mask = torch.ones(logits[0].shape[:2], dtype=torch.bool, device=logits[0].device)
-    if not mask.any():
-        raise ValueError(f"no frame of this batch of shape {list(mask.shape)} is real; all is padding")
-    return logits, targets, mask
-
-
-def _as_ones(logits, target, names):
-    """A level's targets as zeros and ones of the logits' shape and type."""
-    if logits.shape[-1] != len(names):
-        raise ValueError(
-            f"logits of shape {list(logits.shape)} do not fit the {len(names)} classes {list(names)}"
-        )
-    if target.dim() == logits.dim() - 1:
-        target = functional.one_hot(target, len(names))
-    if target.shape != logits.shape:
-        raise ValueError(
-            f"targets of shape {list(target.shape)} do not fit logits of shape {list(logits.shape)}"
-        )
-    return target.to(logits.dtype)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hrin_plugin.heads import HierarchicalHeads
+from hrin_plugin.padding import frame_mask
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.units import ConvUnit, RecurrentUnit
 
@@ -167,33 +168,3 @@ def check_two_levels(taxonomy):
     """
     if len(taxonomy.levels) != len(HRINOutput._fields):
         raise ValueError(f"the network has two levels; this taxonomy has {len(taxonomy.levels)}")
-
-
-def frame_mask(frames, lens):
-    """Which frames of a padded batch are real.
-
-    Arguments
-    ---------
-    frames : torch.Tensor
-        ``[batch, frame, ...]``.
-    lens : torch.Tensor or None
-        Length of each recording relative to the longest, ``[batch]``.
-
-    Returns
-    -------
-    torch.Tensor or None
-        True at real frames, ``[batch, frame]``; None where all are.
-
-    Example
-    -------
-    >>> frame_mask(torch.zeros(2, 4, 1), torch.tensor([1.0, 0.5]))
-    tensor([[ True,  True,  True,  True],
-            [ True,  True, False, False]])
-    """
-    if lens is None:
-        return None
-    n_frames = frames.shape[1]
-    counts = torch.round(lens.to(frames.device) * n_frames)
-    if bool((counts == n_frames).all()):
-        return None
-    return torch.arange(n_frames, device=frames.device)[None, :] < counts[:, None]

@@ -5,6 +5,7 @@ label lists, penalties, scores) derives from a :class:`Taxonomy`, so that no siz
 is written down twice. :data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -24,8 +25,9 @@ class Taxonomy:
     Raises
     ------
     ValueError
-        If a level is empty or repeats a name, if a class has no parent or an
-        unknown one, or if a class of an upper level has no child.
+        If a level is empty, repeats a name or holds what is no name, if a class has
+        no parent, an unknown one, one of another level, or itself among its
+        ancestors, or if a class of an upper level has no child.
 
     Example
     -------
@@ -43,10 +45,14 @@ class Taxonomy:
     parents: tuple
 
     def __post_init__(self):
-        """Freeze the sequences (YAML gives lists) and check them."""
+        """Check the shape, freeze the sequences (YAML gives lists), and check the hierarchy."""
+        _check_shape(self.levels, self.parents)
         object.__setattr__(self, "levels", tuple(tuple(names) for names in self.levels))
         object.__setattr__(self, "parents", tuple(dict(level) for level in self.parents))
-        _check(self)
+        for number, names in enumerate(self.levels, start=1):
+            _check_names(number, names)
+        for number in range(2, len(self.levels) + 1):
+            _check_parents(number, self.levels, self.parents[number - 2])
 
     def __hash__(self):
         """Hash by the class names; the parents are mappings and cannot be hashed."""
@@ -100,34 +106,63 @@ class Taxonomy:
         return tuple(parents.count(parent) == 1 for parent in parents)
 
 
-def _check(taxonomy):
-    """Raise ValueError with the name of the class that breaks the hierarchy."""
-    levels, parents = taxonomy.levels, taxonomy.parents
+def _check_shape(levels, parents):
+    """Raise ValueError where the arguments are not lists of names and mappings that fit each other."""
+    for names in levels:
+        # A text is a sequence too, of letters.
+        if isinstance(names, str | Mapping):
+            raise ValueError(f"a level is a list of class names, got {names!r}")
+    for mapping in parents:
+        if not isinstance(mapping, Mapping):
+            raise ValueError(f"the parents of a level are a mapping of class to parent, got {mapping!r}")
     if len(levels) < 2:
         raise ValueError(f"a taxonomy needs at least 2 levels, got {len(levels)}")
     if len(parents) != len(levels) - 1:
         raise ValueError(f"{len(levels)} levels need {len(levels) - 1} parent mappings, got {len(parents)}")
+
+
+def _check_names(number, names):
+    """Raise ValueError where a level's names are missing, repeated, or no names."""
+    if not names:
+        raise ValueError(f"level {number} has no class")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            # YAML reads true, null and numbers as something else.
+            raise ValueError(f"level {number} has the class {name!r}, which is no text; put it in quotes")
+        if names.count(name) > 1:
+            raise ValueError(f"level {number} names the class {name!r} more than once")
+
+
+def _check_parents(number, levels, mapping):
+    """Raise ValueError with the class that breaks the hierarchy between a level and the one above it."""
+    above, names = levels[number - 2], levels[number - 1]
+    for name in names:
+        if name not in mapping:
+            raise ValueError(f"class {name!r} of level {number} has no parent; name one of {list(above)}")
+    for name, parent in mapping.items():
+        if name not in names:
+            raise ValueError(f"a parent is given for {name!r}, which is no class of level {number}")
+        if parent not in above:
+            raise ValueError(
+                f"class {name!r} of level {number} {_fault_of_parent(name, parent, above, levels, mapping)}; "
+                f"level {number - 1} has {list(above)}"
+            )
+    for parent in above:
+        if parent not in mapping.values():
+            raise ValueError(f"class {parent!r} of level {number - 1} has no child on level {number}")
+
+
+def _fault_of_parent(name, parent, above, levels, mapping):
+    """What is wrong with a parent that is not on the level above."""
+    line = [name, parent]
+    while line[-1] in mapping and line.count(line[-1]) == 1:
+        line.append(mapping[line[-1]])
+    if line[-1] == name and name not in above:
+        return f"is its own ancestor, {' -> '.join(line)}, a cycle"
     for number, names in enumerate(levels, start=1):
-        if not names:
-            raise ValueError(f"level {number} has no class")
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"level {number} names the class {name!r} more than once")
-    for number, (above, names, mapping) in enumerate(zip(levels, levels[1:], parents), start=2):
-        for name in names:
-            if name not in mapping:
-                raise ValueError(f"class {name!r} of level {number} has no parent; name one of {list(above)}")
-        for name, parent in mapping.items():
-            if name not in names:
-                raise ValueError(f"a parent is given for {name!r}, which is no class of level {number}")
-            if parent not in above:
-                raise ValueError(
-                    f"class {name!r} of level {number} has the unknown parent {parent!r}; "
-                    f"level {number - 1} has {list(above)}"
-                )
-        for parent in above:
-            if parent not in mapping.values():
-                raise ValueError(f"class {parent!r} of level {number - 1} has no child on level {number}")
+        if parent in names:
+            return f"has its parent {parent!r} on level {number}"
+    return f"has the unknown parent {parent!r}"
 
 
 #: Music detection above music relative loudness estimation (paper, Fig. 1).

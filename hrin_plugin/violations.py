@@ -36,8 +36,9 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
         One array a level, the top level first, each ``[frame, class]``.
     taxonomy : Taxonomy
         The classes and their parents.
-    threshold : float
-        The least probability of an active class.
+    threshold : float or None
+        The least probability of an active class; None where just one class of each
+        level is true at a time, and the most probable is the active one.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
         parents = np.array(taxonomy.parent_indices(depth))
         only = np.array(taxonomy.only_children(depth))
         above, below = levels[depth - 1], levels[depth]
-        active_above, active_below = above >= threshold, below >= threshold
+        active_above, active_below = active_classes(above, threshold), active_classes(below, threshold)
         orphaned = active_below & ~active_above[:, parents]
         childless = active_above.copy()
         for child, parent in enumerate(parents):
@@ -82,3 +83,30 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
         differs = active_below != active_above[:, parents]
         by_score |= np.where(only, differs, below > above[:, parents]).any(axis=1)
     return ViolationRates(float(by_score.mean()), float(by_decision.mean()))
+
+
+def active_classes(probabilities, threshold=0.5):
+    """Which classes of a level are decided to be true.
+
+    Arguments
+    ---------
+    probabilities : numpy.ndarray
+        ``[frame, class]``.
+    threshold : float or None
+        The least probability of an active class; None for the most probable class
+        alone, the first of equals.
+
+    Returns
+    -------
+    numpy.ndarray
+        Truth values, ``[frame, class]``.
+
+    Example
+    -------
+    >>> probabilities = np.array([[0.4, 0.3], [0.6, 0.7]])
+    >>> active_classes(probabilities).tolist(), active_classes(probabilities, None).tolist()
+    ([[False, False], [True, True]], [[True, False], [False, True]])
+    """
+    if threshold is not None:
+        return probabilities >= threshold
+    return probabilities.argmax(axis=1)[:, None] == np.arange(probabilities.shape[1])

@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from taxonomies import random_taxonomies
 
-from hrin_plugin.losses import HierarchicalLoss
+from hrin_plugin.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.taxonomy import Taxonomy
 
 
@@ -43,7 +46,8 @@ def test_objective_equals_the_written_equations(weights, padded):
     if padded:
         mask[1, 4:] = mask[2, 1:] = False
     names = ("fg-music", "bg-music", "no-music")
-    loss = HierarchicalLoss(dict(zip(names, weights)))(logits, indices, mask if padded else None)
+    objective = HierarchicalLoss(dict(zip(names, weights)), check_hierarchy=False)
+    loss = objective(logits, indices, mask if padded else None)
     total, terms = written_equations(*(torch.sigmoid(level) for level in logits), *targets, mask, *weights)
     assert float(loss.total) == pytest.approx(total, abs=1e-10)
     assert {name: float(value) for name, value in loss.terms.items()} == pytest.approx(terms, abs=1e-10)
@@ -54,7 +58,7 @@ def test_indices_and_ones_are_the_same_targets():
     logits = [torch.randn(2, 5, size) for size in (2, 3)]
     indices = [torch.randint(size, (2, 5)) for size in (2, 3)]
     ones = [torch.nn.functional.one_hot(index, size) for index, size in zip(indices, (2, 3))]
-    objective = HierarchicalLoss()
+    objective = HierarchicalLoss(check_hierarchy=False)
     assert objective(logits, indices).total == objective(logits, ones).total
 
 
@@ -115,6 +119,115 @@ def test_other_taxonomies_get_their_own_penalties():
     assert terms["quiet"] == pytest.approx(float(quiet.mean()))
 
 
+def written_rule(taxonomy, frames, truths, weights):
+    """The objective of a hierarchy, frame by frame and by the names of the classes, in python floats.
+
+    ``frames`` and ``truths`` hold, for each frame and level, a value for each name.
+    """
+    total, terms = 0.0, {}
+    for probs, ones in zip(frames, truths):
+        for number, names in enumerate(taxonomy.levels, start=1):
+            for name in names:
+                p, y = probs[number - 1][name], ones[number - 1][name]
+                entropy = -(y * math.log(p) + (1 - y) * math.log(1 - p))
+                terms[f"level_{number}"] = terms.get(f"level_{number}", 0.0) + entropy
+                total += entropy
+        for depth, mapping in enumerate(taxonomy.parents, start=1):
+            for child, parent in mapping.items():
+                siblings = [name for name, other in mapping.items() if other == parent]
+                difference = probs[depth][child] - probs[depth - 1][parent]
+                # Eq. (23) for an only child, eq. (21) and (22) for the others.
+                penalty = difference**2 / 2 if siblings == [child] else max(0.0, difference) ** 2
+                terms[child] = terms.get(child, 0.0) + penalty
+                total += weights[child] * penalty
+    n_frames = len(frames)
+    return total / n_frames, {name: value / n_frames for name, value in terms.items()}
+
+
+@given(random_taxonomies(), st.integers(0, 10_000), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_objective_of_any_hierarchy_equals_the_written_rule(taxonomy, seed, whole_recordings):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (5,) if whole_recordings else (2, 3)
+    logits = [
+        2 * torch.randn(*shape, size, generator=generator, dtype=torch.float64) for size in taxonomy.sizes
+    ]
+    ones = [torch.randint(2, (*shape, size), generator=generator) for size in taxonomy.sizes]
+    children = sorted({name for names in taxonomy.levels[1:] for name in names})
+    weights = dict(zip(children, (2 * torch.rand(len(children), generator=generator)).tolist()))
+    mask = torch.rand(shape, generator=generator) < 0.7
+    mask.view(-1)[0] = True
+
+    def by_name(levels):
+        """For each real frame and level, the value of each name."""
+        rows = [level[mask].tolist() for level in levels]
+        return [
+            [dict(zip(names, row)) for names, row in zip(taxonomy.levels, of_frame)]
+            for of_frame in zip(*rows)
+        ]
+
+    loss = HierarchicalLoss(weights, taxonomy, check_hierarchy=False)(logits, ones, mask)
+    probs = [torch.sigmoid(level) for level in logits]
+    total, terms = written_rule(taxonomy, by_name(probs), by_name(ones), weights)
+    assert float(loss.total) == pytest.approx(total, abs=1e-10)
+    assert {name: float(value) for name, value in loss.terms.items()} == pytest.approx(terms, abs=1e-10)
+
+
+def test_the_lowest_level_alone_and_lengths_are_targets_and_mask():
+    torch.manual_seed(0)
+    logits = [torch.randn(2, 6, size) for size in (2, 3)]
+    lowest = torch.randint(3, (2, 6))
+    mask = torch.tensor([[True] * 6, [True] * 3 + [False] * 3])
+    lens = torch.tensor([1.0, 0.5])
+    for objective in (HierarchicalLoss(), LevelLoss(2)):
+        expected = objective(logits, [(lowest > 0).long(), lowest], mask)
+        assert objective(logits, lowest, lens=lens).total == expected.total
+
+
+def test_whole_recordings_are_frames_of_a_single_one():
+    torch.manual_seed(0)
+    logits, lowest = [torch.randn(4, size) for size in (2, 3)], torch.randint(3, (4,))
+    whole = HierarchicalLoss()(logits, lowest, lens=torch.tensor([1.0, 0.9, 0.2, 0.1]))
+    frames = HierarchicalLoss()([level[:, None] for level in logits], lowest[:, None])
+    torch.testing.assert_close(whole.total, frames.total)
+
+
+def test_softmax_is_torchs_cross_entropy_and_penalises_its_own_probabilities():
+    torch.manual_seed(0)
+    logits = [torch.randn(2, 6, size) for size in (2, 3)]
+    lowest = torch.randint(3, (2, 6))
+    loss = HierarchicalLoss(activation="softmax")(logits, lowest)
+    for name, level, target in zip(("level_1", "level_2"), logits, ((lowest > 0).long(), lowest)):
+        expected = torch.nn.functional.cross_entropy(level.flatten(0, 1), target.flatten())
+        torch.testing.assert_close(loss.terms[name], expected)
+    detection, loudness = (level.softmax(-1) for level in logits)
+    excess = (loudness[..., 2] - detection[..., 1]).clamp(min=0) ** 2
+    torch.testing.assert_close(loss.terms["bg-music"], excess.mean())
+
+
+def test_softmax_wants_one_label_at_a_time():
+    logits = [torch.zeros(1, 2), torch.zeros(1, 3)]
+    both = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 1.0, 1.0]])
+    HierarchicalLoss()(logits, both)
+    with pytest.raises(ValueError, match="not just one class of level 2"):
+        HierarchicalLoss(activation="softmax")(logits, both)
+
+
+def test_a_child_without_its_parent_is_refused():
+    logits = [torch.zeros(1, 2, 2), torch.zeros(1, 2, 3)]
+    targets = [torch.tensor([[1, 0]]), torch.tensor([[1, 2]])]
+    message = r"at \[0, 1\] \(recording, frame\), and at 1 of 2 in all: 'no-music' of level 2 differs from"
+    with pytest.raises(ValueError, match=message):
+        HierarchicalLoss()(logits, targets)
+    # One level alone cannot contradict another.
+    assert LevelLoss(1)(logits, targets).total > 0
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="unknown activation 'relu'; use one of sigmoid, softmax"):
+        HierarchicalLoss(activation="relu")
+
+
 def test_an_unknown_penalty_is_refused():
     with pytest.raises(ValueError, match="names 'jazz'; the classes below the top are"):
         HierarchicalLoss({"jazz": 1.0})
@@ -131,9 +244,7 @@ def test_logits_of_another_taxonomy_are_refused():
 
 
 def test_targets_of_another_shape_are_refused():
-    with pytest.raises(
-        ValueError, match=r"targets of shape \[1, 3, 2\] do not fit logits of shape \[1, 2, 2\]"
-    ):
+    with pytest.raises(ValueError, match=r"targets of shape \[1, 3\] do not fit logits of shape \[1, 2, 2\]"):
         HierarchicalLoss()([torch.zeros(1, 2, 2), torch.zeros(1, 2, 3)], [torch.zeros(1, 3).long()] * 2)
 
 

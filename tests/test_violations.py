@@ -87,6 +87,14 @@ def test_threshold_moves_the_decisions():
 
 
 @pytest.mark.parametrize(
+    ("loudness", "violated"), [([0.1, 0.2, 0.3], 0), ([0.4, 0.2, 0.3], 1), ([0.1, 0.3, 0.3], 0)]
+)
+def test_without_a_threshold_the_most_probable_class_of_each_level_is_active(loudness, violated):
+    levels = [[[0.3, 0.4]], [loudness]]
+    assert violation_rates(levels, MUSIC_LOUDNESS, threshold=None).decision_violations == violated
+
+
+@pytest.mark.parametrize(
     "shapes", [[(4, 2)], [(4, 2), (5, 3)], [(4, 3), (4, 2)], [(0, 2), (0, 3)], [(), ()], []]
 )
 def test_arrays_that_do_not_fit_the_taxonomy_are_refused(shapes):
