@@ -68,6 +68,44 @@ def threshold_events(probabilities, labels, grid, duration_s, threshold=0.5):
     return [event for event in events if event.onset_s < event.offset_s]
 
 
+def argmax_events(probabilities, labels, grid, duration_s):
+    """Events of one recording: in every frame the most probable class, and no other.
+
+    Arguments
+    ---------
+    probabilities : array-like
+        ``[frame, class]``. Of equals, the first class is taken.
+    labels : sequence of str
+        The class of each column.
+    grid : FrameGrid
+        Where the frames lie.
+    duration_s : float
+        Length of the recording in seconds, to which offsets are clipped.
+
+    Returns
+    -------
+    list of Event
+        They follow each other without gap or overlap.
+
+    Raises
+    ------
+    ValueError
+        As :func:`threshold_events`.
+
+    Example
+    -------
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> probabilities = [[0.9, 0.6], [0.3, 0.2], [0.2, 0.4]]
+    >>> for event in argmax_events(probabilities, ["no-music", "music"], FrameGrid(), 0.04):
+    ...     print(*event)
+    no-music 0.0 0.032
+    music 0.032 0.04
+    """
+    probabilities, _ = _check(probabilities, labels, duration_s, 0.5)
+    one_hot = np.eye(len(labels))[probabilities.argmax(axis=1)]
+    return threshold_events(one_hot, labels, grid, duration_s)
+
+
 def _check(probabilities, labels, duration_s, threshold):
     """The probabilities and the threshold as arrays of one float type, or ValueError."""
     probabilities = np.asarray(probabilities)

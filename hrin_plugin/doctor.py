@@ -39,6 +39,7 @@ CHECKS = (
     ("HyperPyYAML", "hyperpyyaml", "run: pip install hyperpyyaml"),
     ("numpy", "numpy", "run: pip install numpy"),
     ("scipy", "scipy", "run: pip install scipy"),
+    ("librosa", "librosa", "run: pip install librosa"),
     ("soundfile", "soundfile", "run: pip install soundfile"),
     ("soxr", "soxr", "run: pip install soxr"),
     ("pyloudnorm", "pyloudnorm", "run: pip install pyloudnorm"),

@@ -1,11 +1,11 @@
-"""Thresholding: runs of frames to events, and back."""
+"""Thresholding and argmax: runs of frames to events, and back."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from hrin_plugin.decoding import threshold_events
+from hrin_plugin.decoding import argmax_events, threshold_events
 from hrin_plugin.events import Event, events_to_frames
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
@@ -119,3 +119,30 @@ def test_thresholds_that_do_not_fit_the_labels_are_refused(threshold):
 def test_duration_that_is_no_length_is_refused(duration_s):
     with pytest.raises(ValueError, match="must be a positive number of seconds"):
         threshold_events(np.zeros((4, 2)), ["a", "b"], GRID, duration_s)
+
+
+@pytest.mark.parametrize("n_frames", range(1, 7))
+def test_argmax_gives_every_frame_its_greatest_class(n_frames):
+    rng = np.random.default_rng(n_frames)
+    duration_s = GRID.time_of(n_frames - 1) + 0.004
+    for sequence in itertools.product(range(len(LABELS)), repeat=n_frames):
+        probabilities = rng.random((n_frames, len(LABELS)))
+        for frame, index in enumerate(sequence):
+            best = probabilities[frame].argmax()
+            probabilities[frame, [index, best]] = probabilities[frame, [best, index]]
+        assert argmax_events(probabilities, LABELS, GRID, duration_s) == threshold_events(
+            one_hot(sequence), LABELS, GRID, duration_s
+        )
+
+
+def test_of_equals_argmax_takes_the_first():
+    assert [event.label for event in argmax_events([[0.2, 0.2]], ["a", "b"], GRID, 0.016)] == ["a"]
+
+
+def test_argmax_leaves_no_gap_where_nothing_reaches_a_threshold():
+    assert argmax_events(np.full((5, 2), 0.01), ["a", "b"], GRID, 0.064) == [Event("a", 0.0, 0.064)]
+
+
+def test_argmax_refuses_nan():
+    with pytest.raises(ValueError, match="probabilities of frame 0 are NaN"):
+        argmax_events([[np.nan, 0.2]], ["a", "b"], GRID, 0.032)

@@ -1,0 +1,251 @@
+"""Decoders of frame probabilities that take them as they come, and give events with a bounded delay.
+
+What the methods do is said in :mod:`hrin_plugin.methods`.
+"""
+
+import math
+
+import numpy as np
+
+from hrin_plugin.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
+from hrin_plugin.methods import METHODS, Decoding
+from hrin_plugin.runs import ActivityEvents, StateEvents
+from hrin_plugin.smoothing import leaf_ancestors
+from hrin_plugin.timing import to_samples
+
+__all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]
+
+#: Viterbi decides this many seconds at a time, and looks this many further: what comes later than that
+#: hardly ever changes a decision.
+STRETCH_S, LOOK_AHEAD_S = 15.0, 15.0
+
+
+class EventDecoder:
+    """Frame probabilities of one recording, in pieces, to events.
+
+    The events do not depend on how the frames were cut into pieces, and Viterbi's are
+    those of the whole sequence unless a decision needs more than the next
+    :data:`LOOK_AHEAD_S` seconds.
+
+    Arguments
+    ---------
+    decoding : Decoding
+        Method and settings.
+    taxonomy : Taxonomy
+        The levels and their classes.
+    grid : FrameGrid
+        Where the frames lie.
+
+    Raises
+    ------
+    ValueError
+        If the decoding names a label that the taxonomy (for minimum durations with
+        ``viterbi``: its lowest level) does not have.
+
+    Example
+    -------
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> decoder = EventDecoder(Decoding("argmax"), MUSIC_LOUDNESS, FrameGrid())
+    >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.2, 0.8]])))
+    []
+    >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.8, 0.2]])))
+    [(1, Event(label='bg-music', onset_s=0.0, offset_s=0.016))]
+    >>> decoder.finish(duration_s=0.02)
+    [(0, Event(label='music', onset_s=0.0, offset_s=0.02)), (1, Event(label='fg-music', ...))]
+    """
+
+    def __init__(self, decoding, taxonomy, grid):
+        _check_labels(decoding, taxonomy)
+        self._sizes, self._grid = taxonomy.sizes, grid
+        self._n_frames = 0
+        self._decision, self._events, settling_s = _MAKERS[decoding.method](decoding, taxonomy, grid)
+        settling = -(-to_samples(settling_s, grid.sample_rate) // grid.hop_length)
+        self._delay_frames = self._decision.delay + settling
+
+    @property
+    def delay_s(self):
+        """Seconds after an event's offset, at the most, when :meth:`push` gives the event."""
+        return self._grid.time_of(self._delay_frames)
+
+    def push(self, probabilities):
+        """Take the next frames.
+
+        Arguments
+        ---------
+        probabilities : sequence of array-like
+            One array a level, the top level first, each ``[frame, class]`` and all of
+            the same frames, between 0 and 1.
+
+        Returns
+        -------
+        list of tuple
+            ``(level, Event)`` for each event that is now certain, offsets in seconds;
+            those of a level in the order of their offsets.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit the taxonomy or each other, or hold NaN.
+        """
+        probabilities = self._check(probabilities)
+        self._n_frames += len(probabilities[0])
+        return self._pass_on(self._decision.push(probabilities))
+
+    def finish(self, duration_s):
+        """End the recording; the decoder is of no further use.
+
+        Arguments
+        ---------
+        duration_s : float
+            Length of the recording in seconds, to which offsets are clipped.
+
+        Returns
+        -------
+        list of tuple
+            The remaining events, as of :meth:`push`.
+
+        Raises
+        ------
+        ValueError
+            If the duration is not a positive number.
+        """
+        _check_duration(duration_s)
+        found = self._pass_on(self._decision.finish()) if self._n_frames else []
+        for events in self._events:
+            found += events.finish(duration_s)
+        return found
+
+    def _pass_on(self, decided):
+        """Events out of decided frames, one array for each of their makers."""
+        return [found for events, frames in zip(self._events, decided) for found in events.push(frames)]
+
+    def _check(self, probabilities):
+        """The probabilities as arrays of floats, or ValueError."""
+        arrays = [np.asarray(level) for level in probabilities]
+        arrays = [level if level.dtype.kind == "f" else level.astype(float) for level in arrays]
+        n_frames = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        if [level.shape for level in arrays] != [(n_frames, size) for size in self._sizes]:
+            raise ValueError(
+                f"probabilities have the shapes {[list(level.shape) for level in arrays]}; the taxonomy "
+                f"needs [frame, class] of {' and '.join(map(str, self._sizes))} classes, and the same frames"
+            )
+        for level in arrays:
+            faulty = np.isnan(level).any(axis=1)
+            if faulty.any():
+                frame = self._n_frames + int(faulty.argmax())
+                raise ValueError(f"probabilities of frame {frame} are NaN; check the network")
+        return arrays
+
+
+def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
+    """Events of a whole recording: those of :class:`EventDecoder`, in order.
+
+    Arguments
+    ---------
+    decoding : Decoding
+        Method and settings.
+    probabilities : sequence of array-like
+        One array a level, the top level first, each ``[frame, class]``. Frames
+        behind the end of the recording are left aside.
+    taxonomy : Taxonomy
+        The levels and their classes.
+    grid : FrameGrid
+        Where the frames lie.
+    duration_s : float
+        Length of the recording in seconds.
+
+    Returns
+    -------
+    tuple of list of Event
+        One list a level, in the order of the onsets, then of the classes.
+
+    Raises
+    ------
+    ValueError
+        As :class:`EventDecoder` and its methods.
+
+    Example
+    -------
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.9, 0.1, 0.1], [0.1, 0.4, 0.4]])
+    >>> detection, loudness = decode_events(
+    ...     Decoding("threshold"), probabilities, MUSIC_LOUDNESS, FrameGrid(), duration_s=0.032
+    ... )
+    >>> [event.label for event in detection], [event.label for event in loudness]
+    (['no-music', 'music'], ['no-music'])
+    """
+    _check_duration(duration_s)
+    decoder = EventDecoder(decoding, taxonomy, grid)
+    n_frames = grid.frame_count(to_samples(duration_s, grid.sample_rate))
+    found = decoder.push([np.atleast_1d(level)[:n_frames] for level in probabilities])
+    found += decoder.finish(duration_s)
+    ranks = [{label: rank for rank, label in enumerate(labels)} for labels in taxonomy.levels]
+    found.sort(key=lambda item: (item[1].onset_s, ranks[item[0]][item[1].label]))
+    return tuple([event for of_level, event in found if of_level == level] for level in range(len(ranks)))
+
+
+def _by_threshold(decoding, taxonomy, grid):
+    """Decision, makers of events, and seconds in which these settle; for ``threshold`` and ``median``."""
+    thresholds = _by_level(decoding.thresholds, taxonomy, 0.5)
+    reach = grid.frame_at(decoding.median_s / 2) if decoding.method == "median" else 0
+    events = [
+        ActivityEvents(level, labels, least_s, grid)
+        for level, (labels, least_s) in enumerate(zip(taxonomy.levels, _least(decoding, taxonomy)))
+    ]
+    return ThresholdDecision(thresholds, reach), events, 0.0
+
+
+def _by_argmax(decoding, taxonomy, grid):
+    """The same for ``argmax``."""
+    least_s = _least(decoding, taxonomy)
+    events = [
+        StateEvents({level: (labels, range(len(labels)))}, least_s[level], grid)
+        for level, labels in enumerate(taxonomy.levels)
+    ]
+    return ArgmaxDecision(), events, max(map(max, least_s))
+
+
+def _by_viterbi(decoding, taxonomy, grid):
+    """The same for ``viterbi``."""
+    least_s = _least(decoding, taxonomy)[-1]
+    levels = dict(enumerate(zip(taxonomy.levels, leaf_ancestors(taxonomy))))
+    frames = grid.frame_at(STRETCH_S), grid.frame_at(LOOK_AHEAD_S)
+    decision = ViterbiDecision(decoding.switching_cost, taxonomy, *frames)
+    return decision, [StateEvents(levels, least_s, grid)], max(least_s)
+
+
+_MAKERS = {"threshold": _by_threshold, "median": _by_threshold, "argmax": _by_argmax, "viterbi": _by_viterbi}
+
+
+def _least(decoding, taxonomy):
+    """The minimum of each class of each level, in seconds."""
+    return _by_level(decoding.min_event_s, taxonomy, 0.0)
+
+
+def _by_level(value, taxonomy, default):
+    """A setting for each class of each level, from one number or numbers by label."""
+    of_label = value.get if isinstance(value, dict) else lambda label, default: value
+    return [[of_label(label, default) for label in labels] for labels in taxonomy.levels]
+
+
+def _check_labels(decoding, taxonomy):
+    """Raise ValueError for a label that the taxonomy lacks, or that the method has no use for."""
+    known = list(dict.fromkeys(label for labels in taxonomy.levels for label in labels))
+    lowest = list(taxonomy.levels[-1])
+    for name, allowed in (
+        ("thresholds", known),
+        ("min_event_s", lowest if decoding.method == "viterbi" else known),
+    ):
+        value = getattr(decoding, name)
+        for label in value if isinstance(value, dict) else ():
+            if label not in allowed:
+                why = ", which viterbi decides on" if allowed is lowest else ""
+                raise ValueError(f"{name} names {label!r}; use {', '.join(allowed)}{why}")
+
+
+def _check_duration(duration_s):
+    """Raise ValueError for a duration that is none."""
+    if not 0 < duration_s < math.inf:
+        raise ValueError(f"duration {duration_s} must be a positive number of seconds")

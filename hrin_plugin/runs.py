@@ -1,0 +1,215 @@
+"""Decided frames that come in pieces to events: runs of frames, without those that are too short.
+
+Two rules, for two kinds of decision. Where each class is on or off by itself
+(:class:`ActivityEvents`), an event that is too short is dropped. Where every frame has
+exactly one class (:class:`StateEvents`), the event before takes it in. The cuts between
+the pieces change nothing, and an event is given as soon as it is certain.
+"""
+
+import numpy as np
+
+from hrin_plugin.events import Event
+from hrin_plugin.timing import to_samples
+
+
+class ActivityEvents:
+    """Events of the classes of one level, each class on its own.
+
+    Arguments
+    ---------
+    level : int
+        The level's number.
+    labels : sequence of str
+        Its classes.
+    least_s : sequence of float
+        For each class, the seconds that an event must last.
+    grid : FrameGrid
+        Where the frames lie.
+
+    Example
+    -------
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> events = ActivityEvents(0, ["no-music", "music"], [0.0, 0.03], FrameGrid())
+    >>> events.push(np.array([[True, False], [True, True], [False, False]]))
+    [(0, Event(label='no-music', onset_s=0.0, offset_s=0.032))]
+    >>> events.finish(0.048)
+    []
+    """
+
+    def __init__(self, level, labels, least_s, grid):
+        self._level, self._labels, self._grid = level, labels, grid
+        self._least = [to_samples(seconds, grid.sample_rate) for seconds in least_s]
+        self._last = np.zeros((1, len(labels)), dtype=np.int8)
+        self._firsts = [None] * len(labels)  # first frame of each class's open run
+        self._n_frames = 0
+
+    def push(self, active):
+        """Take the next frames.
+
+        Arguments
+        ---------
+        active : numpy.ndarray
+            ``[frame, class]``, bool.
+
+        Returns
+        -------
+        list of tuple
+            ``(level, Event)`` for each event that ended, by offset and class.
+        """
+        active = np.concatenate([self._last, active])
+        frames, classes = np.nonzero(np.diff(active, axis=0))
+        ended = []
+        for frame, index in zip((frames + self._n_frames).tolist(), classes.tolist()):
+            if self._firsts[index] is None:
+                self._firsts[index] = frame
+            else:
+                ended += self._end(index, frame * self._grid.hop_length, self._grid.time_of(frame))
+        self._n_frames += len(active) - 1
+        self._last = active[-1:]
+        return ended
+
+    def finish(self, duration_s):
+        """End the recording.
+
+        Arguments
+        ---------
+        duration_s : float
+            Its length in seconds.
+
+        Returns
+        -------
+        list of tuple
+            ``(level, Event)`` for each event that lasts until the end.
+        """
+        end, end_s = _last_end(self._n_frames, duration_s, self._grid)
+        open_classes = [index for index, first in enumerate(self._firsts) if first is not None]
+        return [found for index in open_classes for found in self._end(index, end, end_s)]
+
+    def _end(self, index, end, end_s):
+        """The event of a class's open run that ends at a sample, if it is long enough."""
+        first, self._firsts[index] = self._firsts[index], None
+        onset_s = self._grid.time_of(first)
+        if end - first * self._grid.hop_length < self._least[index] or end_s <= onset_s:
+            return []
+        return [(self._level, Event(self._labels[index], onset_s, end_s))]
+
+
+class StateEvents:
+    """Events out of one class a frame, on its level and on those above.
+
+    From left to right, a run of frames shorter than its class's minimum becomes part
+    of the run before it, and the first run, of the run after it. A recording in
+    which no run is long enough is one event, of the most frequent class.
+
+    Arguments
+    ---------
+    levels : mapping of int to (sequence of str, sequence of int)
+        For the number of each level, its classes, and which of them each state means.
+    least_s : sequence of float
+        For each state, the seconds that a run of it must last.
+    grid : FrameGrid
+        Where the frames lie.
+
+    Example
+    -------
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> levels = {0: (["no-music", "music"], [0, 1, 1]), 1: (["no-music", "fg-music", "bg-music"], [0, 1, 2])}
+    >>> events = StateEvents(levels, [0.0, 0.03, 0.03], FrameGrid())
+    >>> events.push(np.array([1, 1, 0, 2]))
+    [(0, Event(label='music', ...)), (1, Event(label='fg-music', onset_s=0.0, offset_s=0.032))]
+    >>> events.finish(0.064)
+    [(0, Event(label='no-music', onset_s=0.032, offset_s=0.064)), (1, Event(label='no-music', ...))]
+    """
+
+    def __init__(self, levels, least_s, grid):
+        self._levels, self._grid = levels, grid
+        self._open = dict.fromkeys(levels)  # class and first frame of each level's last event
+        self._least = [to_samples(seconds, grid.sample_rate) for seconds in least_s]
+        self._counts = np.zeros(len(least_s), dtype=np.int64)
+        self._n_frames = 0
+        self._state = None  # of the last frame
+        self._first = 0  # where its run began, with what that run took in
+        self._kept = None  # state of the last run that was long enough
+
+    def push(self, states):
+        """Take the next frames.
+
+        Arguments
+        ---------
+        states : numpy.ndarray
+            ``[frame]``, indices.
+
+        Returns
+        -------
+        list of tuple
+            ``(level, Event)`` for each event whose successor is long enough to stay.
+        """
+        if not len(states):
+            return []
+        ended = []
+        before = states[0] if self._state is None else self._state
+        for change in np.flatnonzero(np.diff(states, prepend=before)).tolist():
+            frame = self._n_frames + change
+            ended += self._settle(
+                frame * self._grid.hop_length, int(states[change - 1]) if change else self._state
+            )
+            if self._kept is not None:
+                self._first = frame
+        self._state = int(states[-1])
+        self._counts += np.bincount(states, minlength=len(self._counts))
+        self._n_frames += len(states)
+        # The last frame is there, but how long it lasts is not known yet.
+        return ended + self._settle((self._n_frames - 1) * self._grid.hop_length, self._state)
+
+    def finish(self, duration_s):
+        """End the recording.
+
+        Arguments
+        ---------
+        duration_s : float
+            Its length in seconds.
+
+        Returns
+        -------
+        list of tuple
+            ``(level, Event)`` for each event that was not certain before.
+        """
+        if not self._n_frames:
+            return []
+        end, end_s = _last_end(self._n_frames, duration_s, self._grid)
+        ended = self._settle(end, self._state)
+        if self._kept is None:
+            ended = self._begin(int(self._counts.argmax()), 0)
+        for level, (index, first) in self._open.items():
+            ended += self._event(level, index, first, end_s)
+        return ended
+
+    def _settle(self, end, state):
+        """Keep the last run if, ending at that sample, it is long enough; the events that this ends."""
+        if state == self._kept or end - self._first * self._grid.hop_length < self._least[state]:
+            return []
+        self._kept = state
+        return self._begin(state, self._first)
+
+    def _begin(self, state, first):
+        """A run that stays: it ends the last event of each level that it has another class on."""
+        ended = []
+        for level, (_, class_of_state) in self._levels.items():
+            index, last = int(class_of_state[state]), self._open[level]
+            if last is None:
+                self._open[level] = index, first
+            elif last[0] != index:
+                ended += self._event(level, *last, self._grid.time_of(first))
+                self._open[level] = index, first
+        return ended
+
+    def _event(self, level, index, first, end_s):
+        """An event of a level, if there is anything of it before the end."""
+        onset_s = self._grid.time_of(first)
+        return [(level, Event(self._levels[level][0][index], onset_s, end_s))] if onset_s < end_s else []
+
+
+def _last_end(n_frames, duration_s, grid):
+    """Where the last run ends, in samples and in seconds: after its last frame, or with the recording."""
+    end = min(n_frames * grid.hop_length, to_samples(duration_s, grid.sample_rate))
+    return end, min(grid.time_of(n_frames), float(duration_s))

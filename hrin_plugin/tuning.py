@@ -1,0 +1,196 @@
+"""The best decoding of each method for a network, found on recordings with references.
+
+What is maximised is :func:`hrin_plugin.decoding_scores.objective`.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from hrin_plugin.decoders import METHODS, Decoding
+from hrin_plugin.decoding_scores import (
+    class_objective,
+    decoded_scores,
+    format_table,
+    objective,
+    score_decoding,
+)
+from hrin_plugin.smoothing import median_filter
+
+__all__ = ["Tuning", "format_table", "tune"]
+
+#: What is tried. The first of equals wins, so the plainest come first.
+THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
+MINIMA_S = (0.0, 0.25, 0.5, 1.0, 2.0)
+MEDIANS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+SWITCHING_COSTS = tuple(2.0**exponent for exponent in range(10))
+#: Then finer steps around the best switching cost, as factors.
+REFINEMENTS = (2**-0.5, 2**0.5), (2**-0.25, 2**0.25)
+
+
+class Tuning(NamedTuple):
+    """What :func:`tune` found.
+
+    Example
+    -------
+    >>> Tuning({"argmax": Decoding("argmax")}, [{"objective": 0.5}]).best["argmax"].method
+    'argmax'
+    """
+
+    best: dict  # method to Decoding, the best method first
+    rows: list  # for each, the dict of score_decoding
+
+
+def tune(predictions, taxonomy, grid, methods=METHODS):
+    """Search the best settings of each method, with a progress bar.
+
+    Switching costs and minimum durations are the same for all classes. With
+    ``threshold``, each label has its own threshold and minimum duration, and with
+    ``median`` its own threshold; each is searched by the label's own scores.
+
+    Arguments
+    ---------
+    predictions : sequence of Prediction
+        Probabilities and references of recordings that the network was not trained
+        on; see :class:`hrin_plugin.results.Prediction`.
+    taxonomy : Taxonomy
+        The levels and their classes.
+    grid : FrameGrid
+        Where the frames lie.
+    methods : sequence of str
+        Those of :data:`hrin_plugin.methods.METHODS` to be tuned.
+
+    Returns
+    -------
+    Tuning
+        The best Decoding of each method and its scores, the best method first.
+
+    Raises
+    ------
+    ValueError
+        If there is no recording, a method is unknown, or the references cannot be scored.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> truth = [Event("no-music", 0.0, 2.0)], [Event("no-music", 0.0, 2.0)]
+    >>> probabilities = np.tile([0.3, 0.2], (126, 1)), np.tile([0.3, 0.2, 0.1], (126, 1))
+    >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
+    >>> tune(recordings, MUSIC_LOUDNESS, FrameGrid(), ["threshold"]).best["threshold"].thresholds
+    {'no-music': 0.3, 'music': 0.5, 'fg-music': 0.5, 'bg-music': 0.5}
+    """
+    if not predictions:
+        raise ValueError("there is no recording to tune on; give at least one with its reference")
+    for method in methods:
+        if method not in METHODS:
+            raise ValueError(f"method is {method!r}; use {', '.join(METHODS)}")
+    with tqdm(total=sum(_SEARCHES[method][1] for method in methods), desc="decodings", unit="") as bar:
+        search = _Search(predictions, taxonomy, grid, bar)
+        best = {method: _SEARCHES[method][0](search) for method in methods}
+        rows = {method: score_decoding(best[method], predictions, taxonomy, grid) for method in methods}
+    ranked = sorted(methods, key=lambda method: -rows[method]["objective"])
+    return Tuning({method: best[method] for method in ranked}, [rows[method] for method in ranked])
+
+
+class _Search(NamedTuple):
+    """What the searches of all methods share."""
+
+    predictions: list
+    taxonomy: object
+    grid: object
+    bar: tqdm
+
+    def scores(self, decoding):
+        """Scores of each task, and one step of the progress bar."""
+        found = decoded_scores(decoding, *self[:3])
+        self.bar.update()
+        return found
+
+    def best_of(self, decodings):
+        """The first of the decodings with the greatest objective."""
+        return max(decodings, key=lambda decoding: objective(self.scores(decoding)))
+
+
+def _tune_threshold(search):
+    """A threshold and a minimum duration for each label."""
+    tried = [
+        Decoding("threshold", thresholds=threshold, min_event_s=minimum_s)
+        for minimum_s in MINIMA_S
+        for threshold in THRESHOLDS
+    ]
+    best = _best_of_labels(search, tried)[0]
+    return Decoding(
+        "threshold",
+        thresholds={label: decoding.thresholds for label, decoding in best.items()},
+        min_event_s={label: decoding.min_event_s for label, decoding in best.items()},
+    )
+
+
+def _tune_median(search):
+    """A width, and with it a threshold for each label."""
+    found = []
+    for median_s in MEDIANS_S:
+        width = 2 * search.grid.frame_at(median_s / 2) + 1
+        # Filtered once, for all thresholds.
+        smooth = [
+            prediction._replace(
+                probabilities=tuple(median_filter(level, width) for level in prediction.probabilities)
+            )
+            for prediction in search.predictions
+        ]
+        tried = [Decoding("threshold", thresholds=threshold) for threshold in THRESHOLDS]
+        best, value = _best_of_labels(search._replace(predictions=smooth), tried)
+        thresholds = {label: decoding.thresholds for label, decoding in best.items()}
+        found.append((value, Decoding("median", median_s=median_s, thresholds=thresholds)))
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def _tune_argmax(search):
+    """A minimum duration."""
+    return search.best_of([Decoding("argmax", min_event_s=minimum_s) for minimum_s in MINIMA_S])
+
+
+def _tune_viterbi(search):
+    """A switching cost, coarse and fine, then a minimum duration."""
+    best = search.best_of([Decoding("viterbi", switching_cost=cost) for cost in SWITCHING_COSTS])
+    for factors in REFINEMENTS:
+        costs = (best.switching_cost, *(factor * best.switching_cost for factor in factors))
+        best = search.best_of([replace(best, switching_cost=cost) for cost in costs])
+    return search.best_of([replace(best, min_event_s=minimum_s) for minimum_s in MINIMA_S])
+
+
+#: How to tune each method, and how many decodings that tries.
+_SEARCHES = {
+    "threshold": (_tune_threshold, len(MINIMA_S) * len(THRESHOLDS)),
+    "argmax": (_tune_argmax, len(MINIMA_S)),
+    "median": (_tune_median, len(MEDIANS_S) * len(THRESHOLDS)),
+    "viterbi": (
+        _tune_viterbi,
+        len(SWITCHING_COSTS) + sum(1 + len(factors) for factors in REFINEMENTS) + len(MINIMA_S),
+    ),
+}
+
+
+def _best_of_labels(search, decodings):
+    """For each label the decoding with its greatest objective, mean over its tasks; and the mean of those."""
+    tried = [(decoding, search.scores(decoding)) for decoding in decodings]
+    best, values = {}, []
+    for label in dict.fromkeys(label for labels in search.taxonomy.levels for label in labels):
+
+        def of_label(pair, label=label):
+            found = [
+                class_objective(of_task, label)
+                for of_task in pair[1]
+                if label in of_task["segment"]["classes"]
+            ]
+            # Where there is no such class and none was found, nothing is wrong.
+            return np.mean([1.0 if value is None else value for value in found])
+
+        best[label] = max(tried, key=of_label)[0]
+        values.append(max(map(of_label, tried)))
+    return best, float(np.mean(values))
