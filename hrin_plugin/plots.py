@@ -7,11 +7,10 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from hrin_plugin.display import COLOURS
 from hrin_plugin.files import replacing
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
-#: Told apart by readers with any colour vision (Okabe and Ito).
-COLOURS = {"no-music": "#c9ced6", "music": "#009e73", "fg-music": "#d55e00", "bg-music": "#0072b2"}
 LANE_INCHES = 0.35
 
 

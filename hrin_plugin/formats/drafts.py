@@ -1,0 +1,125 @@
+"""What a file says of a recording, checked and made a Detection."""
+
+import math
+from typing import NamedTuple
+
+from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.events import TOLERANCE_S, AnnotationError, Event, Fault
+from hrin_plugin.totals import LABELS
+
+
+class Row(NamedTuple):
+    """An event as it stands in a file.
+
+    Example
+    -------
+    >>> Row(3, None, Event("music", 0.0, 2.0)).line
+    3
+    """
+
+    line: int  # from 1; 0 where the format has no use for lines
+    task: str | None  # None where the file does not say
+    event: Event
+
+
+class Draft(NamedTuple):
+    """What a file says of a recording, before it is checked.
+
+    Example
+    -------
+    >>> Draft([]).name is None
+    True
+    """
+
+    rows: list
+    name: str | None = None  # None where only the file's name tells
+    duration_s: float | None = None
+    tasks: tuple = ()  # that the file holds, be it without events
+
+
+def check_draft(path, draft, name, task=None):
+    """Check what a file says, and tell the levels of its events.
+
+    Where neither the rows nor ``task`` tell, the labels do; a recording without
+    any music is so on both levels.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file, for messages.
+    draft : Draft
+        What it says.
+    name : str
+        Name of the recording, where the file does not say.
+    task : str or None
+        The level of the rows that do not say.
+
+    Returns
+    -------
+    Detection
+        Events of each level that the file holds, ordered by onset. Without a length in the
+        file, the recording lasts until the last offset.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault, its line and its cure.
+
+    Example
+    -------
+    >>> found = check_draft("a.tsv", Draft([Row(1, None, Event("bg-music", 0.0, 2.0))]), "a")
+    >>> found.duration_s, list(found.events)
+    (2.0, ['mrle'])
+    """
+    tasks = (task,) if task else _fitting_tasks(path, [row for row in draft.rows if row.task is None])
+    faults = [fault for row in draft.rows for fault in _faults(path, row, tasks, draft.duration_s)]
+    if draft.duration_s is not None and not 0 <= draft.duration_s < math.inf:
+        problem = f"the recording's length, {draft.duration_s}, is not a number of seconds"
+        faults.insert(0, Fault(path, 0, problem, "correct it, or detect again"))
+    if faults:
+        raise AnnotationError(faults)
+    events = {known: [] for known in TASKS if known in draft.tasks or (known in tasks and not draft.tasks)}
+    for row in sorted(draft.rows, key=lambda row: row.event.onset_s):
+        for known in (row.task,) if row.task else tasks:
+            events.setdefault(known, []).append(row.event)
+    last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
+    duration_s = last_s if draft.duration_s is None else draft.duration_s
+    return Detection(draft.name or name, duration_s, events)
+
+
+def _fitting_tasks(path, rows):
+    """The tasks whose labels all rows have."""
+    tasks = tuple(task for task in TASKS if {row.event.label for row in rows} <= set(LABELS[task]))
+    if tasks:
+        return tasks
+    known = {label for labels in LABELS.values() for label in labels}
+    faults = [_unknown_label(path, row, known) for row in rows if row.event.label not in known]
+    problem = "labels of both levels are mixed"
+    raise AnnotationError(faults or [Fault(path, 0, problem, "give each level a file of its own")])
+
+
+def _unknown_label(path, row, known):
+    """The fault of a label that is none of those known."""
+    cure = f"use one of {', '.join(sorted(known))}"
+    return Fault(path, row.line, f"unknown label {row.event.label!r}", cure)
+
+
+def _faults(path, row, tasks, duration_s):
+    """What is wrong with one row, in a recording whose length may be unknown (None)."""
+    task = row.task or tasks[0]
+    label, onset_s, offset_s = row.event
+    if task not in TASKS:
+        return [Fault(path, row.line, f"unknown task {task!r}", f"use one of {', '.join(TASKS)}")]
+    if label not in LABELS[task]:
+        return [_unknown_label(path, row, LABELS[task])]
+    if not (math.isfinite(onset_s) and math.isfinite(offset_s)):
+        return [Fault(path, row.line, "a time is not a finite number", "give seconds")]
+    if onset_s < 0:
+        return [Fault(path, row.line, f"onset {onset_s} is negative", "start at 0 or later")]
+    if offset_s <= onset_s:
+        problem = f"offset {offset_s} is not after onset {onset_s}"
+        return [Fault(path, row.line, problem, "correct the two times")]
+    if duration_s is not None and not offset_s <= duration_s + TOLERANCE_S:
+        problem = f"offset {offset_s} is after the end of the recording, {duration_s:.3f}"
+        return [Fault(path, row.line, problem, "check that both belong to the same recording")]
+    return []

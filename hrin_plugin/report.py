@@ -1,0 +1,257 @@
+"""How much music: totals per file, per hour and in all, from the results of detection.
+
+A recording is known by its folder below the one that is given, and its name. The same
+result in two formats counts once; two different results of one recording are refused.
+"""
+
+import csv
+import os
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.display import CLASS_NAMES, TASK_NAMES, clock, percent, printable
+from hrin_plugin.events import AnnotationError, Fault
+from hrin_plugin.files import replacing, write_atomically
+from hrin_plugin.formats import SUFFIXES, read_detection
+from hrin_plugin.report_page import render_page
+from hrin_plugin.totals import LABELS, milliseconds, total_up
+
+#: The summary lists single recordings up to this number of them.
+MOST_LISTED = 50
+
+CSV_COLUMNS = ("scope", "name", "hour", "task", "label", "seconds", "share", "segments")
+
+
+class Results(NamedTuple):
+    """Recordings found in files, and what could not be used.
+
+    Example
+    -------
+    >>> Results([], []).faults
+    []
+    """
+
+    detections: list  # of Detection, whose names may begin with folders; by name
+    faults: list  # of Fault
+
+
+def read_results(paths):
+    """Read the results of detection in files and folders.
+
+    Of a folder, files are read at any depth whose ending is that of a format; what is
+    hidden and reports are passed over. Where the files of a recording do not tell its
+    length, it lasts until the last offset. A recording without any music counts on both
+    levels where its file does not say; a level known only so is left out.
+
+    Arguments
+    ---------
+    paths : iterable of str or pathlib.Path
+        Files and folders.
+
+    Returns
+    -------
+    Results
+        Each recording once, with the levels of all its files; a file that cannot be used
+        has its faults listed, and the others count.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "a.md.tsv").write_text("0\\t2\\tmusic\\n")
+    >>> _ = (folder / "a.mrle.tsv").write_text("0\\t2\\tbg-music\\n")
+    >>> [(found.name, list(found.events)) for found in read_results([folder]).detections]
+    [('a', ['md', 'mrle'])]
+    """
+    recordings, homes = {}, {}
+    files, faults = _find_files(paths)
+    for path, folder in tqdm(files, "reading results", unit="file", delay=3, disable=None):
+        try:
+            found = read_detection(path)
+        except AnnotationError as error:
+            faults += error.faults
+            continue
+        found = found._replace(name=(PurePosixPath(folder) / found.name).as_posix())
+        known = recordings.get(found.name, found._replace(events={}))
+        clash = [task for task in found.events if not _agree(known.events.get(task), found.events[task])]
+        if clash:
+            problem = f"differs from {homes[found.name, clash[0]]}, a result of the same recording"
+            faults.append(Fault(path, 0, problem, "give one of them"))
+            continue
+        for task in found.events:
+            homes.setdefault((found.name, task), path)
+        events = found.events | known.events
+        recordings[found.name] = Detection(
+            found.name,
+            max(known.duration_s, found.duration_s),
+            {task: events[task] for task in TASKS if task in events},
+        )
+    return Results(_without_assumed([recordings[name] for name in sorted(recordings)]), faults)
+
+
+def write_csv(path, detections):
+    """Write totals in long form, one class of one stretch a row: of all, of each recording, of its hours.
+
+    The columns are scope (total, recording or hour), name, hour (from 0), task, label,
+    seconds, share (0 to 1, of the stretch) and segments (that begin in it).
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file; it appears when it is complete.
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> path = getfixture("tmp_path") / "report.csv"
+    >>> write_csv(path, [Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})])
+    >>> path.read_text().splitlines()[:3]
+    ['scope,name,hour,task,label,seconds,share,segments', 'total,,,md,no-music,0.000,0.000000,0', ...]
+    """
+    with replacing(path) as draft, open(draft, "w", encoding="utf-8", errors="replace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for task, (total, recordings) in total_up(detections).items():
+            writer.writerows(_rows(total, "total", "", "", task))
+            for name, whole, hours in recordings:
+                writer.writerows(_rows(whole, "recording", name, "", task))
+                for number, hour in enumerate(hours):
+                    writer.writerows(_rows(hour, "hour", name, number, task))
+
+
+def write_html(path, detections):
+    """Write a page with totals, a table of recordings, their hours and timelines.
+
+    It is one file that needs nothing else, neither scripts nor the network.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file; it appears when it is complete.
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> path = getfixture("tmp_path") / "report.html"
+    >>> write_html(path, [Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})])
+    >>> "<svg" in path.read_text()
+    True
+    """
+    write_atomically(path, render_page(detections))
+
+
+def format_summary(detections):
+    """Totals as a table in plain text, one a level, for a terminal of 100 columns.
+
+    Arguments
+    ---------
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Returns
+    -------
+    str
+        Lines; single recordings are listed up to MOST_LISTED.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> print(format_summary([Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})]))
+    Music detection: time, share of the length, segments
+         length                   Music                No music  recording
+        0:00:03    0:00:01  33.3 %    1    0:00:00   0.0 %    0  a
+    """
+    blocks = []
+    by_task = total_up(detections)
+    for task in (task for task in TASK_NAMES if task in by_task):
+        total, recordings = by_task[task]
+        labels = sorted(LABELS[task], key=list(CLASS_NAMES).index)
+        head = "".join(f"{CLASS_NAMES[label]:>24}" for label in labels)
+        lines = [
+            f"{TASK_NAMES[task]}: time, share of the length, segments",
+            f"{'length':>10}{head}  recording",
+        ]
+        if len(recordings) <= MOST_LISTED:
+            lines += [_line(recording.whole, labels, printable(recording.name)) for recording in recordings]
+        if len(recordings) > 1:
+            lines.append(_line(total, labels, f"all {len(recordings)} recordings"))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) or "no recordings"
+
+
+def _line(totals, labels, name):
+    """A line of the summary; the name comes last, since it may have any width."""
+    cells = [
+        f"{clock(total.lasting_ms):>10} {percent(total.share):>7} {total.segments:>5}"
+        for total in (totals[label] for label in labels)
+    ]
+    return f"{clock(totals[labels[0]].of_ms):>10}{''.join(cells)}  {name}"
+
+
+def _rows(totals, scope, name, hour, task):
+    """The rows of one stretch in the CSV file."""
+    for label, total in totals.items():
+        yield scope, name, hour, task, label, f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
+
+
+def _find_files(paths):
+    """Each file once, with its folder below the one that was given; and faults of folders without any."""
+    found, faults = {}, []
+    for path in map(Path, paths):
+        files = list(_walk(path)) if path.is_dir() else [(path, "")]
+        for file, folder in files:
+            found.setdefault(file.resolve(), (file, folder))
+        if not files:
+            faults.append(Fault(path, 0, "holds no results", "give the folder of hrin detect"))
+    return list(found.values()), faults
+
+
+def _walk(path):
+    """The results in a folder, each with its folder below this one."""
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder, name)
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _is_report(file):
+                yield file, Path(folder).relative_to(path).as_posix()
+
+
+def _is_report(path):
+    """Whether a file is a report that :func:`write_csv` made."""
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.readline(200).strip() == ",".join(CSV_COLUMNS).encode()
+    except OSError:
+        return False
+
+
+def _agree(known, events):
+    """Whether two lists of events are the same to the millisecond, or there is but one of them."""
+    return known is None or _in_milliseconds(known) == _in_milliseconds(events)
+
+
+def _in_milliseconds(events):
+    """Events with their times in whole milliseconds, ordered."""
+    return sorted((milliseconds(e.onset_s), milliseconds(e.offset_s), e.label) for e in events)
+
+
+def _without_assumed(detections):
+    """Drop the level that was only assumed, in recordings without any music, since others lack it."""
+    for task in TASKS:
+        having = [found for found in detections if task in found.events]
+        silent = all(event.label == "no-music" for found in having for event in found.events[task])
+        if silent and len(having) < len(detections) and all(len(found.events) > 1 for found in having):
+            for found in having:
+                del found.events[task]
+    return detections
