@@ -20,6 +20,8 @@ setup(
         "torchaudio>=2.11,<2.12",
         "speechbrain>=1.1,<2",
         "hyperpyyaml>=1.2",
+        "pyyaml>=6",
+        "huggingface_hub>=0.20",
         "numpy>=1.26",
         "scipy>=1.11",
         "librosa>=0.10",

@@ -37,6 +37,8 @@ CHECKS = (
     ),
     ("speechbrain", "speechbrain", "run: pip install 'speechbrain>=1.1,<2'"),
     ("HyperPyYAML", "hyperpyyaml", "run: pip install hyperpyyaml"),
+    ("PyYAML", "yaml", "run: pip install pyyaml"),
+    ("huggingface_hub", "huggingface_hub", "run: pip install huggingface_hub"),
     ("numpy", "numpy", "run: pip install numpy"),
     ("scipy", "scipy", "run: pip install scipy"),
     ("librosa", "librosa", "run: pip install librosa"),

@@ -5,6 +5,9 @@ from torch import nn
 
 from hrin_plugin.recurrence import bidirectional_gru
 
+#: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
+FRAMES_AT_ONCE = 1024
+
 
 class ConvUnit(nn.Module):
     """Convolutions along the frequency axis of each frame on its own, eq. (17) and (18).
@@ -71,6 +74,11 @@ class ConvUnit(nn.Module):
         return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
 
     def _convolve(self, frames):
+        if self.training or torch.is_grad_enabled() or frames.device.type != "cpu":
+            return self._convolve_at_once(frames)
+        return torch.cat([self._convolve_at_once(part) for part in frames.split(FRAMES_AT_ONCE)])
+
+    def _convolve_at_once(self, frames):
         images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
         return self.layers(images).flatten(1)
 
