@@ -1,0 +1,285 @@
+"""A trained model as a graph of ONNX operations, built from the weights of its modules.
+
+torch's own exporters do not serve here: one takes minutes for HRIN-cr, the other is
+deprecated and freezes the batch into the graph without a word. The networks need a
+dozen operations, among them GRU and LSTM with torch's arithmetic, so they are written
+down once more, in the order of each network's ``forward``. Inside, time comes first,
+``[frame, batch, value]``, as the recurrent operations have it.
+"""
+
+import importlib
+import math
+
+import numpy as np
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hrin_plugin.baselines import MMG, SinglePath
+from hrin_plugin.networks import HRIN, HRINOutput
+
+#: Not the newest, so that more programs read the files.
+OPSET, IR_VERSION = 17, 8
+
+#: Where a graph can begin.
+STARTS = ("frames", "waveform")
+
+#: Each recurrent operation's gates by their place among torch's.
+GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+
+
+def import_optional(name):
+    """Import a package that only ONNX needs.
+
+    Arguments
+    ---------
+    name : str
+        The package.
+
+    Returns
+    -------
+    module
+        The package.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be imported, with the cure.
+
+    Example
+    -------
+    >>> import_optional("json").dumps([1])
+    '[1]'
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"ONNX needs {name} ({error}); run: pip install 'hrin-plugin[onnx]'") from error
+
+
+def build_graph(model, start="frames"):
+    """The graph from frames or waveform to the probabilities of both levels.
+
+    Arguments
+    ---------
+    model : PretrainedModel
+        Features, statistics and network, in evaluation mode, on the CPU.
+    start : str
+        ``"frames"``: the input is what the features give, ``[batch, frame, band]``,
+        in decibels. ``"waveform"``: it is ``[batch, sample]`` at the features' sample
+        rate, at least ``n_fft // 2 + 1`` samples.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its input has the name of ``start``; its outputs are ``detection`` and
+        ``loudness``, ``[batch, frame, class]``.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` is unknown, or onnx is not installed.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> network = HRIN(hidden_size=5, num_layers=2)
+    >>> graph = build_graph(PretrainedModel(LogMel(), BandStatistics(128), network)).graph
+    >>> sum(node.op_type == "GRU" for node in graph.node)
+    4
+    """
+    if start not in STARTS:
+        raise ValueError(f"unknown start {start!r}; use one of {STARTS}")
+    helper = import_optional("onnx.helper")
+    graph = _Graph(helper)
+    frames = (
+        graph.add("Transpose", start, perm=[1, 0, 2])
+        if start == "frames"
+        else _log_mel(graph, model.features)
+    )
+    frames = graph.add("Sub", frames, _array(model.statistics.mean))
+    frames = graph.add("Div", frames, _array(model.statistics.std))
+    layers = {HRIN: _hrin, SinglePath: _single_path, MMG: _mmg}[type(model.network)]
+    for name, logits in zip(HRINOutput._fields, layers(graph, frames, model.network)):
+        graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], output=name)
+
+    def value(name, *shape):
+        return helper.make_tensor_value_info(name, helper.TensorProto.FLOAT, ["batch", *shape])
+
+    source = value(start, "sample") if start == "waveform" else value(start, "frame", model.features.n_mels)
+    levels = [
+        value(name, "frame", size) for name, size in zip(HRINOutput._fields, model.network.taxonomy.sizes)
+    ]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, type(model.network).__name__, [source], levels, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="hrin_plugin",
+    )
+
+
+class _Graph:
+    """Nodes and constants that grow; every value has a name."""
+
+    def __init__(self, helper):
+        self.helper, self.nodes, self.constants = helper, [], []
+
+    def add(self, operation, *inputs, output=None, **attributes):
+        """Append an operation on values (by name) and constants (as arrays); the name of its output."""
+        output = output or f"{operation}_{len(self.nodes)}"
+        inputs = [given if isinstance(given, str) else self._constant(given) for given in inputs]
+        self.nodes.append(self.helper.make_node(operation, inputs, [output], **attributes))
+        return output
+
+    def _constant(self, values):
+        """Name of a new constant: whole numbers are shapes and axes, others single precision."""
+        values = np.asarray(values)
+        values = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(importlib.import_module("onnx.numpy_helper").from_array(values, name))
+        return name
+
+
+def _array(tensor):
+    """A tensor's values as NumPy has them."""
+    return tensor.detach().numpy()
+
+
+def _log_mel(graph, features):
+    """``LogMel.forward`` without lengths, time first.
+
+    The transform is a convolution with windowed cosines and sines: ONNX has an operation for it,
+    but onnxruntime's is a hundred times less exact where the window's length is no power of two.
+    """
+    size = features.n_fft
+    turns = np.outer(np.arange(size // 2 + 1), np.arange(size)) % size / size
+    waves = np.concatenate((np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns))) * _array(features.window)
+    padded = graph.add("Pad", "waveform", [0, size // 2, 0, size // 2], mode="reflect")
+    strides = [features.grid.hop_length]
+    spectrum = graph.add("Conv", graph.add("Unsqueeze", padded, [1]), waves[:, None], strides=strides)
+    squares = graph.add("Transpose", graph.add("Mul", spectrum, spectrum), perm=[2, 0, 1])
+    mel_power = graph.add("MatMul", squares, np.tile(_array(features.mel_bank), (2, 1)))
+    floored = graph.add("Max", mel_power, features.MIN_POWER)
+    decibels = graph.add("Mul", graph.add("Log", floored), 10 / math.log(10))
+    peak = graph.add("ReduceMax", decibels, axes=[0, 2])
+    if features.floor_db is not None:
+        decibels = graph.add("Max", decibels, graph.add("Sub", peak, float(features.floor_db)))
+    if features.reference != "max":
+        peak = 10 * math.log10(max(features.reference, features.MIN_POWER))
+    return graph.add("Sub", decibels, peak)
+
+
+def _hrin(graph, frames, network):
+    """``HRIN.forward``."""
+    encoded = frames if network.conv_1 is None else _conv_unit(graph, frames, network.conv_1)
+    first = _recurrent_unit(graph, encoded, network.recurrent_1)
+    second = graph.add("Concat", frames, first, axis=2) if network.concatenation == "input" else frames
+    if network.conv_2 is not None:
+        second = _conv_unit(graph, second, network.conv_2)
+    if network.concatenation == "after_conv":
+        second = graph.add("Concat", encoded, second, axis=2)
+    second = _recurrent_unit(graph, second, network.recurrent_2)
+    if network.concatenation == "before_fc":
+        second = graph.add("Concat", first, second, axis=2)
+    return [_linear(graph, path, head) for path, head in zip((first, second), network.heads.layers)]
+
+
+def _single_path(graph, frames, network):
+    """``SinglePath.forward``."""
+    encoded = frames if network.conv is None else _conv_unit(graph, frames, network.conv)
+    loudness = _linear(graph, _recurrent_unit(graph, encoded, network.recurrent), network.head)
+    return _upper_level(graph, loudness, network.taxonomy), loudness
+
+
+def _mmg(graph, frames, network):
+    """``MMG.forward``."""
+    frames = graph.add("Transpose", frames, perm=[1, 0, 2])
+    batch, n_frames = (graph.add("Slice", graph.add("Shape", frames), [axis], [axis + 1]) for axis in (0, 1))
+    # The remainder of a negative number is positive here, as in Python.
+    missing = graph.add("Mod", graph.add("Neg", n_frames), [network.block_frames])
+    filled = graph.add("Pad", frames, graph.add("Concat", [0, 0, 0, 0], missing, [0], axis=0))
+    images = graph.add("Reshape", filled, [-1, 1, network.block_frames, network.settings["input_size"]])
+    pooled = graph.add("ReduceMean", _convolutions(graph, images, network.layers), axes=[2, 3], keepdims=0)
+    per_block = graph.add("Unsqueeze", _linear(graph, pooled, network.head), [1])
+    per_frame = graph.add("Expand", per_block, [1, network.block_frames, 1])
+    joined = graph.add(
+        "Reshape", per_frame, graph.add("Concat", batch, [-1, network.taxonomy.sizes[-1]], axis=0)
+    )
+    loudness = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
+    return _upper_level(graph, loudness, network.taxonomy), loudness
+
+
+def _conv_unit(graph, frames, unit):
+    """``ConvUnit.forward``; the batch is the images' height, which kernels of height 1 leave apart."""
+    maps = _convolutions(graph, graph.add("Unsqueeze", frames, [1]), unit.layers)
+    return graph.add("Reshape", graph.add("Transpose", maps, perm=[0, 2, 1, 3]), [0, 0, -1])
+
+
+def _convolutions(graph, images, layers):
+    """Convolution, batch normalisation (part of the former's weights), pooling and ReLU, repeated."""
+    for convolution, norm, pooling, _ in zip(*[iter(layers)] * 4):
+        fused = fuse_conv_bn_eval(convolution, norm)
+        images = graph.add(
+            "Conv",
+            images,
+            _array(fused.weight),
+            _array(fused.bias),
+            strides=list(convolution.stride),
+            pads=list(convolution.padding) * 2,
+        )
+        size, stride = (
+            list(given) if isinstance(given, tuple) else [given] * 2
+            for given in (pooling.kernel_size, pooling.stride)
+        )
+        images = graph.add("Relu", graph.add("MaxPool", images, kernel_shape=size, strides=stride))
+    return images
+
+
+def _recurrent_unit(graph, frames, unit):
+    """``RecurrentUnit.forward``."""
+    rnn = unit.rnn
+    # In torch's GRU the reset gate acts after the product with the recurrent weights and its bias.
+    attributes = {"linear_before_reset": 1} if rnn.mode == "GRU" else {}
+    for layer in range(rnn.num_layers):
+        inputs, recurrent = (_gates(rnn, kind, layer) for kind in ("weight_ih", "weight_hh"))
+        biases = np.concatenate([_gates(rnn, kind, layer) for kind in ("bias_ih", "bias_hh")], axis=1)
+        states = graph.add(
+            rnn.mode,
+            frames,
+            inputs,
+            recurrent,
+            biases,
+            hidden_size=rnn.hidden_size,
+            direction="bidirectional",
+            **attributes,
+        )
+        # [frame, direction, batch, value] -> [frame, batch, both directions' values]
+        frames = graph.add("Reshape", graph.add("Transpose", states, perm=[0, 2, 1, 3]), [0, 0, -1])
+    if unit.output_layer is None:
+        return frames
+    return graph.add("Sigmoid", _linear(graph, frames, unit.output_layer[0]))
+
+
+def _gates(rnn, kind, layer):
+    """Weights or biases of a layer's two directions, ``[direction, ...]``, gates in ONNX's order."""
+    directions = []
+    for direction in ("", "_reverse"):
+        gates = np.split(_array(getattr(rnn, f"{kind}_l{layer}{direction}")), len(GATES[rnn.mode]))
+        directions.append(np.concatenate([gates[place] for place in GATES[rnn.mode]]))
+    return np.stack(directions)
+
+
+def _linear(graph, values, layer):
+    """``torch.nn.Linear.forward``."""
+    return graph.add("Add", graph.add("MatMul", values, _array(layer.weight).T), _array(layer.bias))
+
+
+def _upper_level(graph, logits, taxonomy):
+    """``derive_upper_level`` for the second level."""
+    parents = np.array(taxonomy.parent_indices(1))
+    greatest = [
+        graph.add(
+            "ReduceMax", graph.add("Gather", logits, np.flatnonzero(parents == parent), axis=2), axes=[2]
+        )
+        for parent in range(taxonomy.sizes[0])
+    ]
+    return graph.add("Concat", *greatest, axis=2)
