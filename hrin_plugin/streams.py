@@ -1,0 +1,287 @@
+"""Recordings of any length and live sound as a stream of mono blocks at one rate,
+in memory that does not grow.
+
+How the sound was cut into blocks never changes the result: it is cut anew, into
+blocks of fixed length, before anything is done to it.
+"""
+
+import itertools
+import numbers
+import weakref
+
+import numpy as np
+import soxr
+
+from hrin_plugin.audio import cancelled_channel, downmix, first_not_finite, not_finite_error, resampled_length
+from hrin_plugin.ffmpeg import FfmpegRecording, ffmpeg_program
+from hrin_plugin.recordings import AudioError, Recording, UnknownFormatError
+
+#: Length of the blocks that come out, in seconds.
+BLOCK_S = 1
+
+#: For so long the channels are mixed in one way, in seconds: their mean, or the strongest one.
+MIX_S = 10
+
+#: How long one way of mixing fades into the next, in seconds.
+FADE_S = 0.02
+
+#: Most values that are mixed at once (64 MiB), however many channels and samples a header announces.
+MOST_VALUES = 1 << 24
+
+#: Most channels of live sound; more are taken for a block whose axes are swapped.
+MOST_CHANNELS = 64
+
+
+class AudioStream:
+    """Mono blocks of an open recording: an iterator, and a context manager that closes it.
+
+    Arguments
+    ---------
+    recording : Recording or FfmpegRecording
+        What is read.
+    sample_rate : int
+        Samples a second of the blocks.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, np.zeros(12000), 8000)
+    >>> stream = AudioStream(Recording(path), 16000)
+    >>> stream.duration_s, [len(block) for block in stream]
+    (1.5, [16000, 8000])
+    """
+
+    def __init__(self, recording, sample_rate):
+        self.sample_rate = sample_rate
+        #: Length in seconds that the recording announces, or None.
+        self.duration_s = recording.duration_s
+        self._close_recording = weakref.finalize(self, recording.close)
+        self._blocks = _convert(
+            recording,
+            recording.sample_rate,
+            sample_rate,
+            lambda time_s: not_finite_error(recording.path, time_s),
+        )
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return next(self._blocks)
+        except BaseException:  # also at the end, so that no file stays open
+            self.close()
+            raise
+
+    def close(self):
+        """Close the recording; ends ffmpeg, where it decodes."""
+        self._blocks.close()
+        self._close_recording()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+def open_stream(path, sample_rate):
+    """Open a recording of any length and kind as a stream of mono blocks.
+
+    libsndfile reads it, or ffmpeg where libsndfile does not know its format; its content
+    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.read_audio`
+    gives, but that the channels are mixed by stretches of ``MIX_S`` seconds: their
+    mean, or the strongest channel where they cancel out.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The recording.
+    sample_rate : int
+        Samples a second of the blocks.
+
+    Returns
+    -------
+    AudioStream
+        Iterator of blocks ``[sample]``, float32, full scale at 1, of ``BLOCK_S`` seconds
+        but for the last; a context manager that closes the recording.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be used, here or while its blocks are read.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.flac"
+    >>> soundfile.write(path, np.zeros((110250, 2)), 44100)
+    >>> with open_stream(path, 8000) as stream:
+    ...     stream.duration_s, [block.shape for block in stream]
+    (2.5, [(8000,), (8000,), (4000,)])
+    """
+    _check_rate("sample_rate", sample_rate)
+    try:
+        recording = Recording(path)
+    except UnknownFormatError as refusal:
+        program = ffmpeg_program()
+        if program is None:
+            cure = "where it is a recording, install ffmpeg, or run: pip install imageio-ffmpeg"
+            raise AudioError(path, f"{refusal.problem}, and there is no ffmpeg to try", cure) from None
+        recording = FfmpegRecording(path, program)
+    return AudioStream(recording, int(sample_rate))
+
+
+def resample_blocks(blocks, source_rate, sample_rate):
+    """Live sound as mono blocks at another rate, as :func:`open_stream` gives them.
+
+    Sound of one channel comes out after about ``BLOCK_S`` seconds, of several after
+    ``MIX_S`` seconds, when it is known whether they cancel out.
+
+    Arguments
+    ---------
+    blocks : iterable of (numpy.ndarray or torch.Tensor)
+        Samples, ``[sample]`` or ``[sample, channel]``, of any length. Floating-point numbers
+        have full scale at 1; integers are divided by their type's full scale.
+    source_rate : int
+        Samples a second of ``blocks``.
+    sample_rate : int
+        Samples a second of the result.
+
+    Returns
+    -------
+    iterator of numpy.ndarray
+        Blocks ``[sample]``, float32, of ``BLOCK_S`` seconds but for the last.
+
+    Raises
+    ------
+    ValueError
+        If a rate is not a whole number above 0, or, while iterating, a block is none of
+        sound, holds a number that is not finite, or has another number of channels.
+
+    Example
+    -------
+    >>> live = (np.zeros((441, 2), dtype=np.int16) for _ in range(150))
+    >>> [block.shape for block in resample_blocks(live, 44100, 8000)]
+    [(8000,), (4000,)]
+    """
+    _check_rate("source_rate", source_rate)
+    _check_rate("sample_rate", sample_rate)
+    return _convert(_checked(blocks), int(source_rate), int(sample_rate), _not_finite)
+
+
+def _not_finite(time_s):
+    """The refusal of live sound with NaN or infinity."""
+    return ValueError(f"the sample at {time_s:.3f} s is not a finite number; mend what sends the blocks")
+
+
+def _check_rate(name, rate):
+    """Refuse a rate that is not a whole number above 0."""
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or rate < 1 or rate % 1 != 0:
+        raise ValueError(f"{name} is {rate!r}; give whole samples a second, 1 or more")
+
+
+def _checked(blocks):
+    """Blocks of live sound as new arrays ``[sample, channel]``, float32."""
+    n_channels = None
+    for number, block in enumerate(blocks):
+        channels = _as_channels(block, number)
+        if n_channels not in (None, channels.shape[1]):
+            problem = f"block {number} has {channels.shape[1]} channels, those before have {n_channels}"
+            raise ValueError(f"{problem}; send the same number in each")
+        n_channels = channels.shape[1]
+        yield channels
+
+
+def _as_channels(block, number):
+    """One block of live sound as a new array ``[sample, channel]``, float32."""
+    if hasattr(block, "detach"):  # a tensor, maybe of a type that NumPy lacks
+        block = block.detach().cpu()
+        block = (block.float() if block.is_floating_point() else block).numpy()
+    if not hasattr(block, "dtype"):
+        raise ValueError(f"block {number} is a {type(block).__name__}; send arrays or tensors")
+    block = np.asarray(block)
+    if block.dtype.kind not in "fiu":
+        raise ValueError(f"block {number} holds {block.dtype} values; send real numbers")
+    if block.ndim not in (1, 2):
+        raise ValueError(f"block {number} has {block.ndim} axes; send [sample] or [sample, channel]")
+    channels = block[:, None] if block.ndim == 1 else block
+    if not 1 <= channels.shape[1] <= MOST_CHANNELS:
+        problem = f"block {number}, {tuple(block.shape)}, has {channels.shape[1]} channels"
+        raise ValueError(f"{problem}; send [sample, channel], 1 to {MOST_CHANNELS} channels")
+    if block.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
+            return channels.astype(np.float32)
+    full_scale = 2.0 ** (8 * block.dtype.itemsize - 1)
+    zero = full_scale if block.dtype.kind == "u" else 0.0
+    return ((channels.astype(np.float64) - zero) / full_scale).astype(np.float32)
+
+
+def _convert(blocks, source_rate, sample_rate, refusal):
+    """Mono blocks at the new rate; `refusal` makes an error from the time of a bad sample."""
+    mono = _mono(_finite(blocks, source_rate, refusal), source_rate)
+    return _cut(_resampled(mono, source_rate, sample_rate), BLOCK_S * sample_rate)
+
+
+def _finite(blocks, sample_rate, refusal):
+    """The same blocks, up to the first number that is not finite."""
+    n_before = 0
+    for channels in blocks:
+        broken = first_not_finite(channels)
+        if broken is not None:
+            raise refusal((n_before + broken) / sample_rate)
+        n_before += len(channels)
+        yield channels
+
+
+def _cut(blocks, size):
+    """The same samples in blocks of one size, but for the last."""
+    parts, n_held = [], 0
+    for block in blocks:
+        while n_held + len(block) >= size:
+            needed = size - n_held
+            yield np.concatenate([*parts, block[:needed]])
+            block, parts, n_held = block[needed:], [], 0
+        if len(block):
+            parts.append(block)
+            n_held += len(block)
+    if parts:
+        yield np.concatenate(parts)
+
+
+def _mono(blocks, sample_rate):
+    """Mono blocks: where the way of mixing changes, one fades into the other."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    n_channels = first.shape[1]
+    seconds = MIX_S if n_channels > 1 else BLOCK_S
+    size = max(1, min(seconds * sample_rate, MOST_VALUES // n_channels))
+    fade = np.linspace(0, 1, max(1, int(FADE_S * sample_rate)), dtype=np.float32)
+    before = None
+    for number, channels in enumerate(_cut(itertools.chain([first], blocks), size)):
+        channel = cancelled_channel(channels)
+        mono = downmix(channels, channel)
+        if number and channel != before:
+            rise = fade[: len(mono)]
+            head = channels[: len(rise)]
+            mono[: len(rise)] = rise * mono[: len(rise)] + (1 - rise) * downmix(head, before)
+        before = channel
+        yield mono
+
+
+def _resampled(blocks, source_rate, sample_rate):
+    """Mono blocks at the new rate (soxr, HQ), `resampled_length` samples in all."""
+    is_same = source_rate == sample_rate
+    resampler = None if is_same else soxr.ResampleStream(source_rate, sample_rate, 1, "float32", "HQ")
+    n_before = n_after = 0
+    for block in blocks:
+        n_before += len(block)
+        block = block if is_same else resampler.resample_chunk(block)
+        n_after += len(block)
+        yield block
+    if n_before and not is_same:
+        n_missing = resampled_length(n_before, source_rate, sample_rate) - n_after
+        rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[:n_missing]
+        yield np.pad(rest, (0, n_missing - len(rest)))
