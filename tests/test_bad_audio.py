@@ -336,3 +336,32 @@ def test_a_refused_recording_is_closed_again(tmp_path):
             Recording(tmp_path / "a.wav")
     after = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     assert after == before
+
+
+def announce_more(path, n_samples):
+    """Let the last page of an Ogg file count more samples than there are, and correct its checksum."""
+    data = bytearray(path.read_bytes())
+    page = data.rindex(b"OggS")
+    position = int.from_bytes(data[page + 6 : page + 14], "little") + n_samples
+    data[page + 6 : page + 14] = position.to_bytes(8, "little")
+    data[page + 22 : page + 26] = bytes(4)
+    checksum = 0
+    for byte in data[page:]:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
+    data[page + 22 : page + 26] = checksum.to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("missing, is_read", [(3000, True), (30000, False)])
+def test_an_ogg_file_may_announce_half_a_second_too_much_and_no_more(tmp_path, missing, is_read):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 22050), 22050)
+    announce_more(path, missing)
+    assert soundfile.info(path).frames == 22050 + missing
+    if is_read:
+        assert 8000 <= len(read_audio(path, 8000)) <= 8100  # the last packet whole
+    else:
+        with pytest.raises(AudioError, match=r"only 22\d+ of 52050 samples can be read"):
+            read_audio(path, 8000)
