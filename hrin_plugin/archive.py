@@ -1,0 +1,288 @@
+"""Detection in many recordings, each on its own: what is wrong with one does not stop the others,
+and what is finished stays so.
+
+Beside the results of each format lies a record of the settings that they were made with. A result
+is finished when it is newer than the record and than its recording.
+"""
+
+import errno
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from hrin_plugin.collection import Recording
+from hrin_plugin.detection import Detection
+from hrin_plugin.engines import Lost
+from hrin_plugin.files import write_atomically
+from hrin_plugin.formats import output_paths, write_detection
+from hrin_plugin.methods import Decoding
+from hrin_plugin.progress import AudioProgress
+
+
+class Order(NamedTuple):
+    """What is to be done with every recording.
+
+    Example
+    -------
+    >>> Order(output="results").format
+    'tsv'
+    """
+
+    output: str | None = None  # folder of the results; None where they are only returned
+    format: str = "tsv"
+    levels: tuple = ("mrle",)
+    model: str | None = None  # as MusicDetector.from_hparams takes it
+    backend: str = "auto"
+    device: str | None = None  # None for an accelerator where there is one
+    decoding: dict = {}  # what differs from the model's own Decoding
+
+
+class Outcome(NamedTuple):
+    """What became of a recording: what was found in it, or in one line what is wrong with it.
+
+    Example
+    -------
+    >>> Outcome(Recording("a.mp3", "a"), None, "a.mp3: holds no samples; record it again").detection is None
+    True
+    """
+
+    recording: Recording
+    detection: Detection | None
+    problem: str | None = None
+
+
+def claim_results(recordings, order, overwrite=False):
+    """Make the folder of the results, and tell which recordings have none yet.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        All of them.
+    order : Order
+        What is to be done.
+    overwrite : bool
+        Whether finished results are made again.
+
+    Returns
+    -------
+    list of Recording
+        Those that are to be done.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds results of other settings, or files that are none of ours, and
+        ``overwrite`` is not set.
+
+    Example
+    -------
+    >>> order = Order(output=getfixture("tmp_path") / "results")
+    >>> len(claim_results([Recording("a.mp3", "a")], order))
+    1
+    """
+    output = Path(order.output)
+    record_path = output / f".hrin-{order.format}.json"
+    settings = {
+        "model": _identity(order.model),
+        "levels": sorted(order.levels),
+        "decoding": order.decoding,
+    }
+    record = _read_record(record_path)
+    if record != settings or overwrite:
+        there = next((path for each in recordings for path in _paths(each, order) if path.exists()), None)
+        if there and not overwrite:
+            changed = [name for name in settings if record and record.get(name) != settings[name]]
+            cause = (
+                f"was made with another {' and '.join(changed)}"
+                if changed
+                else "is no result of this command"
+            )
+            raise ValueError(f"{there}: {cause}; give another --output, or --overwrite to replace it")
+        output.mkdir(parents=True, exist_ok=True)
+        write_atomically(record_path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    claimed_ns = record_path.stat().st_mtime_ns
+    return [recording for recording in recordings if not _is_finished(recording, order, claimed_ns)]
+
+
+def detect_recordings(recordings, order, run):
+    """Detect in every recording, with a bar over the seconds of audio.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        What is to be done.
+    order : Order
+        How.
+    run : callable
+        An engine of :mod:`hrin_plugin.engines`, from a function, tasks and a ``notify``.
+
+    Yields
+    ------
+    Outcome
+        One for each recording, in the order in which they are ready.
+
+    Raises
+    ------
+    OSError
+        If results cannot be written, as on a full disk.
+
+    Example
+    -------
+    >>> from hrin_plugin.engines import run_local
+    >>> run = functools.partial(run_local, jobs=1)
+    >>> list(detect_recordings([], Order(), run))
+    []
+    """
+    with AudioProgress([recording.path for recording in recordings]) as progress:
+        work = functools.partial(detect_recording, order=order)
+        for number, result in run(work, recordings, notify=progress.advance):
+            if isinstance(result, Lost):
+                result = Outcome(recordings[number], None, f"{recordings[number].path}: {result}")
+            progress.settle(number, result.detection and result.detection.duration_s)
+            yield result
+
+
+def detect_recording(recording, notify, order):
+    """Detect in one recording, and write what was found; runs wherever the engine has it run.
+
+    Arguments
+    ---------
+    recording : Recording
+        The recording, and the name of its results.
+    notify : callable
+        Called with the seconds that are done and, where it is known, the length.
+    order : Order
+        What is to be done.
+
+    Returns
+    -------
+    Outcome
+        What was found, without probabilities; or what is wrong with the recording.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be loaded.
+    OSError
+        If the results cannot be written.
+
+    Example
+    -------
+    >>> detect_recording(Recording("a.mp3", "a"), print, Order(model="none"))
+    Traceback (most recent call last):
+    ...
+    ValueError: ...
+    """
+    detector = _detector(order.model, order.backend, order.device, json.dumps(order.decoding))
+    try:
+        detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
+    except MemoryError:
+        return Outcome(recording, None, f"{recording.path}: does not fit in memory; try fewer jobs")
+    except Exception as error:  # whatever is wrong with one recording, the others go on
+        return Outcome(recording, None, _describe(error, recording.path))
+    detection = detection._replace(name=Path(recording.name).name)
+    if order.output:
+        folder = Path(order.output, recording.name).parent
+        try:
+            write_detection(folder, detection, order.format, order.levels)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return Outcome(
+                    recording, None, f"{recording.path}: its result cannot be written (name too long)"
+                )
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+    return Outcome(
+        recording, detection._replace(events={task: detection.events[task] for task in order.levels})
+    )
+
+
+def load_detector(model=None, backend="auto", device=None, decoding=None):
+    """A detector as an :class:`Order` wants it.
+
+    Arguments
+    ---------
+    model, backend : str or None
+        As :meth:`hrin_plugin.inference.MusicDetector.from_hparams` takes them.
+    device : str or None
+        "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
+    decoding : dict or None
+        What is to differ from the model's own Decoding.
+
+    Returns
+    -------
+    MusicDetector
+        The detector.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or the decoding makes no sense with it.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.networks import HRIN
+    >>> from hrin_plugin.pretrained import PretrainedModel, save_pretrained
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
+    0.4
+    """
+    from hrin_plugin.inference import MusicDetector
+
+    detector = MusicDetector.from_hparams(model, backend=backend, run_opts=device and {"device": device})
+    if decoding:
+        detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
+    return detector
+
+
+@functools.lru_cache(maxsize=1)
+def _detector(model, backend, device, decoding):
+    """The detector, loaded once in a process."""
+    return load_detector(model, backend, device, json.loads(decoding))
+
+
+def _describe(error, path):
+    """What is wrong with a recording, in one line that names it."""
+    words = str(getattr(error, "strerror", None) or error).partition("\n")[0]
+    if not isinstance(error, (ValueError, OSError)):
+        words = f"{type(error).__name__}: {words}"
+    return words if str(path) in words else f"{path}: {words}"
+
+
+def _paths(recording, order):
+    """The files of a recording's results."""
+    place = Path(order.output, recording.name)
+    return output_paths(place.parent, place.name, order.format, order.levels)
+
+
+def _is_finished(recording, order, claimed_ns):
+    """Whether results are there that are newer than their recording and than the settings' record."""
+    try:
+        after_ns = max(claimed_ns, os.stat(recording.path).st_mtime_ns)
+        return all(path.stat().st_mtime_ns >= after_ns for path in _paths(recording, order))
+    except OSError:
+        return False
+
+
+def _read_record(path):
+    """The settings that the results were made with, or None."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _identity(model):
+    """What tells a model from others: the digest of its files, those that ship for None, or else its name."""
+    folder = Path(__file__).with_name("models") if model is None else Path(model)
+    if model is not None and not folder.is_dir():
+        return model
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".safetensors") and path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

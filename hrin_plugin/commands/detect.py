@@ -1,0 +1,244 @@
+"""``hrin detect``: finds music in recordings, and writes what was found."""
+
+import argparse
+import functools
+import os
+import sys
+
+from hrin_plugin.commands.options import add_model_options
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+
+LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args("detect a.mp3 --threshold music=0.4".split()).threshold
+    [('music', 0.4)]
+    """
+    parser = commands.add_parser(
+        "detect",
+        help="find the music in recordings",
+        description="Find foreground and background music in recordings of any length. One recording is "
+        "printed; of several, --output DIR gets a file for each, in folders as the recordings are. "
+        "Run again, it goes on where it was interrupted, and does what is new.",
+    )
+    parser.add_argument(
+        "recordings",
+        nargs="+",
+        metavar="FILE",
+        help="a recording, a folder of recordings, a pattern in quotes such as 'archive/**/*.mp3', or - for "
+        "a list on standard input, one a line",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--format",
+        default="tsv",
+        choices=("tsv", "csv", "json", "audacity", "textgrid", "rttm", "webvtt", "jams"),
+        help="format of the results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--level",
+        default="mrle",
+        choices=LEVELS,
+        help="md: music or not; mrle: foreground, background or none; or both (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    add_model_options(parser)
+    decoding = parser.add_argument_group("decisions", "Where not given, as the model has them.")
+    decoding.add_argument("--decoding", metavar="FILE", help="settings that 'hrin tune' wrote")
+    decoding.add_argument(
+        "--decode", choices=("threshold", "argmax", "median", "viterbi"), help="how frames become segments"
+    )
+    decoding.add_argument(
+        "--threshold",
+        action="append",
+        type=_labelled,
+        metavar="[LABEL=]P",
+        help="with threshold and median: least probability of all classes, or of one (given several times; "
+        "the others then have 0.5)",
+    )
+    decoding.add_argument(
+        "--switching-cost", type=float, metavar="NATS", help="with viterbi: the higher, the fewer segments"
+    )
+    decoding.add_argument(
+        "--min-duration",
+        action="append",
+        type=_labelled,
+        metavar="[LABEL=]SECONDS",
+        help="least length of a segment of all classes, or of one (given several times; the others then "
+        "have 0)",
+    )
+    work = parser.add_argument_group("many recordings")
+    work.add_argument(
+        "--jobs", type=int, metavar="N", help="recordings at a time (default: 1; with ray: one a core)"
+    )
+    work.add_argument(
+        "--engine", default="local", choices=("local", "ray"), help="ray spreads them over a Ray cluster"
+    )
+    work.add_argument(
+        "--ray-address", metavar="ADDRESS", help="the cluster (default: RAY_ADDRESS, or this machine)"
+    )
+    parser.set_defaults(handler=_detect, prog=parser.prog)
+
+
+def _detect(arguments):
+    """Detect in every recording, report what is wrong with any, and sum up."""
+    from tqdm import tqdm
+
+    from hrin_plugin.archive import claim_results, detect_recordings
+    from hrin_plugin.collection import collect
+    from hrin_plugin.display import printable
+    from hrin_plugin.report import format_summary
+
+    order = _order(arguments)
+    run = _engine(arguments)
+    names = [name for name in arguments.recordings if name != "-"]
+    found = collect(names, _read_list() if "-" in arguments.recordings else ())
+    if not found.recordings and not found.problems:
+        raise ValueError("standard input names no recording; write one path a line")
+    problems = []
+
+    def report(problem):
+        """Say at once what is wrong, above the bar."""
+        problems.append(printable(problem))
+        tqdm.write(problems[-1], file=sys.stderr)
+
+    for problem in found.problems:
+        report(problem)
+    to_do = found.recordings
+    if order.output:
+        to_do = claim_results(to_do, order, arguments.overwrite)
+    elif len(to_do) > 1:
+        raise ValueError(f"{len(to_do)} recordings need a folder for their results; give --output DIR")
+    if arguments.engine == "ray":
+        to_do = [recording._replace(path=os.path.abspath(recording.path)) for recording in to_do]
+    detections = {}
+    for recording, detection, problem in detect_recordings(to_do, order, run):
+        if problem:
+            report(problem)
+        else:
+            detections[recording.name] = detection
+    if not order.output:
+        _print(detections.values(), order)
+    if detections:
+        print(
+            format_summary([detections[name]._replace(name=name) for name in sorted(detections)]),
+            file=sys.stderr,
+        )
+    if len(to_do) < len(found.recordings):
+        n_finished = len(found.recordings) - len(to_do)
+        print(f"{n_finished} of {len(found.recordings)} recordings were finished before", file=sys.stderr)
+    if problems:
+        if len(found.recordings) + len(found.problems) > 1:
+            print("\n  ".join(["not done:", *problems]), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _order(arguments):
+    """What is to be done with every recording."""
+    from hrin_plugin.archive import Order
+    from hrin_plugin.formats import output_paths
+
+    levels = LEVELS[arguments.level]
+    if not arguments.output and len(output_paths("", "a", arguments.format, levels)) > 1:
+        raise ValueError(
+            f"{arguments.format} has a file for each level; give --output DIR, or another --format"
+        )
+    if arguments.output and os.path.exists(arguments.output) and not os.path.isdir(arguments.output):
+        raise ValueError(f"{arguments.output}: is not a folder; give another --output")
+    model, output = arguments.model, arguments.output
+    if arguments.engine == "ray":  # whose processes work elsewhere
+        output = output and os.path.abspath(output)
+        model = os.path.abspath(model) if model and os.path.isdir(model) else model
+    return Order(
+        output=output,
+        format=arguments.format,
+        levels=levels,
+        model=model,
+        backend=arguments.backend,
+        device=arguments.device,
+        decoding=_decoding(arguments),
+    )
+
+
+def _decoding(arguments):
+    """The settings of the decisions that were given: those of a file, and over them those of options."""
+    from hrin_plugin.methods import Decoding, read_decoding
+
+    settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
+    options = {
+        "method": arguments.decode,
+        "thresholds": _by_label("--threshold", arguments.threshold),
+        "switching_cost": arguments.switching_cost,
+        "min_event_s": _by_label("--min-duration", arguments.min_duration),
+    }
+    settings |= {name: value for name, value in options.items() if value is not None}
+    Decoding.from_dict(settings)  # refuses what makes no sense before anything is begun
+    return settings
+
+
+def _labelled(text):
+    """A number for all classes, (None, number), or for one of them, (label, number)."""
+    label, equals, number = text.rpartition("=")
+    labels = {label for names in MUSIC_LOUDNESS.levels for label in names}
+    if equals and label not in labels:
+        raise argparse.ArgumentTypeError(f"{label!r} is none of {', '.join(sorted(labels))}")
+    try:
+        return label or None, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{number!r} is not a number") from None
+
+
+def _by_label(option, values):
+    """One number for all classes, or a mapping of label to number, or None where nothing was given."""
+    if not values:
+        return None
+    values = dict(values)
+    if None not in values:
+        return values
+    if len(values) > 1:
+        raise ValueError(
+            f"{option} has one number for all classes and others for some; give the one or the others"
+        )
+    return values[None]
+
+
+def _engine(arguments):
+    """What has the work done: from a function, tasks and a ``notify`` to results."""
+    from hrin_plugin.engines import run_local, run_ray
+
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")
+    if arguments.engine == "local":
+        if arguments.ray_address:
+            raise ValueError("--ray-address is of no use without --engine ray")
+        return functools.partial(run_local, jobs=arguments.jobs or 1)
+    n_gpus = 1 if (arguments.device or "").startswith("cuda") else 0
+    return functools.partial(run_ray, jobs=arguments.jobs, address=arguments.ray_address, n_gpus=n_gpus)
+
+
+def _read_list():
+    """The files and folders that standard input names, one a line, in whatever bytes the system has."""
+    lines = sys.stdin.buffer.read().split(b"\n")
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
+
+
+def _print(detections, order):
+    """Print what was found in the one recording, if it was."""
+    from hrin_plugin.formats import render
+
+    for detection in detections:
+        for text in render(detection, order.format, order.levels).values():
+            sys.stdout.write(text)

@@ -1,0 +1,46 @@
+"""``hrin export``: a model as one ONNX file."""
+
+from hrin_plugin.commands.options import add_model_option
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["export", "model.onnx"]).output
+    'model.onnx'
+    """
+    parser = commands.add_parser(
+        "export",
+        help="write a model as an ONNX file",
+        description="Write a model as one ONNX file, for onnxruntime and other programs. "
+        "Needs onnx: pip install 'hrin-plugin[onnx]'",
+    )
+    add_model_option(parser)
+    parser.add_argument(
+        "--start",
+        default="frames",
+        choices=("frames", "waveform"),
+        help="what the file takes: log-mel frames in decibels, or samples (default: %(default)s)",
+    )
+    parser.add_argument("output", metavar="OUT.onnx", help="the file")
+    parser.set_defaults(handler=_export, prog=parser.prog)
+
+
+def _export(arguments):
+    """Write the model, and say where."""
+    from hrin_plugin.archive import load_detector
+    from hrin_plugin.onnx_model import export_onnx
+
+    export_onnx(load_detector(arguments.model, "torch", "cpu").model, arguments.output, arguments.start)
+    print(arguments.output)
+    return 0

@@ -1,0 +1,71 @@
+"""``hrin mix``: an annotated set from one's own recordings."""
+
+from hrin_plugin.commands import Failure
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> arguments = "mix --music a --speech b --noise c --hours 2 out".split()
+    >>> parser.parse_args(arguments).seconds
+    60.0
+    """
+    parser = commands.add_parser(
+        "mix",
+        help="mix an annotated set from your own recordings",
+        description="Mix broadcast-like audio with exact annotations from folders of your own recordings, "
+        "in the layout of OpenBMAT. Run again, it completes a set that was interrupted.",
+    )
+    for kind in ("music", "speech", "noise"):
+        parser.add_argument(f"--{kind}", required=True, metavar="DIR", help=f"folder of {kind} recordings")
+    parser.add_argument("--hours", required=True, type=float, metavar="H", help="length of the set in hours")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="S", help="length of an excerpt (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="number of processes (default: one a core)")
+    parser.add_argument(
+        "--broadcast",
+        action="store_true",
+        help="mix as broadcasts are: fainter music, short jingles, slow fades, rooms, compressors, narrow "
+        "bands, and lossy codecs at low rates (needs ffmpeg)",
+    )
+    parser.add_argument("out", metavar="OUT", help="folder of the set")
+    parser.set_defaults(handler=_mix, prog=parser.prog)
+
+
+def _mix(arguments):
+    """Mix a set, and say what it holds."""
+    import logging
+    from concurrent.futures.process import BrokenProcessPool
+
+    from hrin_plugin.mixing import mix_set
+    from hrin_plugin.mixing.excerpts import class_shares
+    from hrin_plugin.mixing.store import SourceError
+
+    logging.basicConfig(format="%(message)s")
+    options = vars(arguments).copy()
+    for name in ("handler", "prog"):
+        del options[name]
+    try:
+        excerpts = mix_set(**options)
+    except SourceError as error:
+        raise Failure(error) from error
+    except BrokenProcessPool:
+        cause = "a process was ended from outside, for want of memory perhaps; try --jobs 1"
+        raise Failure(cause) from None
+    shares = ", ".join(f"{label} {share:.1%}" for label, share in class_shares(excerpts).items())
+    print(f"{arguments.out}: {len(excerpts)} excerpts of {arguments.seconds:g} s; {shares}")
+    return 0

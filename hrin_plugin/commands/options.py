@@ -1,0 +1,51 @@
+"""Options that several subcommands have."""
+
+
+def add_model_option(parser):
+    """Add the option that chooses a model.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand, or a group of its options.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_model_option(parser)
+    >>> parser.parse_args(["--model", "pretrained"]).model
+    'pretrained'
+    """
+    parser.add_argument(
+        "--model",
+        metavar="SOURCE",
+        help="a run's 'pretrained' folder, or a name on the Hugging Face Hub (default: the model that ships)",
+    )
+
+
+def add_model_options(parser):
+    """Add the options that choose a model and what it runs on.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_model_options(parser)
+    >>> parser.parse_args([]).backend
+    'auto'
+    """
+    group = parser.add_argument_group("model")
+    add_model_option(group)
+    group.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", "torch", "onnx"),
+        help="onnx is several times as fast on a CPU; auto: where it is installed (default: %(default)s)",
+    )
+    group.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")

@@ -1,0 +1,80 @@
+"""``hrin plot``: a picture of a recording with its events."""
+
+from hrin_plugin.commands import Failure
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["plot", "a.wav", "--prediction", "HRIN=a.tsv"]).prediction
+    ['HRIN=a.tsv']
+    """
+    parser = commands.add_parser(
+        "plot",
+        help="draw a recording with its events",
+        description="Draw a recording's waveform and log-mel spectrogram, and events as coloured lanes. "
+        "Needs matplotlib: pip install 'hrin-plugin[plots]'",
+    )
+    parser.add_argument("recording", metavar="FILE", help="a recording")
+    parser.add_argument("--reference", metavar="TSV", help="its annotation")
+    parser.add_argument(
+        "--prediction",
+        action="append",
+        default=[],
+        metavar="[NAME=]TSV",
+        help="predicted events; may be given several times",
+    )
+    parser.add_argument(
+        "--model", metavar="DIR", help="a run's 'pretrained' folder, whose probabilities and events are drawn"
+    )
+    parser.add_argument(
+        "--output", metavar="PICTURE", help="a .png, .svg or .pdf file (default: the recording's name, .png)"
+    )
+    parser.set_defaults(handler=_plot, prog=parser.prog)
+
+
+def _plot(arguments):
+    """Draw a recording, and say where the picture is."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from hrin_plugin.archive import load_detector
+    from hrin_plugin.events import parse_tsv
+    from hrin_plugin.features import LogMel
+    from hrin_plugin.streams import open_stream
+
+    try:
+        from hrin_plugin.plots import draw_recording, save_picture
+    except ModuleNotFoundError as error:
+        raise Failure(f"{error}; run: pip install 'hrin-plugin[plots]'") from None
+
+    detector = load_detector(arguments.model, device="cpu") if arguments.model else None
+    features = detector.model.features if detector else LogMel()
+    with open_stream(arguments.recording, features.grid.sample_rate) as blocks:
+        wav = np.concatenate(list(blocks))
+    duration_s = len(wav) / features.grid.sample_rate
+    lanes, probabilities = {}, None
+    if arguments.reference:
+        lanes["reference"] = parse_tsv(arguments.reference, duration_s)
+    for number, prediction in enumerate(arguments.prediction, start=1):
+        name, _, path = prediction.rpartition("=")
+        lanes[name or f"prediction {number}"] = parse_tsv(path, duration_s)
+    if detector:
+        found = detector.detect_file(arguments.recording, probabilities=True)
+        probabilities = found.probabilities.values()
+        lanes |= dict(zip(("model, detection", "model, loudness"), found.events.values()))
+    output = arguments.output or f"{Path(arguments.recording).stem}.png"
+    save_picture(draw_recording(wav, features, lanes, probabilities), output)
+    print(output)
+    return 0

@@ -1,0 +1,47 @@
+"""``hrin report``: how much music there is, from the results of ``hrin detect``."""
+
+import sys
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["report", "results", "--html", "music.html"]).html
+    'music.html'
+    """
+    parser = commands.add_parser(
+        "report",
+        help="sum up results: seconds, share and segments of each class",
+        description="Sum up the results of 'hrin detect', or annotations in any of its formats, per "
+        "recording, per hour and in all.",
+    )
+    parser.add_argument("results", nargs="+", metavar="RESULT", help="files or folders of results")
+    parser.add_argument("--csv", metavar="FILE", help="write the totals as a table")
+    parser.add_argument("--html", metavar="FILE", help="write a page with the totals and a timeline")
+    parser.set_defaults(handler=_report, prog=parser.prog)
+
+
+def _report(arguments):
+    """Print the totals, and write them where that was asked for."""
+    from hrin_plugin.report import format_summary, read_results, write_csv, write_html
+
+    detections, faults = read_results(arguments.results)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if not detections:
+        return 1
+    for path, write in ((arguments.csv, write_csv), (arguments.html, write_html)):
+        if path:
+            write(path, detections)
+    print(format_summary(detections))
+    return 1 if faults else 0

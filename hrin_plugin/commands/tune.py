@@ -1,0 +1,76 @@
+"""``hrin tune``: the decisions that suit a model best, on recordings with annotations."""
+
+from hrin_plugin.commands import Failure
+from hrin_plugin.commands.options import add_model_options
+
+
+def add_parser(commands):
+    """Add the subcommand to a parser.
+
+    Arguments
+    ---------
+    commands : argparse action
+        As ``ArgumentParser.add_subparsers`` returns it.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["tune", "labelled", "--output", "decoding.json"]).output
+    'decoding.json'
+    """
+    parser = commands.add_parser(
+        "tune",
+        help="find the decisions that suit a model best",
+        description="Search switching cost, thresholds and least durations on recordings with annotations, "
+        "which the model was not trained on, and write the best for 'hrin detect --decoding'. Beside a "
+        "model, as decoding.json, they become its own.",
+    )
+    parser.add_argument(
+        "labelled",
+        metavar="LABELLED",
+        help="a set in the layout of OpenBMAT, as 'hrin mix' makes it, or a folder of recordings with a TSV "
+        "of the same name beside each",
+    )
+    parser.add_argument("--output", required=True, metavar="FILE.json", help="where to write the best")
+    parser.add_argument(
+        "--decode",
+        action="append",
+        choices=("threshold", "argmax", "median", "viterbi"),
+        help="a method to be tuned; may be given several times (default: all)",
+    )
+    add_model_options(parser)
+    parser.set_defaults(handler=_tune, prog=parser.prog)
+
+
+def _tune(arguments):
+    """Detect once, decode in every way, print what each is worth, and write the best."""
+    from tqdm import tqdm
+
+    from hrin_plugin.archive import load_detector
+    from hrin_plugin.decoding_scores import format_table
+    from hrin_plugin.detection import TASKS
+    from hrin_plugin.methods import METHODS, write_decoding
+    from hrin_plugin.references import read_references
+    from hrin_plugin.results import Prediction
+    from hrin_plugin.tuning import tune
+
+    references = read_references(arguments.labelled)
+    if not references:
+        raise Failure(f"{arguments.labelled}: holds no recording with a TSV of the same name beside it")
+    without = [path for path, detection in references if set(detection.events) < set(TASKS)]
+    if without:
+        raise Failure("\n  ".join(["annotations without foreground and background:", *without]))
+    detector = load_detector(arguments.model, arguments.backend, arguments.device)
+    predictions = []
+    for path, truth in tqdm(references, "detecting", unit="file", disable=None):
+        found = detector.detect_file(path, probabilities=True)
+        levels = (tuple(each[task] for task in TASKS) for each in (truth.events, found.probabilities))
+        predictions.append(Prediction(truth.name, truth.duration_s, *levels))
+    tuning = tune(predictions, detector.taxonomy, detector.grid, arguments.decode or METHODS)
+    print(format_table(tuning.rows))
+    best = next(iter(tuning.best.values()))
+    write_decoding(arguments.output, best)
+    print(f"\n{arguments.output}: {best}")
+    return 0

@@ -1,0 +1,151 @@
+"""Recordings with annotations beside them: a set in the layout of OpenBMAT, or any folder of
+recordings and TSV files of the same name.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from hrin_plugin.audio import AudioError
+from hrin_plugin.collection import SUFFIXES
+from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.events import AnnotationError, Fault, check_events, parse_tsv, relabel
+from hrin_plugin.streams import open_stream
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+
+#: Where OpenBMAT has the annotations that the paper uses, and its recordings.
+ANNOTATIONS, AUDIO = Path("annotations", "tsv", "RMLE_mapping", "annotator_a"), "audio"
+
+#: Samples a second at which a recording of unknown length is measured.
+RATE = 8000
+
+
+class Reference(NamedTuple):
+    """A recording, and what is true of it.
+
+    Example
+    -------
+    >>> Reference("a.wav", Detection("a", 2.0, {})).detection.name
+    'a'
+    """
+
+    path: str
+    detection: Detection  # its name may begin with folders
+
+
+def read_references(folder):
+    """Read the annotations of a folder's recordings, and check them.
+
+    In the layout of OpenBMAT, annotator a's RMLE mapping is read, as the paper does;
+    elsewhere every TSV file, hidden ones left out.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    list of Reference
+        By name; none where no annotation has a recording beside it. Music detection is
+        derived where relative loudness is annotated.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault of every file. An annotation without a recording is one where
+        others have theirs.
+    ValueError
+        If there is no such folder.
+
+    Example
+    -------
+    >>> import numpy as np, soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", np.zeros(16000), 8000)
+    >>> _ = (folder / "a.tsv").write_text("bg-music")
+    >>> read_references(folder)[0].detection.events["md"]
+    [Event(label='music', onset_s=0.0, offset_s=2.0)]
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is not a folder; name the folder of the annotations")
+    annotated, heard = folder, folder
+    if (folder / ANNOTATIONS).is_dir():
+        annotated, heard = folder / ANNOTATIONS, folder / AUDIO
+    annotations = _files(annotated, {".tsv"})
+    recordings = _files(heard, SUFFIXES)
+    if not annotations.keys() & recordings.keys():
+        return []
+    references, faults = [], []
+    for name, path in annotations.items():
+        if name not in recordings:
+            faults.append(
+                Fault(path, 0, "has no recording", f"put it there as {heard / name}, .wav or another")
+            )
+            continue
+        try:
+            references.append(Reference(str(recordings[name]), _read(name, path, recordings[name])))
+        except AnnotationError as error:
+            faults += error.faults
+        except AudioError as error:
+            faults.append(Fault(error.path, 0, error.problem, error.cure))
+    if faults:
+        raise AnnotationError(faults)
+    return references
+
+
+def derive_detection(events):
+    """Music detection from relative loudness, of events that may overlap or leave gaps.
+
+    Arguments
+    ---------
+    events : iterable of Event
+        Events of relative loudness.
+
+    Returns
+    -------
+    list of Event
+        In the order of their onsets; those of a class neither touch nor overlap.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> derive_detection([Event("fg-music", 0.0, 2.0), Event("bg-music", 1.0, 5.0)])
+    [Event(label='music', onset_s=0.0, offset_s=5.0)]
+    """
+    joined = {}
+    for event in relabel(sorted(events, key=lambda event: event.onset_s), MUSIC_LOUDNESS.parents[0]):
+        known = joined.setdefault(event.label, [])
+        if known and event.onset_s <= known[-1].offset_s:
+            known[-1] = known[-1]._replace(offset_s=max(known[-1].offset_s, event.offset_s))
+        else:
+            known.append(event)
+    return sorted((event for known in joined.values() for event in known), key=lambda event: event.onset_s)
+
+
+def _files(folder, suffixes):
+    """Files with one of these suffixes at any depth, by their path below the folder without suffix."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if not name.startswith(".") and path.suffix.lower() in suffixes:
+                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def _read(name, path, recording):
+    """The annotation of one recording."""
+    with open_stream(recording, RATE) as blocks:
+        duration_s = blocks.duration_s
+        if duration_s is None:
+            duration_s = sum(map(len, blocks)) / RATE
+    events = parse_tsv(path, duration_s)
+    md_labels, mrle_labels = MUSIC_LOUDNESS.levels
+    only_md = any(event.label == "music" for event in events)
+    events = check_events(events, duration_s, md_labels if only_md else mrle_labels, path)
+    if only_md:
+        return Detection(name, duration_s, {TASKS[0]: events})
+    return Detection(name, duration_s, dict(zip(TASKS, (derive_detection(events), events))))
