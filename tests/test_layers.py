@@ -13,16 +13,25 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"taxonomy", "timing", "recurrence", "memory", "files", "doctor", "detection", "mixing.store"},
-    {"events", "audio", "features", "units", "heads", "losses", "checkpoints", "counts", "violations"}
-    | {"mixing.loudness", "mixing.synthesis"},
-    {"networks", "decoding", "metrics", "cache", "plots", "mixing.programme", "mixing.sources"},
-    {"baselines", "mixing.stems", "mixing.readme"},
-    {"pretrained", "results", "mixing.excerpts"},
-    {"brain", "mixing.completion"},
-    {"mixing.sets"},
-    {"mixing"},
-    {"cli", "__main__"},
+    {"checkpoints", "chunks", "collection", "commands", "detection", "display", "doctor"}
+    | {"engines", "files", "memory", "mp3", "padding", "progress", "recurrence", "smoothing"}
+    | {"taxonomy", "timing", "violations"}
+    | {"commands.options", "mixing.store", "mixing.synthesis"},
+    {"counts", "decisions", "events", "features", "levels", "methods", "plots", "recordings"}
+    | {"totals", "units"}
+    | {"mixing.loudness", "mixing.treatment"},
+    {"audio", "decoding", "ffmpeg", "heads", "hierarchy_metrics", "losses", "metrics", "runs"}
+    | {"timeline", "windows"}
+    | {"formats.drafts", "formats.writing", "mixing.programme"},
+    {"cache", "decoders", "networks", "report_page", "results", "streams"}
+    | {"formats.reading", "mixing.readme", "mixing.sources", "mixing.stems"},
+    {"baselines", "brain", "decoding_scores", "formats", "references"} | {"mixing.excerpts"},
+    {"onnx_graph", "pretrained", "report", "tuning"} | {"mixing.completion"},
+    {"onnx_model", "transfer", "trust"} | {"commands.evaluate", "commands.report", "mixing.sets"},
+    {"inference", "mixing"},
+    {"archive"} | {"commands.mix"},
+    {"commands.detect", "commands.export", "commands.plot", "commands.tune"},
+    {"__main__", "cli"},
 ]
 
 

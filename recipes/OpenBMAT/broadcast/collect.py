@@ -2,12 +2,13 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (train, or unseen: for scores only), kind, package, and a pattern of the files in it
-(after ``::``, of the files in an archive in it). Nothing is installed but on paths that
-you name. It needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the
-package ``fluid-soundfont-gm`` for tunes that come as notes.
+role (train, or unseen: for scores only), kind, package, a pattern of the files in it
+(after ``::``, of the files in an archive in it), and their licence. Nothing is installed,
+nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
+and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
+come as notes.
 
-> python recipes/Broadcast/collect.py DOWNLOADS OUT
+> python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
 Run again, it goes on where it stopped.
 """
