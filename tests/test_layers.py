@@ -19,18 +19,18 @@ FLOORS = [
     | {"commands.options", "mixing.store", "mixing.synthesis"},
     {"counts", "decisions", "events", "features", "levels", "methods", "plots", "recordings"}
     | {"totals", "units"}
-    | {"mixing.loudness", "mixing.treatment"},
+    | {"mixing.loudness"},
     {"audio", "decoding", "ffmpeg", "heads", "hierarchy_metrics", "losses", "metrics", "runs"}
     | {"timeline", "windows"}
     | {"formats.drafts", "formats.writing", "mixing.programme"},
     {"cache", "decoders", "networks", "report_page", "results", "streams"}
-    | {"formats.reading", "mixing.readme", "mixing.sources", "mixing.stems"},
-    {"baselines", "brain", "decoding_scores", "formats", "references"} | {"mixing.excerpts"},
-    {"onnx_graph", "pretrained", "report", "tuning"} | {"mixing.completion"},
-    {"onnx_model", "transfer", "trust"} | {"commands.evaluate", "commands.report", "mixing.sets"},
-    {"inference", "mixing"},
-    {"archive"} | {"commands.mix"},
-    {"commands.detect", "commands.export", "commands.plot", "commands.tune"},
+    | {"formats.reading", "mixing.readme", "mixing.sources", "mixing.treatment"},
+    {"baselines", "brain", "decoding_scores", "formats", "references"} | {"mixing.stems"},
+    {"onnx_graph", "pretrained", "report", "tuning"} | {"mixing.excerpts"},
+    {"onnx_model", "transfer", "trust"} | {"commands.evaluate", "commands.report", "mixing.completion"},
+    {"inference"} | {"mixing.sets"},
+    {"archive", "mixing"},
+    {"commands.detect", "commands.export", "commands.mix", "commands.plot", "commands.tune"},
     {"__main__", "cli"},
 ]
 

@@ -5,7 +5,6 @@ mixed, so that the labels stay exact.
 """
 
 import io
-import shutil
 import subprocess
 import tempfile
 
@@ -13,6 +12,7 @@ import numpy as np
 import soundfile
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
+from hrin_plugin.ffmpeg import ffmpeg_program
 from hrin_plugin.timing import to_samples
 
 #: How often each treatment comes.
@@ -38,10 +38,11 @@ def require_codecs():
 
     Example
     -------
-    >>> require_codecs() if shutil.which("ffmpeg") else None
+    >>> require_codecs() if ffmpeg_program() else None
     """
-    if shutil.which("ffmpeg") is None:
-        raise OSError("broadcast-like mixes go through AAC, which needs ffmpeg; install it, then try again")
+    if ffmpeg_program() is None:
+        cure = "install it, or: pip install 'hrin-plugin[ffmpeg]'"
+        raise OSError(f"broadcast-like mixes go through AAC, which needs ffmpeg; {cure}")
 
 
 def add_room(sound, sample_rate, rng):
@@ -140,7 +141,7 @@ def _through(mix, sample_rate, codec, level):
 def _through_aac(mix, sample_rate, bits_a_second):
     """Encode and decode with ffmpeg, in a container whose edit list undoes the encoder's delay."""
     raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1"]
-    run = ["ffmpeg", "-v", "error", "-y"]
+    run = [ffmpeg_program(), "-v", "error", "-y"]
     with tempfile.NamedTemporaryFile(suffix=".m4a") as coded:
         encoder = ["-c:a", "aac", "-b:a", str(round(bits_a_second)), "-threads", "1", coded.name]
         samples = mix.astype("<f4").tobytes()
