@@ -10,6 +10,7 @@ of the same command goes on where the first was interrupted.
 import contextlib
 import hashlib
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -119,6 +120,28 @@ def recordings(dataset):
     return [dataset.data[name]["wav"] for name in dataset.data_ids]
 
 
+def take_share(dataset, share, seed):
+    """A random share of a data set's recordings, at least one; a smaller share is part of a larger one."""
+    if not 0 < share <= 1:
+        raise ValueError(f"train_share is {share!r}; use a number above 0, 1 at most")
+    names = sorted(dataset.data_ids)
+    random.Random(seed).shuffle(names)
+    chosen = set(names[: max(1, round(share * len(names)))])
+    return dataset.filtered_sorted(key_test={"id": chosen.__contains__})
+
+
+def start_from_pretrained(hparams):
+    """Take over what an earlier training has learnt; random weights where no folder is given."""
+    folder = hparams["pretrained_folder"]
+    if not folder:
+        logger.warning("No --pretrained_folder is given: training starts from random weights")
+    elif not os.path.isdir(folder):
+        # SpeechBrain would look for it on the Hub.
+        raise ValueError(f"{folder}: there is no such folder; give the 'pretrained' folder of a training")
+    hparams["pretrainer"].collect_files()
+    hparams["pretrainer"].load_collected()
+
+
 def make_brain(brain_class, hparams, run_opts):
     """The training loop that a YAML describes."""
     return brain_class(
@@ -162,6 +185,10 @@ def train_and_test(hparams_file, run_opts, overrides):
     try:
         data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
+        if "pretrainer" in hparams:
+            datasets["train"] = take_share(datasets["train"], hparams["train_share"], hparams["seed"])
+            if hparams["checkpointer"].find_checkpoint() is None:
+                start_from_pretrained(hparams)
         every_recording = [path for dataset in datasets.values() for path in recordings(dataset)]
         run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, every_recording])
     except (ValueError, OSError) as error:
