@@ -160,8 +160,9 @@ class MusicDetector(Pretrained):
 
     @decoding.setter
     def decoding(self, decoding):
+        """Set it; labels that the model does not have are refused."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
-        EventDecoder(decoding, self.taxonomy, self.grid)  # refuses labels that the model does not have
+        EventDecoder(decoding, self.taxonomy, self.grid)
         self._decoding = decoding
 
     @property

@@ -222,7 +222,10 @@ def _as_ones(target, logits, names):
 
 
 class _Fault(NamedTuple):
-    """A way in which targets can be wrong: where, ``[..., class]``, and what to say of a class."""
+    """A way in which targets can be wrong.
+
+    ``where`` marks the faulty targets, and ``describe`` says what is wrong with one, by its index.
+    """
 
     where: Tensor
     describe: object

@@ -103,6 +103,7 @@ def build_graph(model, start="frames"):
         graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], output=name)
 
     def value(name, *shape):
+        """A named tensor of the graph."""
         return helper.make_tensor_value_info(name, helper.TensorProto.FLOAT, ["batch", *shape])
 
     source = value(start, "sample") if start == "waveform" else value(start, "frame", model.features.n_mels)

@@ -183,6 +183,7 @@ def _best_of_labels(search, decodings):
     for label in dict.fromkeys(label for labels in search.taxonomy.levels for label in labels):
 
         def of_label(pair, label=label):
+            """Mean objective of one class."""
             found = [
                 class_objective(of_task, label)
                 for of_task in pair[1]

@@ -169,6 +169,7 @@ def network_classifier(model):
     """
 
     def classify(frames):
+        """Probabilities of frames in decibels."""
         with torch.inference_mode():
             logits = model.network(model.statistics(frames))
             return tuple(torch.sigmoid(level.float()).cpu().numpy() for level in logits)
