@@ -20,7 +20,8 @@ import torch
 from hrin_plugin.features import LogMel
 
 #: Seconds that a window covers, and those at each of its ends that are there for the sake of the rest.
-#: With them HRIN-cr decides as in one pass over the whole in 99.98 % of the frames (benchmarks/inference.py).
+#: How far decisions then agree with one pass over the whole depends on how long the network remembers;
+#: the card of the model that ships has its figures.
 WINDOW_S, CONTEXT_S = 60.0, 10.0
 
 #: Windows that go through the network together.
