@@ -106,6 +106,8 @@ class HRINBrain(Brain):
         A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
     train_logger : speechbrain.utils.train_logger.TrainLogger
         Receives the figures of every epoch.
+    fea_augment : callable or None
+        Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
     **kwargs
         As those of ``speechbrain.Brain``.
 
@@ -121,10 +123,10 @@ class HRINBrain(Brain):
     (2, 3)
     """
 
-    def __init__(self, *args, objective, grid, lr_annealing, train_logger, **kwargs):
+    def __init__(self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
-        self.lr_annealing, self.train_logger = lr_annealing, train_logger
+        self.lr_annealing, self.train_logger, self.fea_augment = lr_annealing, train_logger, fea_augment
         self.train_meter, self.stage_meter = LossMeter(), LossMeter()
         self.predictions = []
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
@@ -151,6 +153,8 @@ class HRINBrain(Brain):
         """
         batch = batch.to(self.device)
         frames, lens = batch.frames
+        if stage == Stage.TRAIN and self.fea_augment is not None:
+            frames = self.fea_augment(frames)
         return self.modules.model(self.modules.statistics(frames), lens)
 
     def compute_objectives(self, predictions, batch, stage):

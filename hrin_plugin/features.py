@@ -1,5 +1,7 @@
 """Log-mel frames of a waveform, and their statistics over a training set (paper, section V-B)."""
 
+import math
+
 import torch
 import torchaudio
 from torch import nn
@@ -116,6 +118,52 @@ class LogMel(nn.Module):
             if self.floor_db is None:
                 return decibels
             return torch.maximum(decibels, decibels.amax(dim=(1, 2), keepdim=True) - self.floor_db)
+
+
+class LevelShift(nn.Module):
+    """Frames as they would be had each recording been louder or softer: augmentation for training.
+
+    A gain adds one number to absolute decibels. What lies at the floor of
+    :class:`LogMel` (digital silence) stays there.
+
+    Arguments
+    ---------
+    low_db : float
+        Largest attenuation, in dB, as a negative number.
+    high_db : float
+        Largest amplification, in dB.
+
+    Example
+    -------
+    >>> frames = LevelShift(low_db=-20.0, high_db=10.0)(torch.full((4, 10, 128), -50.0))
+    >>> frames.shape, bool((frames >= -70.0).all() and (frames <= -40.0).all())
+    (torch.Size([4, 10, 128]), True)
+    """
+
+    def __init__(self, low_db, high_db):
+        super().__init__()
+        if not low_db < high_db:
+            raise ValueError(f"low_db must be below high_db, got {low_db!r} and {high_db!r}")
+        self.low_db, self.high_db = low_db, high_db
+
+    def forward(self, frames):
+        """Frames with a shift drawn for each recording.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            Decibels relative to a fixed power, ``[batch, frame, band]``.
+
+        Returns
+        -------
+        torch.Tensor
+            The same shape.
+        """
+        floor_db = 10 * math.log10(LogMel.MIN_POWER)
+        shift_db = torch.empty(frames.shape[0], 1, 1, device=frames.device).uniform_(
+            self.low_db, self.high_db
+        )
+        return torch.where(frames > floor_db, frames + shift_db, frames).clamp(min=floor_db)
 
 
 class BandStatistics(nn.Module):

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from hrin_plugin.convolution import normalised_convolution, rectified_max_pool
 from hrin_plugin.recurrence import bidirectional_gru
 
 #: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
@@ -51,6 +52,24 @@ class ConvUnit(nn.Module):
             raise ValueError(f"{input_size} values a frame are too few for {len(channels)} convolutions")
         self.layers = nn.Sequential(*layers)
         self.output_size = channels[-1] * width
+        self.statistics_stay = False
+
+    def keep_statistics(self):
+        """Normalise by the running statistics in training too, and leave them as they are.
+
+        For a network that learns on from another: batches of few recordings would
+        tell it less about its inputs than the statistics that it has.
+        """
+        self.statistics_stay = True
+        self.train(self.training)
+
+    def train(self, mode=True):
+        """Set the mode, but for the normalisation where its statistics stay."""
+        super().train(mode)
+        if self.statistics_stay:
+            for layer in self.layers:
+                layer.train(mode and not isinstance(layer, nn.BatchNorm2d))
+        return self
 
     def forward(self, frames, mask=None):
         """Features of each frame.
@@ -80,7 +99,31 @@ class ConvUnit(nn.Module):
 
     def _convolve_at_once(self, frames):
         images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
-        return self.layers(images).flatten(1)
+        if images.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.layers(images).flatten(1)
+        for convolution, norm, _, _ in zip(*[iter(self.layers)] * 4):
+            images = rectified_max_pool(normalised_convolution(convolution, norm, images))
+        return images.flatten(1)
+
+
+def keep_statistics(network):
+    """Let the convolutional units of a network normalise by the statistics that they have.
+
+    Arguments
+    ---------
+    network : torch.nn.Module
+        A network with one or more :class:`ConvUnit`; changed in place.
+
+    Example
+    -------
+    >>> network = torch.nn.Sequential(ConvUnit(input_size=128))
+    >>> keep_statistics(network)
+    >>> network.train()[0].layers[1].training
+    False
+    """
+    for module in network.modules():
+        if isinstance(module, ConvUnit):
+            module.keep_statistics()
 
 
 class RecurrentUnit(nn.Module):

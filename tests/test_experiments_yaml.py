@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "recipes/OpenBMAT/hparams"
 ALL_FILES = sorted(FOLDER.glob("*.yaml"))
 #: Trainings that are no experiments of the paper.
-BEYOND_THE_PAPER = ("hrin_cr_broadcast", "hrin_cr_finetune")
+BEYOND_THE_PAPER = ("hrin_cr_broadcast", "hrin_cr_broadcast_long", "hrin_cr_finetune")
 FILES = [path for path in ALL_FILES if path.stem not in BEYOND_THE_PAPER]
 
 # Epochs, batch, learning rate.

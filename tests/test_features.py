@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.features import BandStatistics, LevelShift, LogMel
 
 
 def recording(seconds=3.0, sample_rate=8000, seed=0):
@@ -102,3 +102,31 @@ def test_statistics_are_part_of_the_state():
     restored = BandStatistics(2)
     restored.load_state_dict(statistics.state_dict())
     assert restored.mean.tolist() == [2.0, 4.0]
+
+
+def test_a_level_shift_is_a_gain_on_the_waveform():
+    wav = torch.from_numpy(recording())
+    features = LogMel(reference=1.0, floor_db=None)
+    frames = features(wav[None])
+    shifted = LevelShift(-20.0, 10.0)(frames)
+    shift_db = float((shifted - frames).median())
+    gained = features(wav[None] * 10 ** (shift_db / 20))
+    assert -20.0 <= shift_db <= 10.0
+    torch.testing.assert_close(shifted, gained, atol=1e-3, rtol=0)
+
+
+def test_each_recording_has_a_level_shift_of_its_own():
+    shifted = LevelShift(-20.0, 10.0)(torch.full((64, 3, 2), -40.0))
+    assert (shifted == shifted[:, :1, :1]).all()
+    assert shifted[:, 0, 0].unique().numel() > 60
+    assert -60.0 <= shifted.min() < -55.0 and -35.0 < shifted.max() <= -30.0
+
+
+def test_a_level_shift_leaves_digital_silence_where_it_is():
+    silence = LogMel(reference=1.0, floor_db=None)(torch.zeros(8, 4000))
+    assert torch.equal(LevelShift(-20.0, 10.0)(silence), silence)
+
+
+def test_a_level_shift_without_a_range_is_refused():
+    with pytest.raises(ValueError, match="low_db must be below high_db"):
+        LevelShift(3.0, -3.0)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"checkpoints", "chunks", "collection", "commands", "detection", "display", "doctor"}
+    {"checkpoints", "chunks", "collection", "commands", "convolution", "detection", "display", "doctor"}
     | {"engines", "files", "memory", "mp3", "padding", "progress", "recurrence", "smoothing"}
     | {"taxonomy", "timing", "violations"}
     | {"commands.options", "mixing.store", "mixing.synthesis"},

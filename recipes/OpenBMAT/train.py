@@ -154,6 +154,7 @@ def make_brain(brain_class, hparams, run_opts):
         grid=hparams["features"].grid,
         lr_annealing=hparams["lr_annealing"],
         train_logger=hparams["train_logger"],
+        fea_augment=hparams.get("fea_augment"),
     )
 
 
