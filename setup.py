@@ -11,7 +11,8 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["hrin_plugin", "hrin_plugin.commands", "hrin_plugin.formats", "hrin_plugin.mixing"],
+    packages=["hrin_plugin"]
+    + [f"hrin_plugin.{name}" for name in ("audio", "commands", "decoding", "formats", "mixing")],
     package_data={"hrin_plugin": ["models/*/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[

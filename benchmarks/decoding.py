@@ -13,8 +13,8 @@ from itertools import groupby
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.decoders import METHODS, Decoding, decode_events
-from hrin_plugin.smoothing import leaf_log_likelihood
+from hrin_plugin.decoding.decoders import METHODS, Decoding, decode_events
+from hrin_plugin.decoding.smoothing import leaf_log_likelihood
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
 

@@ -26,7 +26,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
-from hrin_plugin.audio import read_audio
+from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference import MusicDetector
 from hrin_plugin.memory import keep_freed_memory

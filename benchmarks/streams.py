@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from hrin_plugin.audio import read_audio
-from hrin_plugin.ffmpeg import ffmpeg_program
-from hrin_plugin.streams import open_stream
+from hrin_plugin.audio.ffmpeg import ffmpeg_program
+from hrin_plugin.audio.signals import read_audio
+from hrin_plugin.audio.streams import open_stream
 
 SECONDS, SOURCE_RATE, SAMPLE_RATE = 300, 44100, 8000
 BY_LIBSNDFILE = ["wav", "flac", "ogg", "mp3"]

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.collection import Recording
+from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.engines import Lost
 from hrin_plugin.files import write_atomically
 from hrin_plugin.formats import output_paths, write_detection
-from hrin_plugin.methods import Decoding
 from hrin_plugin.progress import AudioProgress
 
 

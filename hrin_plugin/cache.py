@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hrin_plugin.audio import read_audio
+from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.files import replacing
 
 
@@ -58,7 +58,7 @@ class FeatureLoader:
         Arguments
         ---------
         path : str or pathlib.Path
-            A recording in any format that :func:`hrin_plugin.audio.read_audio` reads.
+            A recording in any format that :func:`hrin_plugin.audio.signals.read_audio` reads.
 
         Returns
         -------

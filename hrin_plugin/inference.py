@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
 
-from hrin_plugin.audio import AudioError
-from hrin_plugin.decoders import EventDecoder
+from hrin_plugin.audio.signals import AudioError
+from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
+from hrin_plugin.decoding.decoders import EventDecoder
+from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.methods import Decoding, read_decoding
 from hrin_plugin.networks import check_two_levels
 from hrin_plugin.onnx_model import export_onnx, load_onnx
 from hrin_plugin.pretrained import NETWORKS, SETTINGS_FILE, PretrainedModel, load_pretrained
-from hrin_plugin.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.trust import DECODING_FILE, PROGRAM_FILE, check_program, find_model
 from hrin_plugin.windows import BATCH, network_classifier, window_grid, window_probabilities

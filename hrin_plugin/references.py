@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.audio import AudioError
+from hrin_plugin.audio.signals import AudioError
+from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.collection import SUFFIXES
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault, check_events, parse_tsv, relabel
-from hrin_plugin.streams import open_stream
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Where OpenBMAT has the annotations that the paper uses, and its recordings.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from hrin_plugin.decoding import threshold_events
+from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import write_tsv
 from hrin_plugin.files import write_atomically

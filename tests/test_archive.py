@@ -10,7 +10,7 @@ import pytest
 
 from hrin_plugin import archive
 from hrin_plugin.archive import Order, claim_results, detect_recordings
-from hrin_plugin.audio import AudioError
+from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.collection import collect
 from hrin_plugin.detection import Detection
 from hrin_plugin.engines import Lost, run_local

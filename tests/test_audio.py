@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.audio import (
+from hrin_plugin.audio.signals import (
     AudioError,
     AudioInfo,
     audio_duration,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from hrin_plugin import ffmpeg, streams
-from hrin_plugin.audio import AudioError, read_audio
-from hrin_plugin.recordings import Recording
-from hrin_plugin.streams import open_stream
+from hrin_plugin.audio import ffmpeg, streams
+from hrin_plugin.audio.recordings import Recording
+from hrin_plugin.audio.signals import AudioError, read_audio
+from hrin_plugin.audio.streams import open_stream
 
 FFMPEG = ffmpeg.ffmpeg_program()
 needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="neither ffmpeg nor imageio-ffmpeg is installed")

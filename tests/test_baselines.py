@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from hrin_plugin.baselines import MMG, SinglePath, derive_upper_level
-from hrin_plugin.decoding import threshold_events
+from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.networks import HRIN

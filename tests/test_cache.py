@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from hrin_plugin.audio import AudioError
+from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.features import LogMel
 

@@ -13,12 +13,12 @@ import torch
 
 from hrin_plugin.archive import load_detector
 from hrin_plugin.cli import main
+from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import FORMATS, render, write_detection
 from hrin_plugin.inference import MusicDetector
-from hrin_plugin.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.metrics import sed_eval_scores
 from hrin_plugin.networks import HRIN
 from hrin_plugin.onnx_model import load_onnx

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin import decoders
-from hrin_plugin.decoders import METHODS, Decoding, EventDecoder, decode_events
-from hrin_plugin.decoding import argmax_events, threshold_events
+from hrin_plugin.decoding import decoders
+from hrin_plugin.decoding.decoders import METHODS, Decoding, EventDecoder, decode_events
+from hrin_plugin.decoding.methods import read_decoding, write_decoding
+from hrin_plugin.decoding.paper import argmax_events, threshold_events
+from hrin_plugin.decoding.smoothing import leaf_log_likelihood, median_filter, viterbi_path
 from hrin_plugin.events import Event, relabel
-from hrin_plugin.methods import read_decoding, write_decoding
-from hrin_plugin.smoothing import leaf_log_likelihood, median_filter, viterbi_path
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
 

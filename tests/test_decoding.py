@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hrin_plugin.decoding import argmax_events, threshold_events
+from hrin_plugin.decoding.paper import argmax_events, threshold_events
 from hrin_plugin.events import Event, events_to_frames
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrin_plugin.decoding import threshold_events
+from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.events import (
     AnnotationError,
     Event,

@@ -13,20 +13,22 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"checkpoints", "chunks", "collection", "commands", "convolution", "detection", "display", "doctor"}
-    | {"engines", "files", "memory", "mp3", "padding", "progress", "recurrence", "smoothing"}
-    | {"taxonomy", "timing", "violations"}
-    | {"commands.options", "mixing.store", "mixing.synthesis"},
-    {"counts", "decisions", "events", "features", "levels", "methods", "plots", "recordings"}
-    | {"totals", "units"}
-    | {"mixing.loudness"},
-    {"audio", "decoding", "ffmpeg", "heads", "hierarchy_metrics", "losses", "metrics", "runs"}
-    | {"timeline", "windows"}
-    | {"formats.drafts", "formats.writing", "mixing.programme"},
-    {"cache", "decoders", "networks", "report_page", "results", "streams"}
-    | {"formats.reading", "mixing.readme", "mixing.sources", "mixing.treatment"},
-    {"baselines", "brain", "decoding_scores", "formats", "references"} | {"mixing.stems"},
-    {"onnx_graph", "pretrained", "report", "tuning"} | {"mixing.excerpts"},
+    {"checkpoints", "collection", "commands", "convolution", "detection", "display", "doctor"}
+    | {"engines", "files", "memory", "padding", "progress", "recurrence", "taxonomy", "timing"}
+    | {"violations"}
+    | {"audio.chunks", "audio.mp3", "commands.options", "decoding.smoothing", "mixing.store"}
+    | {"mixing.synthesis"},
+    {"counts", "events", "features", "levels", "plots", "totals", "units"}
+    | {"audio.recordings", "decoding.decisions", "decoding.methods", "mixing.loudness"},
+    {"heads", "hierarchy_metrics", "losses", "metrics", "timeline", "windows"}
+    | {"audio.ffmpeg", "audio.signals", "decoding.paper", "decoding.runs", "formats.drafts"}
+    | {"formats.writing", "mixing.programme"},
+    {"cache", "networks", "report_page", "results"}
+    | {"audio.streams", "decoding.decoders", "formats.reading", "mixing.readme", "mixing.sources"}
+    | {"mixing.treatment"},
+    {"audio", "baselines", "brain", "decoding", "formats", "references"}
+    | {"decoding.scores", "mixing.stems"},
+    {"onnx_graph", "pretrained", "report"} | {"decoding.tuning", "mixing.excerpts"},
     {"onnx_model", "transfer", "trust"} | {"commands.evaluate", "commands.report", "mixing.completion"},
     {"inference"} | {"mixing.sets"},
     {"archive", "mixing"},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hrin_plugin.smoothing import leaf_ancestors, leaf_log_likelihood, median_filter, viterbi_path
+from hrin_plugin.decoding.smoothing import leaf_ancestors, leaf_log_likelihood, median_filter, viterbi_path
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 DEEP = Taxonomy(

@@ -17,7 +17,7 @@ from test_experiments_yaml import TagsAsData, differences
 
 import compare_transfer
 import train as openbmat_train
-from hrin_plugin.audio import AudioError, read_audio
+from hrin_plugin.audio.signals import AudioError, read_audio
 from hrin_plugin.baselines import SinglePath
 from hrin_plugin.events import AnnotationError
 from hrin_plugin.features import BandStatistics, LogMel

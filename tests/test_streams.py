@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.audio import audio_duration, read_audio, resample, resampled_length, to_mono
-from hrin_plugin.ffmpeg import ffmpeg_program
-from hrin_plugin.streams import FADE_S, MIX_S, open_stream, resample_blocks
+from hrin_plugin.audio.ffmpeg import ffmpeg_program
+from hrin_plugin.audio.signals import audio_duration, read_audio, resample, resampled_length, to_mono
+from hrin_plugin.audio.streams import FADE_S, MIX_S, open_stream, resample_blocks
 
 FFMPEG = ffmpeg_program()
 needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="neither ffmpeg nor imageio-ffmpeg is installed")
@@ -279,7 +279,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path):
         file.write(header)
         file.truncate(len(header) + n_samples)
     code = (
-        "import resource, sys; from hrin_plugin.streams import open_stream\n"
+        "import resource, sys; from hrin_plugin.audio.streams import open_stream\n"
         "with open_stream(sys.argv[1], 4000) as stream:\n"
         "    for number, block in enumerate(stream, 1):\n"
         "        if number in (60, 7200):\n"

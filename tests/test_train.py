@@ -13,7 +13,7 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.checkpoints import torch_patched_state_dict_load
 
 import train
-from hrin_plugin.audio import read_audio
+from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.brain import HRINBrain
 from hrin_plugin.events import parse_tsv, read_tsv
 from hrin_plugin.pretrained import load_pretrained

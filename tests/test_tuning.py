@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from hrin_plugin.decoders import METHODS, Decoding
-from hrin_plugin.decoding_scores import decoded_scores, format_table, objective, score_decoding
+from hrin_plugin.decoding.decoders import METHODS, Decoding
+from hrin_plugin.decoding.scores import decoded_scores, format_table, objective, score_decoding
+from hrin_plugin.decoding.tuning import MINIMA_S, SWITCHING_COSTS, THRESHOLDS, tune
 from hrin_plugin.events import Event
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.results import Prediction, score
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
-from hrin_plugin.tuning import MINIMA_S, SWITCHING_COSTS, THRESHOLDS, tune
 
 GRID = FrameGrid()
 N_FRAMES = 751
@@ -89,7 +89,7 @@ def test_labels_with_their_own_minima_are_no_worse_than_one_for_all(tuning, nois
 
 
 def test_switching_costs_between_the_coarse_ones_are_found(noisy, monkeypatch):
-    monkeypatch.setattr("hrin_plugin.tuning.SWITCHING_COSTS", (1.0,))
+    monkeypatch.setattr("hrin_plugin.decoding.tuning.SWITCHING_COSTS", (1.0,))
     best = tune(noisy, MUSIC_LOUDNESS, GRID, ["viterbi"]).best["viterbi"]
     assert 1.0 < best.switching_cost < 2.0
     assert value(best, noisy) > value(Decoding("viterbi", switching_cost=1.0), noisy)

@@ -175,7 +175,7 @@ def _order(arguments):
 
 def _decoding(arguments):
     """The settings of the decisions that were given: those of a file, and over them those of options."""
-    from hrin_plugin.methods import Decoding, read_decoding
+    from hrin_plugin.decoding.methods import Decoding, read_decoding
 
     settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
     options = {

@@ -50,9 +50,9 @@ def _plot(arguments):
     import numpy as np
 
     from hrin_plugin.archive import load_detector
+    from hrin_plugin.audio.streams import open_stream
     from hrin_plugin.events import parse_tsv
     from hrin_plugin.features import LogMel
-    from hrin_plugin.streams import open_stream
 
     try:
         from hrin_plugin.plots import draw_recording, save_picture

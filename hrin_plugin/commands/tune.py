@@ -49,12 +49,12 @@ def _tune(arguments):
     from tqdm import tqdm
 
     from hrin_plugin.archive import load_detector
-    from hrin_plugin.decoding_scores import format_table
+    from hrin_plugin.decoding.methods import METHODS, write_decoding
+    from hrin_plugin.decoding.scores import format_table
+    from hrin_plugin.decoding.tuning import tune
     from hrin_plugin.detection import TASKS
-    from hrin_plugin.methods import METHODS, write_decoding
     from hrin_plugin.references import read_references
     from hrin_plugin.results import Prediction
-    from hrin_plugin.tuning import tune
 
     references = read_references(arguments.labelled)
     if not references:

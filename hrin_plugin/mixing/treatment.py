@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
-from hrin_plugin.ffmpeg import ffmpeg_program
+from hrin_plugin.audio.ffmpeg import ffmpeg_program
 from hrin_plugin.timing import to_samples
 
 #: How often each treatment comes.

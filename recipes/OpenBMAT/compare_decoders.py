@@ -21,13 +21,13 @@ from tqdm import tqdm
 from experiment.folder import SETTINGS_FILE
 from experiment.lock import alone
 from hrin_plugin.cache import FeatureLoader
-from hrin_plugin.decoders import Decoding
-from hrin_plugin.decoding_scores import format_table, score_decoding
+from hrin_plugin.decoding.decoders import Decoding
+from hrin_plugin.decoding.scores import format_table, score_decoding
+from hrin_plugin.decoding.tuning import tune
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import Event
 from hrin_plugin.pretrained import load_pretrained
 from hrin_plugin.results import Prediction
-from hrin_plugin.tuning import tune
 from train import prepare_data
 
 #: Name of a row, and its decoding; a method's name stands for what tuning finds.
@@ -134,7 +134,7 @@ def mean_rows(runs):
     Returns
     -------
     list of dict
-        For :func:`hrin_plugin.decoding_scores.format_table`.
+        For :func:`hrin_plugin.decoding.scores.format_table`.
 
     Example
     -------

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from hrin_plugin.audio import AudioError, audio_duration
+from hrin_plugin.audio.signals import AudioError, audio_duration
 from hrin_plugin.events import AnnotationError, Fault, read_tsv, relabel
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from openbmat_folds import canonical

@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 import torch
 
-from hrin_plugin.audio import AudioError, first_not_finite, not_finite_error, resample, to_mono
+from hrin_plugin.audio.recordings import COPY, Recording, reason
+from hrin_plugin.audio.signals import AudioError, first_not_finite, not_finite_error, resample, to_mono
 from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.events import TOLERANCE_S, Event, relabel
-from hrin_plugin.recordings import COPY, Recording, reason
 
 
 def join_segments(entries, taxonomy, example_s, seed):

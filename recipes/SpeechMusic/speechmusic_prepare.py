@@ -24,7 +24,7 @@ from tqdm import tqdm
 # What this recipe shares with the one that it pretrains for.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
 
-from hrin_plugin.audio import AudioError, audio_duration
+from hrin_plugin.audio.signals import AudioError, audio_duration
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
 from openbmat_prepare import Manifests, manifest_text
@@ -227,7 +227,7 @@ def segments(root, recording, info, segment_s):
 
     Example
     -------
-    >>> from hrin_plugin.audio import AudioInfo
+    >>> from hrin_plugin.audio.signals import AudioInfo
     >>> from hrin_plugin.mixing.sources import Recording
     >>> recording = Recording("music", Path("musan/music/rfm/a.wav"), "rfm/a.wav")
     >>> cut = segments(Path("musan"), recording, AudioInfo(25.0, 400000, 16000), segment_s=10.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hrin_plugin.decoders import decode_events
+from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.detection import TASKS
 from hrin_plugin.metrics import fast_scores
 
@@ -31,7 +31,7 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
 
     Example
     -------
-    >>> from hrin_plugin.decoders import Decoding
+    >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -83,7 +83,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
 
     Example
     -------
-    >>> from hrin_plugin.decoders import Decoding
+    >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS

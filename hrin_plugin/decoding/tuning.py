@@ -1,6 +1,6 @@
 """The best decoding of each method for a network, found on recordings with references.
 
-What is maximised is :func:`hrin_plugin.decoding_scores.objective`.
+What is maximised is :func:`hrin_plugin.decoding.scores.objective`.
 """
 
 from dataclasses import replace
@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.decoders import METHODS, Decoding
-from hrin_plugin.decoding_scores import (
+from hrin_plugin.decoding.decoders import METHODS, Decoding
+from hrin_plugin.decoding.scores import (
     class_objective,
     decoded_scores,
     format_table,
     objective,
     score_decoding,
 )
-from hrin_plugin.smoothing import median_filter
+from hrin_plugin.decoding.smoothing import median_filter
 
 __all__ = ["Tuning", "format_table", "tune"]
 
@@ -60,7 +60,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     grid : FrameGrid
         Where the frames lie.
     methods : sequence of str
-        Those of :data:`hrin_plugin.methods.METHODS` to be tuned.
+        Those of :data:`hrin_plugin.decoding.methods.METHODS` to be tuned.
 
     Returns
     -------

@@ -7,7 +7,7 @@ frames it may need before it decides a frame. The cuts between the pieces change
 
 import numpy as np
 
-from hrin_plugin.smoothing import leaf_log_likelihood, median_filter, viterbi_path
+from hrin_plugin.decoding.smoothing import leaf_log_likelihood, median_filter, viterbi_path
 
 
 class ThresholdDecision:
@@ -79,7 +79,7 @@ class ArgmaxDecision:
 
 
 class ViterbiDecision:
-    """One sequence of classes of the lowest level, by :func:`hrin_plugin.smoothing.viterbi_path`.
+    """One sequence of classes of the lowest level, by :func:`hrin_plugin.decoding.smoothing.viterbi_path`.
 
     It is decided a stretch at a time, from the state in which the last stretch ended.
     Stretches lie on a grid that begins with the recording.

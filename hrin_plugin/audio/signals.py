@@ -1,7 +1,7 @@
 """Whole recordings in any format, rate, channel count and bit depth that libsndfile
 knows, to mono float32 at one rate; what cannot be trusted is refused.
 
-Recordings of any length go through :mod:`hrin_plugin.streams`.
+Recordings of any length go through :mod:`hrin_plugin.audio.streams`.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
-from hrin_plugin.recordings import AudioError, Recording
+from hrin_plugin.audio.recordings import AudioError, Recording
 
 #: Below this share of the channels' mean power, their mean counts as cancelled out.
 CANCELLED_SHARE = 0.01

@@ -1,16 +1,16 @@
 """Decoders of frame probabilities that take them as they come, and give events with a bounded delay.
 
-What the methods do is said in :mod:`hrin_plugin.methods`.
+What the methods do is said in :mod:`hrin_plugin.decoding.methods`.
 """
 
 import math
 
 import numpy as np
 
-from hrin_plugin.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
-from hrin_plugin.methods import METHODS, Decoding
-from hrin_plugin.runs import ActivityEvents, StateEvents
-from hrin_plugin.smoothing import leaf_ancestors
+from hrin_plugin.decoding.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
+from hrin_plugin.decoding.methods import METHODS, Decoding
+from hrin_plugin.decoding.runs import ActivityEvents, StateEvents
+from hrin_plugin.decoding.smoothing import leaf_ancestors
 from hrin_plugin.timing import to_samples
 
 __all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]

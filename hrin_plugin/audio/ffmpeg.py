@@ -18,7 +18,7 @@ import threading
 
 import numpy as np
 
-from hrin_plugin.recordings import BLOCK_SAMPLES, COPY, AudioError, reason
+from hrin_plugin.audio.recordings import BLOCK_SAMPLES, COPY, AudioError, reason
 
 #: Containers and raw streams that may be opened; no playlist is among them, as it could name other files.
 CONTAINERS = (

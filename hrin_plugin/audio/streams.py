@@ -12,9 +12,15 @@ import weakref
 import numpy as np
 import soxr
 
-from hrin_plugin.audio import cancelled_channel, downmix, first_not_finite, not_finite_error, resampled_length
-from hrin_plugin.ffmpeg import FfmpegRecording, ffmpeg_program
-from hrin_plugin.recordings import AudioError, Recording, UnknownFormatError
+from hrin_plugin.audio.ffmpeg import FfmpegRecording, ffmpeg_program
+from hrin_plugin.audio.recordings import AudioError, Recording, UnknownFormatError
+from hrin_plugin.audio.signals import (
+    cancelled_channel,
+    downmix,
+    first_not_finite,
+    not_finite_error,
+    resampled_length,
+)
 
 #: Length of the blocks that come out, in seconds.
 BLOCK_S = 1
@@ -90,7 +96,7 @@ def open_stream(path, sample_rate):
     """Open a recording of any length and kind as a stream of mono blocks.
 
     libsndfile reads it, or ffmpeg where libsndfile does not know its format; its content
-    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.read_audio`
+    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.signals.read_audio`
     gives, but that the channels are mixed by stretches of ``MIX_S`` seconds: their
     mean, or the strongest channel where they cancel out.
 

@@ -13,8 +13,8 @@ import stat
 
 import soundfile
 
-from hrin_plugin.chunks import sample_bytes
-from hrin_plugin.mp3 import SEARCHED_BYTES, Mp3File
+from hrin_plugin.audio.chunks import sample_bytes
+from hrin_plugin.audio.mp3 import SEARCHED_BYTES, Mp3File
 
 #: Most samples that are read at once, of each channel.
 BLOCK_SAMPLES = 1 << 16

@@ -1,0 +1,12 @@
+"""Sound in any format, at any rate and of any length, to mono float32 at one rate.
+
+``signals`` reads whole recordings, ``streams`` recordings of any length and live sound.
+``recordings`` opens what libsndfile decodes (``chunks`` and ``mp3`` tell a file that was
+cut off), ``ffmpeg`` the rest.
+"""
+
+from hrin_plugin.audio.recordings import AudioError
+from hrin_plugin.audio.signals import audio_duration, read_audio
+from hrin_plugin.audio.streams import open_stream, resample_blocks
+
+__all__ = ["AudioError", "audio_duration", "open_stream", "read_audio", "resample_blocks"]
