@@ -21,13 +21,14 @@ from speechbrain.utils.epoch_loop import EpochCounter
 from experiment.local import available_cores
 from experiment.lock import alone
 from experiment.speed import folder_bytes
+from experiment.training import find_hparams, sounds
 from hrin_plugin.brain import HRINBrain
 from hrin_plugin.files import write_atomically
 from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.pretrained import PretrainedModel, save_pretrained
 from hrin_plugin.results import score
-from train import dataio_prep, find_hparams, make_brain, prepare_data, recordings
+from train import dataio_prep, make_brain, prepare_data
 
 #: Training batches that are timed, after one that is not.
 TIMED_BATCHES = 3
@@ -71,7 +72,7 @@ def measure(argv, folder):
     words = [word for word in argv if not word.startswith("--output_folder=")]
     hparams_file, run_opts, overrides = sb.parse_arguments([*words, f"--output_folder={folder}"])
     keep_freed_memory()
-    with open(find_hparams(hparams_file), encoding="utf-8") as file:
+    with open(find_hparams(hparams_file, __file__), encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
     data_folder, manifests = alone(hparams["prepared_folder"], prepare_data, hparams)
     datasets, load_features = dataio_prep(hparams, data_folder, manifests)
@@ -80,12 +81,13 @@ def measure(argv, folder):
     train = datasets["train"].filtered_sorted(select_n=(1 + TIMED_BATCHES) * batch_size)
     valid = datasets["valid"].filtered_sorted(select_n=batch_size)
     prepared = time.perf_counter()
+    paths = {split: sounds(dataset, "wav") for split, dataset in (("train", train), ("valid", valid))}
     figures = alone(
-        hparams["prepared_folder"], measure_features, load_features, recordings(train) + recordings(valid)
+        hparams["prepared_folder"], measure_features, load_features, paths["train"] + paths["valid"]
     )
     figures["n_recordings"] = sum(sizes.values())
     cached = time.perf_counter()
-    hparams["statistics"].fit(load_features(path) for path in recordings(train))
+    hparams["statistics"].fit(load_features(path) for path in paths["train"])
     statistics_s = (time.perf_counter() - cached) / len(train) * sizes["train"]
 
     brain = make_brain(TimedBrain, hparams, run_opts)

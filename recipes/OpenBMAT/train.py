@@ -7,7 +7,6 @@ Without a data folder, a miniature synthetic set is made and used. A second star
 of the same command goes on where the first was interrupted.
 """
 
-import contextlib
 import hashlib
 import os
 import random
@@ -23,18 +22,14 @@ require_working_environment()
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
+from speechbrain.dataio.dataio import load_data_json
+from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from tqdm import tqdm
 
-from experiment.folder import claim_folder
-from experiment.lock import RunRefused, alone
-from experiment.settings import resolve_settings
+from experiment.lock import alone
+from experiment.training import fit_statistics, make_datasets, refusing, run_recipe, sounds
 from hrin_plugin.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.cache import FeatureLoader
-from hrin_plugin.events import Event, events_to_frames
-from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.metrics import format_scores
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained import PretrainedModel, save_pretrained
@@ -42,18 +37,6 @@ from hrin_plugin.results import score, write_predictions, write_results
 from openbmat_prepare import prepare_openbmat
 
 logger = get_logger(__name__)
-
-
-def find_hparams(path):
-    """A hyperparameter file, looked up beside this script if it is not found from the working folder."""
-    if os.path.exists(path):
-        return path
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), path)
-    if os.path.exists(beside):
-        return beside
-    sys.exit(
-        f"{path} is found neither here ({os.getcwd()}) nor beside train.py; see recipes/OpenBMAT/hparams"
-    )
 
 
 def prepare_data(hparams):
@@ -91,33 +74,11 @@ def dataio_prep(hparams, data_folder, manifests):
     """The three data sets, and the loader of their features."""
     cache = os.path.join(hparams["prepared_folder"], "features") if hparams["cache_features"] else None
     load_features = FeatureLoader(hparams["features"], cache, hparams["cache_dtype"])
-    grid, taxonomy = hparams["features"].grid, hparams["objective"].taxonomy
-
-    @sb.utils.data_pipeline.takes("wav", "md", "mrle")
-    @sb.utils.data_pipeline.provides("frames", "md_frames", "mrle_frames")
-    def frames_pipeline(wav, md, mrle):
-        """Features and the class of each frame on both levels."""
-        frames = load_features(wav)
-        yield frames
-        for rows, labels in zip((md, mrle), taxonomy.levels):
-            events = [Event(label, onset_s, offset_s) for onset_s, offset_s, label in rows]
-            yield events_to_frames(events, labels, grid, len(frames))
-
-    datasets = {
-        split: DynamicItemDataset.from_json(
-            path,
-            replacements={"data_root": data_folder},
-            dynamic_items=[frames_pipeline],
-            output_keys=["id", "duration", "frames", "md_frames", "mrle_frames", "md", "mrle"],
-        )
+    entries = {
+        split: load_data_json(path, replacements={"data_root": data_folder})
         for split, path in manifests._asdict().items()
     }
-    return datasets, load_features
-
-
-def recordings(dataset):
-    """Paths of a data set's recordings, in order."""
-    return [dataset.data[name]["wav"] for name in dataset.data_ids]
+    return make_datasets(entries, "wav", load_features, hparams["objective"].taxonomy), load_features
 
 
 def take_share(dataset, share, seed):
@@ -160,21 +121,7 @@ def make_brain(brain_class, hparams, run_opts):
 
 def main(argv):
     """Claim the run's folder, and train and test there."""
-    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
-    hparams_file = find_hparams(hparams_file)
-    keep_freed_memory()
-    ddp_init_group(run_opts)
-    try:
-        settings = resolve_settings(hparams_file, run_opts, overrides)
-    except ValueError as error:
-        sys.exit(f"{error}")
-    try:
-        with contextlib.ExitStack() as stack:
-            run_on_main(stack.enter_context, args=[claim_folder(settings)])
-            train_and_test(hparams_file, run_opts, overrides)
-    except RunRefused as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.status)
+    run_recipe(argv, __file__, train_and_test)
 
 
 def train_and_test(hparams_file, run_opts, overrides):
@@ -183,24 +130,21 @@ def train_and_test(hparams_file, run_opts, overrides):
         hparams = load_hyperpyyaml(file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
-    try:
+    begins = hparams["checkpointer"].find_checkpoint() is None
+    with refusing(ValueError, OSError):
         data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
         if "pretrainer" in hparams:
             datasets["train"] = take_share(datasets["train"], hparams["train_share"], hparams["seed"])
-            if hparams["checkpointer"].find_checkpoint() is None:
+            if begins:
                 start_from_pretrained(hparams)
-        every_recording = [path for dataset in datasets.values() for path in recordings(dataset)]
-        run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, every_recording])
-    except (ValueError, OSError) as error:
-        # What is wrong with data is told in the message; where in the code it was noticed helps nobody.
-        sys.exit(f"{error}")
-    if hparams["checkpointer"].find_checkpoint() is None:
-        training = tqdm(recordings(datasets["train"]), "statistics", disable=not if_main_process())
-        hparams["statistics"].fit(load_features(path) for path in training)
+        paths = [path for dataset in datasets.values() for path in sounds(dataset, "wav")]
+        run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, paths])
+    if begins:
+        fit_statistics(hparams["statistics"], load_features, sounds(datasets["train"], "wav"))
 
     brain = make_brain(HRINBrain, hparams, run_opts)
-    try:
+    with refusing(NonFiniteLoss):
         brain.fit(
             hparams["epoch_counter"],
             datasets["train"],
@@ -209,8 +153,6 @@ def train_and_test(hparams_file, run_opts, overrides):
             valid_loader_kwargs=hparams["eval_dataloader_opts"],
         )
         predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
-    except NonFiniteLoss as error:
-        sys.exit(f"{error}")
     run_on_main(report, args=[hparams, predictions])
 
 

@@ -2,8 +2,9 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (train, or unseen: for scores only), kind, package, a pattern of the files in it
-(after ``::``, of the files in an archive in it), and their licence. Nothing is installed,
+role (first: for both trainings; second: for the second one; unseen: for scores only), kind,
+package, a pattern of the files in it (after ``::``, of the files in an archive in it), and
+their licence. Nothing is installed,
 nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
 and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
 come as notes.
@@ -28,6 +29,8 @@ from scipy.signal import lfilter
 from tqdm import tqdm
 
 PACKAGES = Path(__file__).with_name("packages.tsv")
+#: In which folders the recordings of a role belong.
+FOLDERS = {"first": ("first", "second"), "second": ("second",), "unseen": ("unseen",)}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
 APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
@@ -37,17 +40,20 @@ def main():
     """Download, unpack and sort."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("downloads", type=Path, help="folder for the packages, about 11 GB unpacked")
-    parser.add_argument("out", type=Path, help="folder for the recordings: <role>/<kind>/<package>/")
+    parser.add_argument(
+        "out", type=Path, help="folder for the recordings: first, second and unseen, then <kind>/<package>/"
+    )
     arguments = parser.parse_args()
     with open(PACKAGES, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     failed = []
     for row in tqdm(rows, unit="row", disable=None):
         unpacked = unpack(row["package"], arguments.downloads.resolve())
-        target = arguments.out / row["role"] / row["kind"] / row["package"]
-        if unpacked is None or not collect(unpacked, row["files"], target):
+        targets = [arguments.out / name / row["kind"] / row["package"] for name in FOLDERS[row["role"]]]
+        if unpacked is None or not all(collect(unpacked, row["files"], target) for target in targets):
             failed.append(row)
-    make_applause(arguments.out / "train" / "noise" / "applause")
+    for name in FOLDERS["first"]:
+        make_applause(arguments.out / name / "noise" / "applause")
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
