@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import correlate, lfilter, welch
 
-from hrin_plugin.mixing import treatment
+from hrin_plugin.mixing import stems, treatment
 from hrin_plugin.mixing.excerpts import finish_mix, plan_excerpts, render_excerpt
-from hrin_plugin.mixing.programme import BROADCAST, PLAIN
+from hrin_plugin.mixing.programme import BROADCAST, PLAIN, Passage
 from hrin_plugin.mixing.store import SAMPLE_RATE, Source
 
 
@@ -107,3 +107,29 @@ def test_a_broadcast_has_fainter_music_and_shorter_passages_than_a_plain_set():
         shortest[style.name] = min(p.end_s - p.start_s for p in passages)
     assert levels["plain"] >= -25 > levels["broadcast"] >= -30
     assert 1.99 < shortest["broadcast"] < 2.9 < shortest["plain"]
+
+
+def test_noise_of_a_broadcast_is_of_several_layers_at_speeds_of_their_own():
+    tone = 9000 * np.sin(2 * np.pi * 1000 * np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE)
+    sources, store = [Source("a", 0, len(tone), -8.0)], tone.astype(np.int16)
+    n_layers = set()
+    for seed in range(30):
+        place = stems._ambience("noise", 4 * SAMPLE_RATE, store, sources, np.random.default_rng(seed))
+        assert place.shape == (4 * SAMPLE_RATE,)
+        frequencies, power = welch(place, SAMPLE_RATE, nperseg=SAMPLE_RATE)
+        loud = frequencies[power > 0.01 * power.max()]
+        low, high = stems.SPEEDS
+        assert 1000 * low - 5 <= loud.min() and loud.max() <= 1000 * high + 5
+        n_layers.add(1 + int((np.diff(loud) > 5).sum()))
+    assert 1 in n_layers and max(n_layers) > 3
+
+
+def test_noise_of_a_plain_mix_is_played_as_it_is():
+    tone = 9000 * np.sin(2 * np.pi * 1000 * np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE)
+    sources = dict.fromkeys(["music", "speech", "noise"], [Source("a", 0, len(tone), -8.0)])
+    passages = [Passage(0.0, 4.0, "no-music", False, True, None, True, 0.0)]
+    for treated in (False, True):
+        rng = np.random.default_rng(6)
+        rest = stems.render_stems(passages, tone.astype(np.int16), sources, rng, treated).rest
+        frequencies, power = welch(rest, SAMPLE_RATE, nperseg=SAMPLE_RATE)
+        assert (abs(frequencies[power.argmax()] - 1000) <= 1) is not treated

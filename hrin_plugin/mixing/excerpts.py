@@ -102,7 +102,7 @@ def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        Whether speech rings in rooms.
+        Whether speech rings in rooms, and noise has layers.
 
     Returns
     -------

@@ -42,7 +42,7 @@ class Style(NamedTuple):
     """How hard the mixes of a set are.
 
     ``relative_lu`` is the range from which the music's level over everything else is
-    drawn, in LU, by class. ``treated`` says that speech rings in rooms and that mixes
+    drawn, in LU, by class. ``treated`` says that speech rings in rooms, that noise has layers, and that mixes
     go through what :mod:`hrin_plugin.mixing.treatment` does.
 
     Example

@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import soxr
 from scipy.signal import lfilter
 
 from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, loudness, step_powers
@@ -31,6 +32,8 @@ PEAK = 0.98
 JOINTS_S = {"music": (0.3, 1.0), "speech": (-0.8, -0.15), "noise": (0.05, 0.3)}
 #: How many recordings make up one stretch of noise, so that it stays one place.
 _PALETTE = 3
+#: Treated noise: of how many layers it may be, how far each is turned down, in dB, and how fast it is played.
+LAYERS, LAYER_DB, SPEEDS = (1, 1, 2, 4, 8), (-12.0, 0.0), (0.6, 1.6)
 #: Fade at the ends of every piece that does not crossfade, against clicks.
 _EDGE_S = 0.01
 #: A piece of music is drawn anew (so often) where it is this much below its recording.
@@ -55,7 +58,7 @@ class Stems(NamedTuple):
         return self.music + self.rest
 
 
-def render_stems(passages, store, sources, rng, rooms=False):
+def render_stems(passages, store, sources, rng, treated=False):
     """Render the music and everything else of one excerpt.
 
     Arguments
@@ -68,8 +71,9 @@ def render_stems(passages, store, sources, rng, rooms=False):
         Where in the store the usable "music", "speech" and "noise" lie.
     rng : numpy.random.Generator
         Source of randomness.
-    rooms : bool
-        Whether some of the speech rings in a room.
+    treated : bool
+        Whether some of the speech rings in a room, and noise is what a place has: several
+        things at once, nearer and farther, larger and smaller.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def render_stems(passages, store, sources, rng, rooms=False):
     (44100,)
     """
     level_lufs = rng.uniform(*SPEECH_LUFS)
-    rest = _render_rest(passages, store, sources, rng, level_lufs, rooms)
+    rest = _render_rest(passages, store, sources, rng, level_lufs, treated)
     music = _render_music(passages, store, sources["music"], rng, level_lufs, rest)
     peak = np.abs(music + rest).max()
     if peak > PEAK:
@@ -98,7 +102,7 @@ def render_stems(passages, store, sources, rng, rooms=False):
     return Stems(music, rest)
 
 
-def _render_rest(passages, store, sources, rng, level_lufs, rooms):
+def _render_rest(passages, store, sources, rng, level_lufs, treated):
     """Speech, noise and room tone, ``[sample]``."""
     n_samples = to_samples(passages[-1].end_s, SAMPLE_RATE)
     rest = np.zeros(n_samples, dtype=np.float32)
@@ -111,8 +115,9 @@ def _render_rest(passages, store, sources, rng, level_lufs, rooms):
         edges = np.flatnonzero(np.diff(sounding, prepend=False, append=False))
         for first, after in edges.reshape(-1, 2):
             start, stop = _sample_at(passages[first].start_s), _sample_at(passages[after - 1].end_s)
-            piece = _fill(kind, stop - start, store, sources[kind], rng)
-            if rooms and kind == "speech" and rng.random() < ROOM_SHARE:
+            fill = _ambience if treated and kind == "noise" else _fill
+            piece = fill(kind, stop - start, store, sources[kind], rng)
+            if treated and kind == "speech" and rng.random() < ROOM_SHARE:
                 piece = add_room(piece, SAMPLE_RATE, rng)
             # Noise comes and goes as the music does; speech starts and stops.
             fades_s = [passage.ramp_s if kind == "noise" else 0.0 for passage in passages]
@@ -200,6 +205,17 @@ def _fill(kind, n_samples, store, sources, rng):
         filled[at:stop] += piece
         at = stop - joint
     return filled
+
+
+def _ambience(kind, n_samples, store, sources, rng):
+    """The same of several layers, each at a level and a speed of its own."""
+    mixed = np.zeros(n_samples, dtype=np.float32)
+    for _ in range(rng.choice(LAYERS)):
+        speed = math.exp(rng.uniform(*np.log(SPEEDS)))
+        layer = _fill(kind, math.ceil(n_samples * speed) + 1, store, sources, rng)
+        layer = soxr.resample(layer, SAMPLE_RATE * speed, SAMPLE_RATE)[:n_samples]
+        mixed[: len(layer)] += layer * np.float32(10 ** (rng.uniform(*LAYER_DB) / 20))
+    return mixed
 
 
 def _draw_piece(source, longest, store, rng):
