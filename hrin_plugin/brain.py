@@ -108,6 +108,8 @@ class HRINBrain(Brain):
         Receives the figures of every epoch.
     fea_augment : callable or None
         Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
+    forgetting : ForgettingPenalty or None
+        Added to the objective in training.
     **kwargs
         As those of ``speechbrain.Brain``.
 
@@ -123,10 +125,21 @@ class HRINBrain(Brain):
     (2, 3)
     """
 
-    def __init__(self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, **kwargs):
+    def __init__(
+        self,
+        *args,
+        objective,
+        grid,
+        lr_annealing,
+        train_logger,
+        fea_augment=None,
+        forgetting=None,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
-        self.lr_annealing, self.train_logger, self.fea_augment = lr_annealing, train_logger, fea_augment
+        self.lr_annealing, self.train_logger = lr_annealing, train_logger
+        self.fea_augment, self.forgetting = fea_augment, forgetting
         self.train_meter, self.stage_meter = LossMeter(), LossMeter()
         self.predictions = []
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
@@ -148,22 +161,26 @@ class HRINBrain(Brain):
 
         Returns
         -------
-        HRINOutput
-            ``[batch, frame, class]`` for each level.
+        tuple of torch.Tensor
+            ``[batch, frame, class]`` for each level; in training with ``forgetting``, its penalty after them.
         """
         batch = batch.to(self.device)
         frames, lens = batch.frames
         if stage == Stage.TRAIN and self.fea_augment is not None:
             frames = self.fea_augment(frames)
-        return self.modules.model(self.modules.statistics(frames), lens)
+        frames = self.modules.statistics(frames)
+        logits = self.modules.model(frames, lens)
+        if stage != Stage.TRAIN or self.forgetting is None:
+            return logits
+        return (*logits, self.forgetting(self.modules.model, frames, lens, logits))
 
     def compute_objectives(self, predictions, batch, stage):
         """The objective of a batch; its terms go to the stage's meter.
 
         Arguments
         ---------
-        predictions : HRINOutput
-            Logits.
+        predictions : tuple of torch.Tensor
+            From :meth:`compute_forward`.
         batch : PaddedBatch
             Recordings.
         stage : Stage
@@ -179,19 +196,21 @@ class HRINBrain(Brain):
         NonFiniteLoss
             If the objective is not finite; before any weight is touched.
         """
+        n_levels = len(self.taxonomy.levels)
+        logits, remembered = predictions[:n_levels], predictions[n_levels:]
         frames, lens = batch.frames
         mask = frame_mask(frames, lens)
-        loss = self.objective(predictions, (batch.md_frames.data, batch.mrle_frames.data), mask)
-        names = ["loss", *loss.terms]
-        values = torch.stack([loss.total, *loss.terms.values()]).detach().cpu().double().tolist()
-        values = dict(zip(names, values))
+        loss = self.objective(logits, (batch.md_frames.data, batch.mrle_frames.data), mask)
+        total = sum(remembered, loss.total)
+        terms = {"loss": total, **loss.terms, **dict(zip(["remembered"], remembered))}
+        values = dict(zip(terms, torch.stack(list(terms.values())).detach().cpu().double().tolist()))
         if not math.isfinite(values["loss"]):
             raise NonFiniteLoss(stage.name.lower(), batch.id, values)
         n_frames = frames.shape[0] * frames.shape[1] if mask is None else int(mask.sum())
         (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
         if stage != Stage.TRAIN:
-            self.predictions += self._collect(predictions, batch)
-        return loss.total
+            self.predictions += self._collect(logits, batch)
+        return total
 
     def _collect(self, logits, batch):
         """Predictions of a batch's recordings, without the padding."""
