@@ -9,7 +9,7 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from torch.nn.parallel import DistributedDataParallel
 
-from hrin_plugin.checkpoints import RandomStates
+from hrin_plugin.checkpoints import CarriedStates, RandomStates
 from hrin_plugin.events import Event
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.networks import frame_mask
@@ -108,8 +108,6 @@ class HRINBrain(Brain):
         Receives the figures of every epoch.
     fea_augment : callable or None
         Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
-    forgetting : ForgettingPenalty or None
-        Added to the objective in training.
     **kwargs
         As those of ``speechbrain.Brain``.
 
@@ -125,21 +123,10 @@ class HRINBrain(Brain):
     (2, 3)
     """
 
-    def __init__(
-        self,
-        *args,
-        objective,
-        grid,
-        lr_annealing,
-        train_logger,
-        fea_augment=None,
-        forgetting=None,
-        **kwargs,
-    ):
+    def __init__(self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
-        self.lr_annealing, self.train_logger = lr_annealing, train_logger
-        self.fea_augment, self.forgetting = fea_augment, forgetting
+        self.lr_annealing, self.train_logger, self.fea_augment = lr_annealing, train_logger, fea_augment
         self.train_meter, self.stage_meter = LossMeter(), LossMeter()
         self.predictions = []
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
@@ -148,6 +135,9 @@ class HRINBrain(Brain):
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("random_states", RandomStates())
             self.checkpointer.add_recoverable("train_meter", self.train_meter)
+            carrying = [unit for unit in self.modules.modules() if getattr(unit, "carries", False)]
+            if carrying:
+                self.checkpointer.add_recoverable("carried_states", CarriedStates(carrying))
 
     def compute_forward(self, batch, stage):
         """Logits of both levels.
@@ -161,26 +151,22 @@ class HRINBrain(Brain):
 
         Returns
         -------
-        tuple of torch.Tensor
-            ``[batch, frame, class]`` for each level; in training with ``forgetting``, its penalty after them.
+        HRINOutput
+            ``[batch, frame, class]`` for each level.
         """
         batch = batch.to(self.device)
         frames, lens = batch.frames
         if stage == Stage.TRAIN and self.fea_augment is not None:
             frames = self.fea_augment(frames)
-        frames = self.modules.statistics(frames)
-        logits = self.modules.model(frames, lens)
-        if stage != Stage.TRAIN or self.forgetting is None:
-            return logits
-        return (*logits, self.forgetting(self.modules.model, frames, lens, logits))
+        return self.modules.model(self.modules.statistics(frames), lens)
 
     def compute_objectives(self, predictions, batch, stage):
         """The objective of a batch; its terms go to the stage's meter.
 
         Arguments
         ---------
-        predictions : tuple of torch.Tensor
-            From :meth:`compute_forward`.
+        predictions : HRINOutput
+            Logits.
         batch : PaddedBatch
             Recordings.
         stage : Stage
@@ -196,21 +182,19 @@ class HRINBrain(Brain):
         NonFiniteLoss
             If the objective is not finite; before any weight is touched.
         """
-        n_levels = len(self.taxonomy.levels)
-        logits, remembered = predictions[:n_levels], predictions[n_levels:]
         frames, lens = batch.frames
         mask = frame_mask(frames, lens)
-        loss = self.objective(logits, (batch.md_frames.data, batch.mrle_frames.data), mask)
-        total = sum(remembered, loss.total)
-        terms = {"loss": total, **loss.terms, **dict(zip(["remembered"], remembered))}
-        values = dict(zip(terms, torch.stack(list(terms.values())).detach().cpu().double().tolist()))
+        loss = self.objective(predictions, (batch.md_frames.data, batch.mrle_frames.data), mask)
+        names = ["loss", *loss.terms]
+        values = torch.stack([loss.total, *loss.terms.values()]).detach().cpu().double().tolist()
+        values = dict(zip(names, values))
         if not math.isfinite(values["loss"]):
             raise NonFiniteLoss(stage.name.lower(), batch.id, values)
         n_frames = frames.shape[0] * frames.shape[1] if mask is None else int(mask.sum())
         (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
         if stage != Stage.TRAIN:
-            self.predictions += self._collect(logits, batch)
-        return total
+            self.predictions += self._collect(predictions, batch)
+        return loss.total
 
     def _collect(self, logits, batch):
         """Predictions of a batch's recordings, without the padding."""

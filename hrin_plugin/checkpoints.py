@@ -286,3 +286,43 @@ class RandomStates:
         torch.set_rng_state(states["torch"])
         if len(states["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@register_checkpoint_hooks
+class CarriedStates:
+    """The states that recurrent units carry from one training batch to the next, as a recoverable.
+
+    Arguments
+    ---------
+    units : sequence of hrin_plugin.units.RecurrentUnit
+        The units.
+
+    Example
+    -------
+    >>> from hrin_plugin.units import RecurrentUnit
+    >>> unit = RecurrentUnit(input_size=4, hidden_size=2, num_layers=1)
+    >>> unit.carried = (torch.ones(2, 3, 2),)
+    >>> path = getfixture("tmp_path") / "states"
+    >>> CarriedStates([unit]).save(path)
+    >>> unit.carried = None
+    >>> CarriedStates([unit]).load(path, end_of_epoch=False)
+    >>> unit.carried[0].shape
+    torch.Size([2, 3, 2])
+    """
+
+    def __init__(self, units):
+        self.units = units
+
+    @mark_as_saver
+    def save(self, path):
+        """Store the states in a file that loads without running code."""
+        torch.save([unit.carried for unit in self.units], path)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        """Bring the states back; they are as they were at either moment of an epoch."""
+        del end_of_epoch
+        for unit, carried in zip(
+            self.units, torch.load(path, map_location="cpu", weights_only=True), strict=True
+        ):
+            unit.carried = carried

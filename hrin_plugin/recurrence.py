@@ -10,8 +10,8 @@ import torch
 from torch.autograd.function import once_differentiable
 
 
-def bidirectional_gru(gru, frames, lengths=None):
-    """What ``gru(frames)[0]`` gives.
+def bidirectional_gru(gru, frames, lengths=None, initial=None):
+    """What ``gru(frames, initial)`` gives.
 
     Arguments
     ---------
@@ -21,17 +21,21 @@ def bidirectional_gru(gru, frames, lengths=None):
         ``[batch, frame, feature]``, padded on the right.
     lengths : torch.Tensor or None
         Number of real frames of each recording, ``[batch]``; None where all are real.
+    initial : torch.Tensor or None
+        States before the first frame, and of the backward direction after the last one,
+        ``[2 * num_layers, batch, hidden_size]``, without a gradient; None for zeros.
 
     Returns
     -------
-    torch.Tensor
-        ``[batch, frame, 2 * hidden_size]``; zero at padding.
+    tuple of torch.Tensor
+        Outputs ``[batch, frame, 2 * hidden_size]``, zero at padding, and the last states of
+        each layer and direction, ``[2 * num_layers, batch, hidden_size]``.
 
     Example
     -------
     >>> gru = torch.nn.GRU(3, 4, num_layers=2, bidirectional=True, batch_first=True)
     >>> frames = torch.randn(2, 7, 3)
-    >>> torch.allclose(bidirectional_gru(gru, frames), gru(frames)[0], atol=1e-6)
+    >>> torch.allclose(bidirectional_gru(gru, frames)[0], gru(frames)[0], atol=1e-6)
     True
     """
     outputs = frames.transpose(0, 1)
@@ -43,6 +47,9 @@ def bidirectional_gru(gru, frames, lengths=None):
         # Each recording is turned around within its own length, so that its padding comes last both ways.
         real = times < lengths
         backwards = torch.where(real, lengths - 1 - times, times)
+    if initial is None:
+        initial = frames.new_zeros(2 * gru.num_layers, batch, gru.hidden_size)
+    last = []
     for layer in range(gru.num_layers):
         names = [f"l{layer}", f"l{layer}_reverse"]
         input_weight, hidden_weight, input_bias, hidden_bias = (
@@ -52,11 +59,14 @@ def bidirectional_gru(gru, frames, lengths=None):
         projected = torch.nn.functional.linear(outputs, input_weight.flatten(0, 1), input_bias.flatten())
         ahead, behind = projected.chunk(2, dim=-1)
         inputs = torch.stack((ahead, _reorder(behind, backwards)), dim=1)
-        states = _Recurrence.apply(inputs, hidden_weight.transpose(1, 2), hidden_bias[:, None])
+        states = _Recurrence.apply(
+            inputs, hidden_weight.transpose(1, 2), hidden_bias[:, None], initial[2 * layer : 2 * layer + 2]
+        )
+        last += states[-1] if lengths is None else states[lengths - 1, :, torch.arange(batch)].unbind(1)
         outputs = torch.cat((states[:, 0], _reorder(states[:, 1], backwards)), dim=-1)
         if real is not None:
             outputs = outputs * real[..., None]
-    return outputs.transpose(0, 1)
+    return outputs.transpose(0, 1), torch.stack(last)
 
 
 def _reorder(sequence, order):
@@ -68,15 +78,17 @@ class _Recurrence(torch.autograd.Function):
     """The steps of both directions, from the projected inputs to the states.
 
     Inputs are ``[frame, direction, batch, 3 * hidden]`` (reset, update, new, as torch orders them),
-    the weight is ``[direction, hidden, 3 * hidden]`` and the bias ``[direction, 1, 3 * hidden]``.
+    the weight is ``[direction, hidden, 3 * hidden]``, the bias ``[direction, 1, 3 * hidden]`` and the
+    states before the first step ``[direction, batch, hidden]``; these get no gradient.
     """
 
     @staticmethod
-    def forward(ctx, inputs, weight, bias):
+    def forward(ctx, inputs, weight, bias, initial):
         """States of all steps, ``[frame, direction, batch, hidden]``."""
         n_frames, directions, batch, size = inputs.shape
         hidden = size // 3
-        states = inputs.new_zeros(n_frames + 1, directions, batch, hidden)
+        states = inputs.new_empty(n_frames + 1, directions, batch, hidden)
+        states[0] = initial
         gates = inputs.new_empty(n_frames, directions, batch, 2 * hidden)
         new, recalled = inputs.new_empty(2, n_frames, directions, batch, hidden).unbind()
         bias = bias.expand(directions, batch, size)
@@ -125,4 +137,4 @@ class _Recurrence(torch.autograd.Function):
         input_grads = torch.cat((hidden_grads[..., : 2 * hidden], grads * to_new), dim=-1)
         by_direction = hidden_grads.transpose(0, 1).flatten(1, 2)
         weight_grad = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_direction
-        return input_grads, weight_grad, by_direction.sum(dim=1, keepdim=True)
+        return input_grads, weight_grad, by_direction.sum(dim=1, keepdim=True), None

@@ -126,6 +126,31 @@ def keep_statistics(network):
             module.keep_statistics()
 
 
+def carry_states(network):
+    """Let recurrent units begin each training batch with the states that the last one ended with.
+
+    To the network, recordings then follow each other as the items of a broadcast do. It
+    learns to forget what has nothing to do with the present, and in recordings of hours
+    its states stay those that it knows. Evaluation begins with zeros as ever.
+
+    Arguments
+    ---------
+    network : torch.nn.Module
+        A network with one or more :class:`RecurrentUnit`; changed in place.
+
+    Example
+    -------
+    >>> unit = RecurrentUnit(input_size=128, hidden_size=50, num_layers=2)
+    >>> carry_states(unit)
+    >>> frames = torch.randn(2, 10, 128)
+    >>> bool((unit(frames) == unit(frames)).all()), unit.carried[0].shape
+    (False, torch.Size([4, 2, 50]))
+    """
+    for module in network.modules():
+        if isinstance(module, RecurrentUnit):
+            module.carries = True
+
+
 class RecurrentUnit(nn.Module):
     """A stack of bidirectional GRU or LSTM layers, eq. (4) to (8).
 
@@ -163,6 +188,7 @@ class RecurrentUnit(nn.Module):
         self.output_layer = None
         if output_layer:
             self.output_layer = nn.Sequential(nn.Linear(self.output_size, self.output_size), nn.Sigmoid())
+        self.carries, self.carried = False, None
 
     def forward(self, frames, mask=None):
         """Output of each frame, from what is before and after it.
@@ -179,19 +205,32 @@ class RecurrentUnit(nn.Module):
         torch.Tensor
             ``[batch, frame, output_size]``; zero at padding unless there is an output layer.
         """
-        if self._trains_on_cpu(frames):
-            outputs = bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1))
-        elif mask is None:
-            outputs, _ = self.rnn(frames)
-        else:
-            # Packed, so that the backward direction begins at each recording's own end.
-            packed = nn.utils.rnn.pack_padded_sequence(
-                frames, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-            )
-            outputs, _ = nn.utils.rnn.pad_packed_sequence(
-                self.rnn(packed)[0], batch_first=True, total_length=frames.shape[1]
-            )
+        carrying = self.carries and self.training
+        outputs, state = self._recur(frames, mask, self._carried_to(frames) if carrying else None)
+        if carrying:
+            self.carried = tuple(part.detach() for part in (state if isinstance(state, tuple) else (state,)))
         return outputs if self.output_layer is None else self.output_layer(outputs)
+
+    def _recur(self, frames, mask, initial):
+        """Outputs and last states, as torch's layers give them."""
+        if self._trains_on_cpu(frames):
+            return bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1), initial)
+        if mask is None:
+            return self.rnn(frames, initial)
+        # Packed, so that the backward direction begins at each recording's own end.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            frames, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, state = self.rnn(packed, initial)
+        outputs, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
+        return outputs, state
+
+    def _carried_to(self, frames):
+        """The states of the batch before; None if it had another size."""
+        if self.carried is None or self.carried[0].shape[1] != len(frames):
+            return None
+        carried = tuple(part.to(frames) for part in self.carried)
+        return carried if isinstance(self.rnn, nn.LSTM) else carried[0]
 
     def _trains_on_cpu(self, frames):
         """Whether torch's own GRU would be the slow way: its gradients are, on a CPU."""

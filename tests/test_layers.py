@@ -14,7 +14,7 @@ RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
     {"checkpoints", "collection", "commands", "convolution", "detection", "display", "doctor"}
-    | {"engines", "files", "forgetting", "memory", "padding", "progress", "recurrence", "taxonomy", "timing"}
+    | {"engines", "files", "memory", "padding", "progress", "recurrence", "taxonomy", "timing"}
     | {"violations"}
     | {"audio.chunks", "audio.mp3", "commands.options", "decoding.smoothing", "mixing.store"}
     | {"mixing.synthesis"},

@@ -8,7 +8,7 @@ from hrin_plugin.heads import HierarchicalHeads
 from hrin_plugin.networks import HRIN
 from hrin_plugin.recurrence import bidirectional_gru
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.units import ConvUnit, RecurrentUnit
+from hrin_plugin.units import ConvUnit, RecurrentUnit, carry_states
 
 HRIN_R = {"hidden_size": 100, "num_layers": 4}
 HRIN_CR = {"hidden_size": 50, "num_layers": 2, "conv_unit": True}
@@ -91,11 +91,11 @@ def test_the_recurrence_and_its_gradients_equal_torchs(lengths):
     frames = torch.randn(3, 9, 5, dtype=torch.float64, requires_grad=True)
     if lengths is None:
         expected = gru(frames)[0]
-        outputs = bidirectional_gru(gru, frames)
+        outputs, _ = bidirectional_gru(gru, frames)
     else:
         packed = nn.utils.rnn.pack_padded_sequence(frames, torch.tensor(lengths), batch_first=True)
         expected, _ = nn.utils.rnn.pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=9)
-        outputs = bidirectional_gru(gru, frames, torch.tensor(lengths))
+        outputs, _ = bidirectional_gru(gru, frames, torch.tensor(lengths))
     torch.testing.assert_close(outputs, expected, atol=1e-14, rtol=0)
     direction = torch.randn_like(outputs)
     inputs = [frames, *gru.parameters()]
@@ -198,3 +198,48 @@ def test_half_precision_runs():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         detection, loudness = network(torch.randn(1, 8, 128))
     assert torch.isfinite(detection).all() and torch.isfinite(loudness).all()
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 4, 7]])
+def test_the_fast_gru_goes_on_from_states_as_torchs_does(lengths):
+    torch.manual_seed(0)
+    gru = nn.GRU(5, 6, num_layers=2, bidirectional=True, batch_first=True)
+    frames, initial = torch.randn(3, 9, 5), torch.randn(4, 3, 6)
+    if lengths is None:
+        expected, last = gru(frames, initial)
+        ours, our_last = bidirectional_gru(gru, frames, initial=initial)
+    else:
+        packed = nn.utils.rnn.pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
+        outputs, last = gru(packed, initial)
+        expected, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True)
+        ours, our_last = bidirectional_gru(gru, frames, torch.tensor(lengths), initial)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(our_last, last)
+    weight = torch.randn_like(expected)
+    grads = [torch.autograd.grad((out * weight).sum(), gru.parameters()) for out in (ours, expected)]
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_carried_states_are_those_that_the_last_batch_ended_with(cell):
+    torch.manual_seed(0)
+    unit = RecurrentUnit(5, 6, num_layers=2, cell=cell)
+    carry_states(unit)
+    batches = torch.randn(3, 2, 9, 5)
+    state = None
+    for frames in batches:
+        expected, state = unit.rnn(frames, state)
+        torch.testing.assert_close(unit(frames), expected)
+    assert all(not part.requires_grad for part in unit.carried)
+    unit.eval()
+    torch.testing.assert_close(unit(batches[0]), unit.rnn(batches[0])[0])
+    unit.train()
+    assert unit(torch.randn(1, 9, 5)).shape == (1, 9, 12)
+
+
+def test_a_batch_of_another_size_begins_with_zeros():
+    unit = RecurrentUnit(5, 6, num_layers=1)
+    carry_states(unit)
+    unit(torch.randn(3, 9, 5))
+    frames = torch.randn(2, 9, 5)
+    torch.testing.assert_close(unit(frames), unit.rnn(frames)[0])

@@ -149,17 +149,20 @@ def with_dropout(monkeypatch):
     monkeypatch.setattr(HRINBrain, "compute_forward", noisy)
 
 
-@pytest.mark.parametrize("step", [2, 5, 8])
-def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(run, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("step", "stem"), [(2, "hrin_cr"), (5, "hrin_cr"), (8, "hrin_cr"), (2, "hrin_cr_broadcast_long")]
+)
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(run, monkeypatch, step, stem):
     """Four batches an epoch: interrupted mid-epoch, just after one, and at the end of one."""
     options = ["--batch_size=4", "--ckpt_interval_minutes=0", "--ckpt_interval_steps=1"]
+    settings = {"hparams": f"hparams/{stem}.yaml", "epochs": 3}
     with_dropout(monkeypatch)
-    whole = run(*options, name="whole", epochs=3)
+    whole = run(*options, name="whole", **settings)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
         with pytest.raises(Interrupted):
-            run(*options, name="parts", epochs=3)
-    parts = run(*options, name="parts", epochs=3)
+            run(*options, name="parts", **settings)
+    parts = run(*options, name="parts", **settings)
     expected = weights_of(whole)
     for name, value in weights_of(parts).items():
         assert torch.equal(value, expected[name]), name
