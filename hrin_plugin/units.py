@@ -54,21 +54,12 @@ class ConvUnit(nn.Module):
         self.output_size = channels[-1] * width
         self.statistics_stay = False
 
-    def keep_statistics(self):
-        """Normalise by the running statistics in training too, and leave them as they are.
-
-        For a network that learns on from another: batches of few recordings would
-        tell it less about its inputs than the statistics that it has.
-        """
-        self.statistics_stay = True
-        self.train(self.training)
-
     def train(self, mode=True):
         """Set the mode, but for the normalisation where its statistics stay."""
         super().train(mode)
         if self.statistics_stay:
-            for layer in self.layers:
-                layer.train(mode and not isinstance(layer, nn.BatchNorm2d))
+            for norm in self.layers[1::4]:
+                norm.eval()
         return self
 
     def forward(self, frames, mask=None):
@@ -107,7 +98,10 @@ class ConvUnit(nn.Module):
 
 
 def keep_statistics(network):
-    """Let the convolutional units of a network normalise by the statistics that they have.
+    """Let convolutional units normalise by their running statistics in training too, and leave these alone.
+
+    For a network that learns on from another: batches of few recordings would tell it
+    less about its inputs than the statistics that it has.
 
     Arguments
     ---------
@@ -123,7 +117,8 @@ def keep_statistics(network):
     """
     for module in network.modules():
         if isinstance(module, ConvUnit):
-            module.keep_statistics()
+            module.statistics_stay = True
+            module.train(module.training)
 
 
 def carry_states(network):

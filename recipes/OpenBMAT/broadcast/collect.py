@@ -2,7 +2,7 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for both trainings; second: for the second one; unseen: for scores only), kind,
+role (first: for all trainings; second: for all but the first; unseen: for scores only), kind,
 package, a pattern of the files in it (after ``::``, of the files in an archive in it), and
 their licence. Nothing is installed,
 nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
@@ -29,8 +29,6 @@ from scipy.signal import lfilter
 from tqdm import tqdm
 
 PACKAGES = Path(__file__).with_name("packages.tsv")
-#: In which folders the recordings of a role belong.
-FOLDERS = {"first": ("first", "second"), "second": ("second",), "unseen": ("unseen",)}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
 APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
@@ -49,11 +47,11 @@ def main():
     failed = []
     for row in tqdm(rows, unit="row", disable=None):
         unpacked = unpack(row["package"], arguments.downloads.resolve())
-        targets = [arguments.out / name / row["kind"] / row["package"] for name in FOLDERS[row["role"]]]
-        if unpacked is None or not all(collect(unpacked, row["files"], target) for target in targets):
+        target = arguments.out / row["role"] / row["kind"] / row["package"]
+        if unpacked is None or not collect(unpacked, row["files"], target):
             failed.append(row)
-    for name in FOLDERS["first"]:
-        make_applause(arguments.out / name / "noise" / "applause")
+    make_applause(arguments.out / "first" / "noise" / "applause")
+    link_files(arguments.out / "first", arguments.out / "second")
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
@@ -96,6 +94,16 @@ def collect(unpacked, pattern, target):
         else:
             found += place(target, name, lambda copy, p=path: copy.symlink_to(p))
     return found
+
+
+def link_files(source, target):
+    """Link all files below a folder into another one."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            relative = path.relative_to(source)
+            place(
+                (target / relative).parent, relative.name, lambda copy, p=path: copy.symlink_to(p.resolve())
+            )
 
 
 def place(target, name, make):
