@@ -2,10 +2,10 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; unseen: for scores only), kind,
-package, a pattern of the files in it (after ``::``, of the files in an archive in it), and
-their licence. Nothing is installed,
-nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
+role (first: for all trainings; second: for all but the first; third: for the last ones; unseen:
+for scores only), kind, package, a pattern of the files in it (after ``::``, of the files in an
+archive in it), and their licence. What packages hold few of is made (see ``textures.py``). Nothing
+is installed, nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
 and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
 come as notes.
 
@@ -28,10 +28,14 @@ import soundfile
 from scipy.signal import lfilter
 from tqdm import tqdm
 
+from textures import RATE, texture
+
 PACKAGES = Path(__file__).with_name("packages.tsv")
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
 APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
+#: So many clips of other sounds that last; crowds are of voices of a second and more.
+TEXTURES, VOICE_S = 720, 1.0
 
 
 def main():
@@ -39,7 +43,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("downloads", type=Path, help="folder for the packages, about 11 GB unpacked")
     parser.add_argument(
-        "out", type=Path, help="folder for the recordings: first, second and unseen, then <kind>/<package>/"
+        "out",
+        type=Path,
+        help="folder for the recordings: first, second, third, unseen, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     with open(PACKAGES, encoding="utf-8", newline="") as file:
@@ -52,6 +58,8 @@ def main():
             failed.append(row)
     make_applause(arguments.out / "first" / "noise" / "applause")
     link_files(arguments.out / "first", arguments.out / "second")
+    link_files(arguments.out / "second", arguments.out / "third")
+    make_textures(arguments.out / "third" / "noise" / "textures", arguments.out / "third" / "speech")
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
@@ -147,6 +155,26 @@ def make_applause(target):
             soundfile.write(copy, clip, CLAP_RATE, format="OGG")
 
         place(target, f"applause_{number:02d}.ogg", write)
+
+
+def make_textures(target, speech):
+    """Clips of engines, sirens, crowds and the like."""
+    voices = [path for path in sorted(speech.rglob("*")) if path.is_file() and lasts(path, VOICE_S)]
+    for number in tqdm(range(TEXTURES), unit="texture", disable=None):
+
+        def write(copy, number=number):
+            """Make and write the clip."""
+            soundfile.write(copy, texture(number, voices), RATE, format="OGG")
+
+        place(target, f"texture_{number:03d}.ogg", write)
+
+
+def lasts(path, length_s):
+    """Whether a file is a recording of at least this length."""
+    try:
+        return soundfile.info(path).duration >= length_s
+    except soundfile.LibsndfileError:
+        return False
 
 
 if __name__ == "__main__":
