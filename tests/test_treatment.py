@@ -109,6 +109,16 @@ def test_a_broadcast_has_fainter_music_and_shorter_passages_than_a_plain_set():
     assert 1.99 < shortest["broadcast"] < 2.9 < shortest["plain"]
 
 
+@pytest.mark.parametrize("style", [PLAIN, BROADCAST], ids=lambda style: style.name)
+def test_no_music_is_drowned_by_noise(style):
+    passages = [p for e in plan_excerpts(200, 30.0, seed=0, style=style) for p in e.passages]
+    quietest = {
+        noise: min(p.relative_lu for p in passages if p.label == "bg-music" and p.noise == noise)
+        for noise in (False, True)
+    }
+    assert quietest[False] < -24 and -15 <= quietest[True] < -14
+
+
 def test_noise_of_a_broadcast_is_of_several_layers_at_speeds_of_their_own():
     tone = 9000 * np.sin(2 * np.pi * 1000 * np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE)
     sources, store = [Source("a", 0, len(tone), -8.0)], tone.astype(np.int16)

@@ -22,6 +22,8 @@ from hrin_plugin.timing import to_samples
 AUDIBLE_GAIN = 0.1
 #: Music at least this many LU above everything else together is in the foreground.
 FOREGROUND_MARGIN_LU = 0.0
+#: Noise drowns music that is further below it, in LU: nobody hears it, and no label should tell of it.
+UNDER_NOISE_LU = -15.0
 #: Part of the time that each class has in OpenBMAT.
 SHARES = {"no-music": 0.50, "fg-music": 0.16, "bg-music": 0.34}
 #: What sounds beside the music in passages of a class: (speech, noise) and how often.
@@ -42,7 +44,8 @@ class Style(NamedTuple):
     """How hard the mixes of a set are.
 
     ``relative_lu`` is the range from which the music's level over everything else is
-    drawn, in LU, by class. ``treated`` says that speech rings in rooms, that noise has layers, and that mixes
+    drawn, in LU, by class; with noise it begins no lower than :data:`UNDER_NOISE_LU`.
+    ``treated`` says that speech rings in rooms, that noise has layers, and that mixes
     go through what :mod:`hrin_plugin.mixing.treatment` does.
 
     Example
@@ -161,12 +164,18 @@ def _draw_programme(rng, seconds, given_s, style):
         )
         pairs, weights = zip(*MAKE_UP[label].items())
         speech, noise = pairs[rng.choice(len(pairs), p=weights)]
-        level_lu = None if label == NO_MUSIC else float(rng.uniform(*style.relative_lu[label]))
+        level_lu = None if label == NO_MUSIC else _draw_level(rng, style.relative_lu[label], noise)
         follows = bool(passages) and passages[-1].has_music
         new_music = not follows or rng.random() < NEW_MUSIC_SHARE
         passages.append(Passage(start_s, end_s, label, speech, noise, level_lu, new_music, ramp_s))
         start_s = end_s
     return passages
+
+
+def _draw_level(rng, range_lu, noise):
+    """Draw the music's level over everything else, in LU."""
+    low_lu, high_lu = range_lu
+    return float(rng.uniform(max(low_lu, UNDER_NOISE_LU) if noise else low_lu, high_lu))
 
 
 def _draw_lengths(rng, seconds, shortest_s):

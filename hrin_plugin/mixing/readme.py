@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from hrin_plugin.files import write_atomically
-from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, PLAIN, SHARES
+from hrin_plugin.mixing.programme import AUDIBLE_GAIN, FOREGROUND_MARGIN_LU, PLAIN, SHARES, UNDER_NOISE_LU
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE
 
 #: Changes whenever the same settings come to give other bytes.
-RULES = "1"
+RULES = "2"
 
 _TREATMENT = """
 Some of the speech rings in a room, and some mixes went through a compressor, a narrow
@@ -28,7 +28,7 @@ Between two passages with music the boundary is the middle of the ramp from one 
 to the other. Music is fg-music where its loudness (BS.1770, over the passage without
 its ramps) is at least {margin:+g} LU over that of everything else together, and bg-music
 below. Levels over everything else were drawn from {fg} LU for fg-music and
-{bg} LU for bg-music.
+{bg} LU for bg-music, with noise from {drowned:+g} LU at the lowest: it would drown the music.
 The shares of the classes were steered to {shares}.{treatment}
 
 Files
@@ -101,6 +101,7 @@ def _page(settings, style):
         margin=FOREGROUND_MARGIN_LU,
         fg=ranges["fg-music"],
         bg=ranges["bg-music"],
+        drowned=UNDER_NOISE_LU,
         treatment=_TREATMENT if style.treated else "",
         shares=", ".join(f"{share:.0%} {label}" for label, share in SHARES.items()),
         rate=SAMPLE_RATE,

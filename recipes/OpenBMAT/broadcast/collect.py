@@ -35,7 +35,7 @@ SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
 APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
 #: So many clips of other sounds that last; crowds are of voices of a second and more.
-TEXTURES, VOICE_S = 720, 1.0
+TEXTURES, VOICE_S = 360, 1.0
 
 
 def main():
