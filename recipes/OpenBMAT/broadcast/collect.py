@@ -23,19 +23,16 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import soundfile
-from scipy.signal import lfilter
 from tqdm import tqdm
 
-from textures import RATE, texture
+from hrin_plugin.audio.signals import AudioError, audio_duration
+from textures import RATE, applause, texture
 
 PACKAGES = Path(__file__).with_name("packages.tsv")
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
-#: Applause is not in the packages: so many clips of claps are made, each so long, in seconds.
-APPLAUSE, APPLAUSE_S, CLAP_RATE = 30, (5.0, 15.0), 22050
-#: So many clips of other sounds that last; crowds are of voices of a second and more.
-TEXTURES, VOICE_S = 360, 1.0
+#: So many clips are made of applause, and of other sounds; a crowd's voices last so long, in seconds.
+APPLAUSE, TEXTURES, VOICE_S = 30, 360, 1.0
 
 
 def main():
@@ -56,10 +53,12 @@ def main():
         target = arguments.out / row["role"] / row["kind"] / row["package"]
         if unpacked is None or not collect(unpacked, row["files"], target):
             failed.append(row)
-    make_applause(arguments.out / "first" / "noise" / "applause")
+    make_clips(arguments.out / "first" / "noise" / "applause", "applause", APPLAUSE, applause)
     link_files(arguments.out / "first", arguments.out / "second")
     link_files(arguments.out / "second", arguments.out / "third")
-    make_textures(arguments.out / "third" / "noise" / "textures", arguments.out / "third" / "speech")
+    third = arguments.out / "third"
+    voices = [path for path in sorted((third / "speech").rglob("*")) if path.is_file() and is_voice(path)]
+    make_clips(third / "noise" / "textures", "texture", TEXTURES, lambda number: texture(number, voices))
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
@@ -132,48 +131,22 @@ def render(notes, recording):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def make_applause(target):
-    """Clips of applause: many hands clapping, each with its own sound, rate and distance."""
-    for number in range(APPLAUSE):
-        rng = np.random.default_rng(number)
-        n_samples = int(rng.uniform(*APPLAUSE_S) * CLAP_RATE)
-        clip = np.zeros(n_samples)
-        for _ in range(rng.integers(5, 120)):
-            period = rng.uniform(0.18, 0.4) * CLAP_RATE
-            times = np.cumsum(rng.normal(period, 0.08 * period, int(n_samples / period) + 1)).astype(int)
-            times = times[(times >= 0) & (times < n_samples)]
-            clap = rng.standard_normal(700) * np.exp(-np.arange(700) / rng.uniform(40, 160))
-            clap = lfilter([1.0], [1.0, -2 * 0.8 * np.cos(rng.uniform(0.2, 0.9)), 0.64], clap)
-            struck = np.zeros(n_samples)
-            struck[times] = rng.uniform(0.5, 1.0, len(times)) * rng.lognormal(0.0, 0.8)
-            clip += np.convolve(struck, clap)[:n_samples]
-        swell = np.interp(np.linspace(0, 1, n_samples), [0, rng.uniform(0.05, 0.3), 0.7, 1], [0, 1, 1, 0.1])
-        clip *= 0.7 * swell / np.abs(clip * swell).max()
-
-        def write(copy, clip=clip):
-            """Write the clip."""
-            soundfile.write(copy, clip, CLAP_RATE, format="OGG")
-
-        place(target, f"applause_{number:02d}.ogg", write)
+def make_clips(target, kind, count, make):
+    """Make so many clips, those that are not there: ``make(number)`` gives the samples of one."""
+    digits = len(str(count - 1))
+    for number in tqdm(range(count), kind, disable=None):
+        place(
+            target,
+            f"{kind}_{number:0{digits}d}.ogg",
+            lambda copy, n=number: soundfile.write(copy, make(n), RATE, format="OGG"),
+        )
 
 
-def make_textures(target, speech):
-    """Clips of engines, sirens, crowds and the like."""
-    voices = [path for path in sorted(speech.rglob("*")) if path.is_file() and lasts(path, VOICE_S)]
-    for number in tqdm(range(TEXTURES), unit="texture", disable=None):
-
-        def write(copy, number=number):
-            """Make and write the clip."""
-            soundfile.write(copy, texture(number, voices), RATE, format="OGG")
-
-        place(target, f"texture_{number:03d}.ogg", write)
-
-
-def lasts(path, length_s):
-    """Whether a file is a recording of at least this length."""
+def is_voice(path):
+    """Whether a file is a recording that is long enough for a voice in a crowd."""
     try:
-        return soundfile.info(path).duration >= length_s
-    except soundfile.LibsndfileError:
+        return audio_duration(path).duration_s >= VOICE_S
+    except AudioError:
         return False
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import soundfile
 import soxr
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.signal import fftconvolve, istft, stft
+from scipy.signal import fftconvolve, istft, lfilter, stft
 
-#: Rate of the clips, and how long they are, in seconds.
-RATE, LENGTH_S = 22050, (8.0, 25.0)
+#: Rate of the clips, and how long they and those of applause are, in seconds.
+RATE, LENGTH_S, APPLAUSE_S = 22050, (8.0, 25.0), (5.0, 15.0)
 #: Random spectra: tilt in dB an octave, and ripple around it in dB.
 TILT_DB, RIPPLE_DB = (-9.0, 0.0), 6.0
 #: Window of the short-time spectra that wandering sounds are shaped in.
@@ -238,9 +238,9 @@ def hit(rng):
     return rung + burst(rng, 0.3, 1.5)
 
 
-def burst(rng, loudness=1.0, length_s=None):
+def burst(rng, loudness=1.0, length_s=0.5):
     """A knock, a step, a clatter: noise that dies away."""
-    times = np.arange(int((length_s or 0.5) * RATE)) / RATE
+    times = np.arange(int(length_s * RATE)) / RATE
     noise = coloured(rng, rng.standard_normal(len(times)))
     return loudness * noise * np.exp(-times / level(rng, 0.003, 0.1))
 
@@ -285,9 +285,28 @@ def crowd(rng, n_samples, voices):
         voice = soxr.resample(voice.mean(1), rate, RATE * rng.uniform(0.85, 1.2))
         voice = voice / (voice.std() + 1e-9) * rng.lognormal(0.0, 0.5)
         start = int(rng.uniform(-0.5, 1.0) * n_samples)
-        voice = voice[max(-start, 0) :][: n_samples - max(start, 0)]
-        clip[max(start, 0) : max(start, 0) + len(voice)] += voice
+        begin = max(start, 0)
+        voice = voice[begin - start :][: n_samples - begin]
+        clip[begin : begin + len(voice)] += voice
     return in_room(rng, clip + 1e-3 * rng.standard_normal(n_samples))
+
+
+def applause(number):
+    """One clip of many hands clapping, each with its own sound, rate and distance, ``[sample]``."""
+    rng = np.random.default_rng(number)
+    n_samples = int(rng.uniform(*APPLAUSE_S) * RATE)
+    clip = np.zeros(n_samples)
+    for _ in range(rng.integers(5, 120)):
+        period = rng.uniform(0.18, 0.4) * RATE
+        times = np.cumsum(rng.normal(period, 0.08 * period, int(n_samples / period) + 1)).astype(int)
+        times = times[(times >= 0) & (times < n_samples)]
+        clap = rng.standard_normal(700) * np.exp(-np.arange(700) / rng.uniform(40, 160))
+        clap = lfilter([1.0], [1.0, -2 * 0.8 * np.cos(rng.uniform(0.2, 0.9)), 0.64], clap)
+        struck = np.zeros(n_samples)
+        struck[times] = rng.uniform(0.5, 1.0, len(times)) * rng.lognormal(0.0, 0.8)
+        clip += np.convolve(struck, clap)[:n_samples]
+    swell = np.interp(np.linspace(0, 1, n_samples), [0, rng.uniform(0.05, 0.3), 0.7, 1], [0, 1, 1, 0.1])
+    return clip * (0.7 * swell / np.abs(clip * swell).max())
 
 
 #: Those with tones or voices come twice as often as the others, which are hardly ever taken for music.
