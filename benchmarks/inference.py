@@ -5,10 +5,10 @@
 The first table has, for each backend in a process of its own, how many seconds of
 audio (a WAV file of noise) one second of computation takes in, and the process's peak
 of memory after a tenth of the file's length and after all of it. With recordings there
-is a second table: they are joined to one signal, and the share of frames whose decision
-(threshold 0.5, all classes of a level) is that of one pass over the whole signal is
-given for several windows, with the cost of their overlap. Without a model it is an
-HRIN-cr that learned nothing, whose decisions tell nothing.
+is a second table: for each of them the share of time at which the decisions of several
+windows, by the model's own decoding, are those of one pass over the whole recording, with
+the cost of their overlap. It holds a whole recording in memory (an hour: 6 GB). Without a
+model it is an HRIN-cr that learned nothing, whose decisions tell nothing.
 """
 
 import argparse
@@ -24,18 +24,20 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from tqdm import tqdm
 
-from hrin_plugin.audio.signals import read_audio
+from hrin_plugin.audio.streams import open_stream
+from hrin_plugin.backends import onnx_backend
+from hrin_plugin.carrying import begin_network
+from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference import MusicDetector
 from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
-from hrin_plugin.windows import BATCH, window_grid, window_probabilities
+from hrin_plugin.pretrained import PretrainedModel, save_pretrained
+from hrin_plugin.windows import window_grid, window_probabilities
 
 #: Window and context in seconds.
-WINDOWS = [(20, 4), (40, 8), (60, 8), (60, 10), (60, 15), (120, 15)]
+WINDOWS = [(30, 5), (60, 5), (60, 10), (60, 20), (120, 10)]
 
 
 def write_noise(path, minutes):
@@ -81,27 +83,40 @@ def print_speed(folder, minutes, threads):
                 )
 
 
-def decisions(pieces):
-    """For each level which classes are active in which frames, ``[frame, class]``."""
-    return [np.concatenate(level) >= 0.5 for level in zip(*pieces)]
+def decisions(detector, wav, window_s, context_s):
+    """For each level the label at every hundredth of a second, or none."""
+    begin = functools.partial(begin_network, detector.model)
+    if detector.backend == "onnx":
+        begin = onnx_backend(detector.model, "cpu", required=True).begin
+    pieces = window_probabilities(detector.model, [wav], window_s, context_s, begin)
+    levels = [np.concatenate(level) for level in zip(*pieces)]
+    duration_s = len(wav) / detector.grid.sample_rate
+    times = np.arange(0.005, duration_s, 0.01)
+    decided = []
+    for events in decode_events(detector.decoding, levels, detector.taxonomy, detector.grid, duration_s):
+        labels = np.full(len(times), "", dtype=object)
+        for event in events:
+            labels[(event.onset_s <= times) & (times < event.offset_s)] = event.label
+        decided.append(labels)
+    return decided
 
 
 def print_agreement(folder, recordings):
     """The second table."""
-    model = load_pretrained(folder)
-    wav = np.concatenate([read_audio(path, model.features.grid.sample_rate) for path in tqdm(recordings)])
-    length_s = len(wav) / model.features.grid.sample_rate
-    run = functools.partial(window_probabilities, model, [wav])
-    # The context of a window that holds everything has no effect.
-    whole = decisions(run(window_s=length_s + 1, context_s=0))
-    print(f"{length_s:.0f} s; {'window/s':>9}{'context/s':>11}{'cost':>7}{'level 1':>10}{'level 2':>10}")
-    for window_s, context_s in WINDOWS:
-        grid = window_grid(model.features, window_s, context_s)
-        levels = zip(decisions(run(window_s=window_s, context_s=context_s)), whole)
-        shares = [(found == expected).all(axis=1).mean() for found, expected in levels]
-        cost = grid.window / grid.stride
-        line = "".join(f"{share:10.3%}" for share in shares)
-        print(f"{'':8}{window_s:>9}{context_s:>11}{cost:7.2f}{line}", flush=True)
+    detector = MusicDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    width = max(len(Path(path).name) for path in recordings)
+    print(f"{'recording':<{width}}{'window/s':>10}{'context/s':>11}{'cost':>7}{'level 1':>10}{'level 2':>10}")
+    for path in recordings:
+        with open_stream(path, detector.grid.sample_rate) as stream:
+            wav = np.concatenate(list(stream))
+        # A window that holds everything needs no context.
+        whole = decisions(detector, wav, len(wav) / detector.grid.sample_rate + 1, 0)
+        for window_s, context_s in WINDOWS:
+            grid = window_grid(detector.model.features, window_s, context_s)
+            found = decisions(detector, wav, window_s, context_s)
+            shares = "".join(f"{(ours == one).mean():10.3%}" for ours, one in zip(found, whole))
+            cost = grid.window / grid.stride
+            print(f"{Path(path).name:<{width}}{window_s:>10}{context_s:>11}{cost:7.2f}{shares}", flush=True)
 
 
 def main():
@@ -116,7 +131,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     processor = platform.processor() or "CPU"
-    print(f"{processor}, {arguments.threads} threads, torch {torch.__version__}, batch {BATCH}")
+    print(f"{processor}, {arguments.threads} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as place:
         folder = arguments.model or place
         if not arguments.model:

@@ -101,7 +101,7 @@ class SinglePath(nn.Module):
         self.recurrent = RecurrentUnit(encoded_size, hidden_size, num_layers, unit, output_layer)
         self.head = nn.Linear(self.recurrent.output_size, taxonomy.sizes[-1])
 
-    def forward(self, frames, lens=None):
+    def forward(self, frames, lens=None, states=None):
         """Logits of both levels for each frame.
 
         Arguments
@@ -111,6 +111,8 @@ class SinglePath(nn.Module):
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``; None
             where all are as long.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal.
 
         Returns
         -------
@@ -119,7 +121,7 @@ class SinglePath(nn.Module):
         """
         mask = frame_mask(frames, lens)
         encoded = frames if self.conv is None else self.conv(frames, mask)
-        loudness = self.head(self.recurrent(encoded, mask))
+        loudness = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(loudness, self.taxonomy), loudness)
 
 

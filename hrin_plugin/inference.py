@@ -1,8 +1,6 @@
 """Finding music in recordings of any length with a trained model."""
 
-import importlib.util
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +9,17 @@ from speechbrain.inference.interfaces import Pretrained
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
+from hrin_plugin.backends import BACKENDS, onnx_backend
+from hrin_plugin.carrying import begin_network
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks import check_two_levels
-from hrin_plugin.onnx_model import export_onnx, load_onnx
-from hrin_plugin.pretrained import NETWORKS, SETTINGS_FILE, PretrainedModel, load_pretrained
+from hrin_plugin.pretrained import SETTINGS_FILE, PretrainedModel, load_pretrained
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.trust import DECODING_FILE, PROGRAM_FILE, check_program, find_model
-from hrin_plugin.windows import BATCH, network_classifier, window_grid, window_probabilities
-
-BACKENDS = ("auto", "torch", "onnx")
+from hrin_plugin.windows import window_grid, window_probabilities
 
 _logger = logging.getLogger(__name__)
 
@@ -150,7 +147,7 @@ class MusicDetector(Pretrained):
         if decoding is not None:
             detector.decoding = decoding
         if backend != "torch":
-            detector._onnx = _onnx_network(detector.model, detector.device_type, required=backend == "onnx")
+            detector._onnx = onnx_backend(detector.model, detector.device_type, required=backend == "onnx")
         return detector
 
     @property
@@ -307,7 +304,8 @@ class MusicDetector(Pretrained):
         >>> sorted({task for task, _ in detector.detect_stream(live, 44100)})
         ['md', 'mrle']
         """
-        return self._as_decided(self._resampled(blocks, sample_rate))
+        decided = self._decided(self._resampled(blocks, sample_rate))
+        return ((TASKS[level], event) for _, events, _ in decided for level, event in events)
 
     def probabilities(self, wav, sample_rate=None):
         """Probabilities of the classes in every frame.
@@ -338,7 +336,7 @@ class MusicDetector(Pretrained):
         >>> detector.probabilities(torch.randn(44100, 2), 44100)["mrle"].shape
         (63, 3)
         """
-        return _joined(self._levels(self._resampled([wav], sample_rate), BATCH))
+        return _joined(self._levels(self._resampled([wav], sample_rate)))
 
     def forward(self, wavs, lens=None, sample_rate=None):
         """The same as :meth:`detect_batch`."""
@@ -351,30 +349,44 @@ class MusicDetector(Pretrained):
     def _decoder(self):
         return EventDecoder(self.decoding, self.taxonomy, self.grid)
 
-    def _classify(self, frames):
-        """Probabilities of frames in decibels, ``[batch, frame, band]``, a tuple of arrays."""
-        if self._onnx is not None:
-            return self._onnx(frames.cpu().numpy())
-        with self.inference_ctx:
-            return network_classifier(self.model)(frames)
-
-    def _levels(self, blocks, batch):
+    def _levels(self, blocks):
         """Probabilities of mono blocks, piece by piece, a tuple of ``[frame, class]`` each."""
-        return window_probabilities(self.model, blocks, batch=batch, classify=self._classify)
+        if self._onnx is not None:
+            return window_probabilities(self.model, blocks, begin=self._onnx.begin)
+        return window_probabilities(self.model, blocks, begin=self._begin)
+
+    def _begin(self, context):
+        """Begin a signal with the model's own network, in SpeechBrain's precision for inference."""
+        step = begin_network(self.model, context)
+
+        def precise(frames, n_wanted):
+            with self.inference_ctx:
+                return step(frames, n_wanted)
+
+        return precise
+
+    def _decided(self, blocks):
+        """What mono blocks hold, window by window: probabilities, the events decided by then, seconds done.
+
+        At the end come the last events, with no probabilities and the signal's length.
+        """
+        decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
+        for levels in self._levels(blocks):
+            n_frames += len(levels[0])
+            n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
+            yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
+        duration_s = blocks.n_samples / self.grid.sample_rate
+        yield None, decoder.finish(duration_s), duration_s
 
     def _detect(self, blocks, name, probabilities, tell=None):
         """What mono blocks hold; `tell` is called with the seconds done."""
-        decoder, blocks = self._decoder(), _Counted(blocks)
-        found, kept, n_frames = [], [], 0
-        for levels in self._levels(blocks, BATCH):
-            found += decoder.push(levels)
-            n_frames += len(levels[0])
-            if probabilities:
+        found, kept = [], []
+        for levels, events, done_s in self._decided(blocks):
+            found += events
+            if probabilities and levels is not None:
                 kept.append(levels)
-            if tell is not None:
-                tell(min(n_frames * self.grid.hop_length, blocks.n_samples) / self.grid.sample_rate)
-        duration_s = blocks.n_samples / self.grid.sample_rate
-        found += decoder.finish(duration_s)
+            if tell is not None and levels is not None:
+                tell(done_s)
         events = {
             task: sorted(
                 (event for level, event in found if level == number),
@@ -382,16 +394,7 @@ class MusicDetector(Pretrained):
             )
             for number, (task, labels) in enumerate(zip(TASKS, self.taxonomy.levels, strict=True))
         }
-        return Detection(name, duration_s, events, _joined(kept) if probabilities else None)
-
-    def _as_decided(self, blocks):
-        """The task and the event of each decision on mono blocks, window by window."""
-        decoder, blocks = self._decoder(), _Counted(blocks)
-        for levels in self._levels(blocks, batch=1):
-            for level, event in decoder.push(levels):
-                yield TASKS[level], event
-        for level, event in decoder.finish(blocks.n_samples / self.grid.sample_rate):
-            yield TASKS[level], event
+        return Detection(name, done_s, events, _joined(kept) if probabilities else None)
 
 
 class _Counted:
@@ -438,24 +441,3 @@ def _read_decoding(folder):
     """The Decoding of a model's folder; the paper's where it has none."""
     path = folder / DECODING_FILE
     return read_decoding(path) if path.is_file() else Decoding("threshold")
-
-
-def _onnx_network(model, device_type, required):
-    """A model's network for onnxruntime, or None where it cannot be had and is not required."""
-    problem = None
-    if device_type != "cpu":
-        problem = f"it runs on the CPU, not on {device_type}; choose the device 'cpu'"
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            problem = f"{package} is not installed; run: pip install {package}"
-    if type(model.network).__name__ not in NETWORKS:
-        problem = f"a network of class {type(model.network).__name__} cannot be exported; use 'torch'"
-    if problem and required:
-        raise ValueError(f"backend 'onnx' cannot be had: {problem}")
-    if problem:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        # Made anew from the weights, so that it cannot be another model's.
-        path = Path(folder, "model.onnx")
-        export_onnx(model, path)
-        return load_onnx(path)

@@ -119,7 +119,7 @@ class HRIN(nn.Module):
             (self.recurrent_1.output_size, self.recurrent_2.output_size + before_fc), taxonomy
         )
 
-    def forward(self, frames, lens=None):
+    def forward(self, frames, lens=None, states=None):
         """Logits of both levels for each frame.
 
         Arguments
@@ -129,6 +129,8 @@ class HRIN(nn.Module):
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``; None
             where all are as long.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal.
 
         Returns
         -------
@@ -137,13 +139,13 @@ class HRIN(nn.Module):
         """
         mask = frame_mask(frames, lens)
         encoded = frames if self.conv_1 is None else self.conv_1(frames, mask)
-        first = self.recurrent_1(encoded, mask)
+        first = self.recurrent_1(encoded, mask, states)
         second = torch.cat((frames, first), dim=-1) if self.concatenation == "input" else frames
         if self.conv_2 is not None:
             second = self.conv_2(second, mask)
         if self.concatenation == "after_conv":
             second = torch.cat((encoded, second), dim=-1)
-        second = self.recurrent_2(second, mask)
+        second = self.recurrent_2(second, mask, states)
         if self.concatenation == "before_fc":
             second = torch.cat((first, second), dim=-1)
         return HRINOutput(*self.heads((first, second)))

@@ -25,6 +25,12 @@ STARTS = ("frames", "waveform")
 #: Each recurrent operation's gates by their place among torch's.
 GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 
+#: The end of any axis, where a slice is to go as far as there is something.
+END = np.iinfo(np.int64).max
+
+#: How many tensors each recurrent operation's state is.
+STATE_PARTS = {"GRU": 1, "LSTM": 2}
+
 
 def import_optional(name):
     """Import a package that only ONNX needs.
@@ -55,7 +61,7 @@ def import_optional(name):
         raise ValueError(f"ONNX needs {name} ({error}); run: pip install 'hrin-plugin[onnx]'") from error
 
 
-def build_graph(model, start="frames"):
+def build_graph(model, start="frames", states=False):
     """The graph from frames or waveform to the probabilities of both levels.
 
     Arguments
@@ -66,17 +72,24 @@ def build_graph(model, start="frames"):
         ``"frames"``: the input is what the features give, ``[batch, frame, band]``,
         in decibels. ``"waveform"``: it is ``[batch, sample]`` at the features' sample
         rate, at least ``n_fft // 2 + 1`` samples.
+    states : bool
+        Whether the states of its recurrent layers come in and go out, for a signal in
+        windows (see :class:`hrin_plugin.carrying.CarriedStates`); from frames on only. A network
+        without recurrence has none.
 
     Returns
     -------
     onnx.ModelProto
         Its input has the name of ``start``; its outputs are ``detection`` and
-        ``loudness``, ``[batch, frame, class]``.
+        ``loudness``, ``[batch, frame, class]``. With states, the inputs ``kept``, the number
+        of frames after which the forward ones are wanted, ``[1]``, and ``states``, those that
+        both directions begin with, follow, and the output ``next_states``, those after the kept
+        frames and, of the backward direction, at the first one; both ``[state, batch, value]``.
 
     Raises
     ------
     ValueError
-        If ``start`` is unknown, or onnx is not installed.
+        If ``start`` is unknown, or does not go with states, or onnx is not installed.
 
     Example
     -------
@@ -89,8 +102,10 @@ def build_graph(model, start="frames"):
     """
     if start not in STARTS:
         raise ValueError(f"unknown start {start!r}; use one of {STARTS}")
+    if states and start != "frames":
+        raise ValueError("windows of a waveform have ends that the signal lacks; take states from frames on")
     helper = import_optional("onnx.helper")
-    graph = _Graph(helper)
+    graph = _Graph(helper, states)
     frames = (
         graph.add("Transpose", start, perm=[1, 0, 2])
         if start == "frames"
@@ -100,18 +115,25 @@ def build_graph(model, start="frames"):
     frames = graph.add("Div", frames, _array(model.statistics.std))
     layers = {HRIN: _hrin, SinglePath: _single_path, MMG: _mmg}[type(model.network)]
     for name, logits in zip(HRINOutput._fields, layers(graph, frames, model.network)):
-        graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], output=name)
+        graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], outputs=[name])
 
-    def value(name, *shape):
+    def value(name, *shape, kind=helper.TensorProto.FLOAT):
         """A named tensor of the graph."""
-        return helper.make_tensor_value_info(name, helper.TensorProto.FLOAT, ["batch", *shape])
+        return helper.make_tensor_value_info(name, kind, shape)
 
-    source = value(start, "sample") if start == "waveform" else value(start, "frame", model.features.n_mels)
-    levels = [
-        value(name, "frame", size) for name, size in zip(HRINOutput._fields, model.network.taxonomy.sizes)
+    rest = ("sample",) if start == "waveform" else ("frame", model.features.n_mels)
+    inputs = [value(start, "batch", *rest)]
+    outputs = [
+        value(name, "batch", "frame", size)
+        for name, size in zip(HRINOutput._fields, model.network.taxonomy.sizes)
     ]
+    if graph.next_states:
+        graph.add("Concat", *graph.next_states, axis=0, outputs=["next_states"])
+        shape = (len(graph.next_states), "batch", model.network.settings["hidden_size"])
+        inputs += [value("kept", 1, kind=helper.TensorProto.INT64), value("states", *shape)]
+        outputs.append(value("next_states", *shape))
     return helper.make_model(
-        helper.make_graph(graph.nodes, type(model.network).__name__, [source], levels, graph.constants),
+        helper.make_graph(graph.nodes, type(model.network).__name__, inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="hrin_plugin",
@@ -121,15 +143,24 @@ def build_graph(model, start="frames"):
 class _Graph:
     """Nodes and constants that grow; every value has a name."""
 
-    def __init__(self, helper):
+    def __init__(self, helper, carries):
         self.helper, self.nodes, self.constants = helper, [], []
+        #: Whether states come in and go out, and the names of those that go out.
+        self.carries, self.next_states = carries, []
 
-    def add(self, operation, *inputs, output=None, **attributes):
-        """Append an operation on values (by name) and constants (as arrays); the name of its output."""
-        output = output or f"{operation}_{len(self.nodes)}"
+    def add(self, operation, *inputs, outputs=None, **attributes):
+        """Append an operation on values (by name) and constants (as arrays); the name of its first output."""
+        outputs = outputs or [f"{operation}_{len(self.nodes)}"]
         inputs = [given if isinstance(given, str) else self._constant(given) for given in inputs]
-        self.nodes.append(self.helper.make_node(operation, inputs, [output], **attributes))
-        return output
+        self.nodes.append(self.helper.make_node(operation, inputs, outputs, **attributes))
+        return outputs[0]
+
+    def carried_states(self, count):
+        """Names of the next states that come in, ``[1, batch, value]`` each, and of those that go out."""
+        places = range(len(self.next_states), len(self.next_states) + count)
+        next_states = [f"next_state_{place}" for place in places]
+        self.next_states += next_states
+        return [self.add("Slice", "states", [place], [place + 1], [0]) for place in places], next_states
 
     def _constant(self, values):
         """Name of a new constant: whole numbers are shapes and axes, others single precision."""
@@ -237,27 +268,62 @@ def _convolutions(graph, images, layers):
 
 def _recurrent_unit(graph, frames, unit):
     """``RecurrentUnit.forward``."""
-    rnn = unit.rnn
-    # In torch's GRU the reset gate acts after the product with the recurrent weights and its bias.
-    attributes = {"linear_before_reset": 1} if rnn.mode == "GRU" else {}
-    for layer in range(rnn.num_layers):
-        inputs, recurrent = (_gates(rnn, kind, layer) for kind in ("weight_ih", "weight_hh"))
-        biases = np.concatenate([_gates(rnn, kind, layer) for kind in ("bias_ih", "bias_hh")], axis=1)
-        states = graph.add(
-            rnn.mode,
-            frames,
-            inputs,
-            recurrent,
-            biases,
-            hidden_size=rnn.hidden_size,
-            direction="bidirectional",
-            **attributes,
-        )
-        # [frame, direction, batch, value] -> [frame, batch, both directions' values]
-        frames = graph.add("Reshape", graph.add("Transpose", states, perm=[0, 2, 1, 3]), [0, 0, -1])
+    for layer in range(unit.rnn.num_layers):
+        frames = (_carrying_layer if graph.carries else _layer)(graph, frames, unit.rnn, layer)
     if unit.output_layer is None:
         return frames
     return graph.add("Sigmoid", _linear(graph, frames, unit.output_layer[0]))
+
+
+def _layer(graph, frames, rnn, layer):
+    """One layer's both directions as one operation, from zeros on."""
+    states = _recur(graph, frames, rnn, _weights(rnn, layer), "bidirectional")
+    # [frame, direction, batch, value] -> [frame, batch, both directions' values]
+    return graph.add("Reshape", graph.add("Transpose", states, perm=[0, 2, 1, 3]), [0, 0, -1])
+
+
+def _carrying_layer(graph, frames, rnn, layer):
+    """One layer's both directions from given states on: ``CarriedStates.outputs``."""
+    ahead, behind = zip(*(np.split(array, 2) for array in _weights(rnn, layer)))
+    initial, last = zip(*(graph.carried_states(STATE_PARTS[rnn.mode]) for _ in (ahead, behind)))
+    kept = graph.add("Slice", frames, [0], "kept", [0])
+    # onnxruntime stops the whole process at a sequence without a frame: here there is always one more.
+    context = graph.add("Slice", graph.add("Pad", frames, [0, 0, 0, 1, 0, 0]), "kept", [END], [0])
+    kept = _recur(graph, kept, rnn, ahead, "forward", initial[0], last[0])
+    context = graph.add("Slice", _recur(graph, context, rnn, ahead, "forward", last[0]), [0], [-1], [0])
+    # Where all frames are kept, the signal ends, and the backward direction begins with zeros.
+    n_frames = graph.add("Slice", graph.add("Shape", frames), [0], [1])
+    goes_on = graph.add("Cast", graph.add("Less", "kept", n_frames), to=graph.helper.TensorProto.FLOAT)
+    initial = [graph.add("Mul", state, goes_on) for state in initial[1]]
+    both = (
+        graph.add("Concat", kept, context, axis=0),
+        _recur(graph, frames, rnn, behind, "reverse", initial, last[1]),
+    )
+    return graph.add("Concat", *(graph.add("Squeeze", states, [1]) for states in both), axis=2)
+
+
+def _recur(graph, frames, rnn, weights, direction, initial=(), last=()):
+    """A recurrent operation's states of all frames, ``[frame, direction, batch, value]``."""
+    # In torch's GRU the reset gate acts after the product with the recurrent weights and its bias.
+    attributes = {"linear_before_reset": 1} if rnn.mode == "GRU" else {}
+    return graph.add(
+        rnn.mode,
+        frames,
+        *weights,
+        # The lengths, all alike.
+        "",
+        *initial,
+        outputs=[f"{rnn.mode}_{len(graph.nodes)}", *last],
+        hidden_size=rnn.hidden_size,
+        direction=direction,
+        **attributes,
+    )
+
+
+def _weights(rnn, layer):
+    """What a recurrent operation wants of a layer: input weights, recurrent weights and biases."""
+    inputs, recurrent = (_gates(rnn, kind, layer) for kind in ("weight_ih", "weight_hh"))
+    return inputs, recurrent, np.concatenate([_gates(rnn, kind, layer) for kind in ("bias_ih", "bias_hh")], 1)
 
 
 def _gates(rnn, kind, layer):

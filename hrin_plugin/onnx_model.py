@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hrin_plugin.carrying import FrameMemory
 from hrin_plugin.features import LogMel
 from hrin_plugin.files import replacing
 from hrin_plugin.networks import HRINOutput
@@ -15,7 +16,7 @@ from hrin_plugin.pretrained import FORMAT, SETTINGS_FILE, load_pretrained, save_
 from hrin_plugin.taxonomy import Taxonomy
 
 
-def export_onnx(model, path, start="frames"):
+def export_onnx(model, path, start="frames", states=False):
     """Write a model as one ONNX file, which holds its settings as well.
 
     Arguments
@@ -28,11 +29,15 @@ def export_onnx(model, path, start="frames"):
         What the file's input is: ``"frames"``, log-mel frames as the model's features
         give them, ``[batch, frame, band]`` in decibels; or ``"waveform"``,
         ``[batch, sample]`` at the features' sample rate.
+    states : bool
+        Whether recurrent states come in and go out, for a signal in windows: see
+        :func:`hrin_plugin.onnx_graph.build_graph`.
 
     Raises
     ------
     ValueError
-        If ``start`` is unknown, if the network's class is, or if onnx is not installed.
+        If ``start`` is unknown, or does not go with states, if the network's class is
+        unknown, or if onnx is not installed.
 
     Example
     -------
@@ -49,7 +54,7 @@ def export_onnx(model, path, start="frames"):
         # What is exported is what can be loaded: the settings as they are saved, and a copy of its own.
         save_pretrained(folder, model)
         settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
-        graph = build_graph(load_pretrained(folder), start)
+        graph = build_graph(load_pretrained(folder), start, states)
     onnx.helper.set_model_props(graph, {SETTINGS_FILE: settings})
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +114,7 @@ def load_onnx(path, threads=None):
     # onnxruntime's errors have no base class of their own.
     except Exception as error:
         raise ValueError(f"{path} cannot be run: {error}; export the model again") from error
-    _check_ends(session, features, taxonomy, path)
+    _check_ends(session, settings, features, taxonomy, path)
     return OnnxModel(session, settings, features, taxonomy)
 
 
@@ -154,16 +159,23 @@ def _read_settings(graph, path):
         raise ValueError(f"the settings in {path} cannot be used: {error}; export the model again") from error
 
 
-def _check_ends(session, features, taxonomy, path):
+def _check_ends(session, settings, features, taxonomy, path):
     """Raise ValueError where the inputs and outputs are not those that the settings announce."""
     ends = [(end.name, end.type, *end.shape) for end in (*session.get_inputs(), *session.get_outputs())]
     kind = "tensor(float)"
+    levels = [(name, kind, "batch", "frame", size) for name, size in zip(HRINOutput._fields, taxonomy.sizes)]
     frames, waveform = (
         ("frames", kind, "batch", "frame", features.n_mels),
         ("waveform", kind, "batch", "sample"),
     )
-    levels = [(name, kind, "batch", "frame", size) for name, size in zip(HRINOutput._fields, taxonomy.sizes)]
-    if ends not in ([frames, *levels], [waveform, *levels]):
+    n_states = next((end[2] for end in ends if end[0] == "states"), None)
+    states = (kind, n_states, "batch", settings["network"].get("hidden_size"))
+    carried = [frames, ("kept", "tensor(int64)", 1), ("states", *states)]
+    if ends not in (
+        [frames, *levels],
+        [waveform, *levels],
+        [*carried, *levels, ("next_states", *states)],
+    ):
         raise ValueError(
             f"{path} does not fit its settings: its inputs and outputs are {ends}; export it again"
         )
@@ -200,6 +212,10 @@ class OnnxModel:
         self._session = session
         #: ``"frames"`` or ``"waveform"``: what a call takes.
         self.start = session.get_inputs()[0].name
+        #: Shape of the recurrent states that come in and go out, ``[state, batch, value]``; None without.
+        self.states_shape = next(
+            ((end.shape[0], 1, end.shape[2]) for end in session.get_inputs() if end.name == "states"), None
+        )
 
     def __call__(self, inputs):
         """Probabilities of both levels for each frame.
@@ -228,5 +244,54 @@ class OnnxModel:
             axes = ", ".join(map(str, ("batch", f"{least} or more", *bands)))
             raise ValueError(f"{self.start} of shape {list(shape)} cannot be used; give [{axes}]")
         # One by one is as fast as all at once, in a fraction of the memory.
-        each = [self._session.run(None, {self.start: one[None]}) for one in inputs]
+        each = [self._run(one[None], self._first_states(), 1)[:2] for one in inputs]
         return HRINOutput(*(np.concatenate(level) for level in zip(*each)))
+
+    def begin(self, context):
+        """Begin a signal, window by window, as :func:`hrin_plugin.carrying.begin_network` does.
+
+        Arguments
+        ---------
+        context : int
+            Frames before a window that go through a graph without states again.
+
+        Returns
+        -------
+        callable
+            From a window's frames, ``[1, frame, band]``, and the number of the wanted ones, to a
+            tuple of arrays ``[wanted frame, class]``, one a level.
+
+        Example
+        -------
+        >>> from hrin_plugin.features import BandStatistics
+        >>> from hrin_plugin.networks import HRIN
+        >>> from hrin_plugin.pretrained import PretrainedModel
+        >>> path = getfixture("tmp_path") / "model.onnx"
+        >>> network = HRIN(hidden_size=5)
+        >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), network), path, states=True)
+        >>> step = load_onnx(path).begin(context=2)
+        >>> [level.shape for level in step(torch.zeros(1, 5, 128), 3)]
+        [(3, 2), (3, 3)]
+        """
+        if self.states_shape is None:
+            return FrameMemory(self, context)
+        states = self._first_states()
+
+        def step(frames, n_wanted):
+            """Probabilities of the wanted frames."""
+            nonlocal states
+            *levels, states = self._run(frames.cpu().numpy(), states, n_wanted)
+            return tuple(level[0, :n_wanted] for level in levels)
+
+        return step
+
+    def _first_states(self):
+        """The states before a signal, zeros; None for a graph without states."""
+        return None if self.states_shape is None else np.zeros(self.states_shape, np.float32)
+
+    def _run(self, inputs, states, n_kept):
+        """All outputs of the graph."""
+        given = {self.start: inputs}
+        if states is not None:
+            given |= {"kept": np.array([n_kept]), "states": states}
+        return self._session.run(None, given)

@@ -185,7 +185,7 @@ class RecurrentUnit(nn.Module):
             self.output_layer = nn.Sequential(nn.Linear(self.output_size, self.output_size), nn.Sigmoid())
         self.carries, self.carried = False, None
 
-    def forward(self, frames, mask=None):
+    def forward(self, frames, mask=None, states=None):
         """Output of each frame, from what is before and after it.
 
         Arguments
@@ -194,16 +194,21 @@ class RecurrentUnit(nn.Module):
             ``[batch, frame, input_size]``, padded on the right.
         mask : torch.Tensor or None
             True at real frames, ``[batch, frame]``; None where all are real.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal; all are real then.
 
         Returns
         -------
         torch.Tensor
             ``[batch, frame, output_size]``; zero at padding unless there is an output layer.
         """
-        carrying = self.carries and self.training
-        outputs, state = self._recur(frames, mask, self._carried_to(frames) if carrying else None)
-        if carrying:
-            self.carried = tuple(part.detach() for part in (state if isinstance(state, tuple) else (state,)))
+        if states is not None:
+            outputs = states.outputs(self.rnn, frames)
+        else:
+            carrying = self.carries and self.training
+            outputs, last = self._recur(frames, mask, self._carried_to(frames) if carrying else None)
+            if carrying:
+                self.carried = tuple(part.detach() for part in (last if isinstance(last, tuple) else (last,)))
         return outputs if self.output_layer is None else self.output_layer(outputs)
 
     def _recur(self, frames, mask, initial):

@@ -1,15 +1,16 @@
-"""Probabilities of a signal of any length, in flat memory: windows that overlap, joined without a seam.
+"""Probabilities of a signal of any length, in flat memory: window by window, without a seam.
 
 Every window is as long as the others and lies on a grid that begins with the signal,
-so that the result does not depend on how the signal arrived in blocks. The network
-works both ways along time, and near a window's ends it lacks what comes before or
-after; there the neighbouring window, which has it, takes over in a linear crossfade::
+so that the result does not depend on how the signal arrived in blocks. What came before
+a window is remembered (:mod:`hrin_plugin.carrying`); what comes after is in its context,
+which the next window covers again::
 
-    window k     ------------------------------=======.......
-    window k+1                          .......=======------------------------------
-                                     context     fade     context
+    window k     ---------------------------------.........
+    window k+1                                    ---------------------------------.........
+                                                  context
 """
 
+import functools
 import itertools
 import math
 from typing import NamedTuple
@@ -17,15 +18,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from hrin_plugin.carrying import begin_network
 from hrin_plugin.features import LogMel
 
-#: Seconds that a window covers, and those at each of its ends that are there for the sake of the rest.
-#: How far decisions then agree with one pass over the whole depends on how long the network remembers;
+#: Seconds that a window covers, and those at its end that are there for the sake of the rest.
+#: How far decisions then agree with one pass over the whole depends on how far the network looks ahead;
 #: the card of the model that ships has its figures.
 WINDOW_S, CONTEXT_S = 60.0, 10.0
-
-#: Windows that go through the network together.
-BATCH = 8
 
 
 class WindowGrid(NamedTuple):
@@ -34,13 +33,12 @@ class WindowGrid(NamedTuple):
     Example
     -------
     >>> window_grid(LogMel(), window_s=60.0, context_s=10.0)
-    WindowGrid(window=3750, stride=2500, context=625, fade=312)
+    WindowGrid(window=3750, stride=3125, context=625)
     """
 
     window: int  # frames of a window
     stride: int  # frames from one window's begin to the next one's
-    context: int  # frames at each end that the neighbour covers better
-    fade: int  # half the length of a crossfade
+    context: int  # frames at its end that the next one covers again
 
 
 def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1):
@@ -53,7 +51,7 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     window_s : float
         Length of a window in seconds.
     context_s : float
-        Seconds at each end of it that are there for the sake of the rest.
+        Seconds at its end that are there for the sake of the rest.
     block_frames : int
         Number of frames that the network labels together, as MMG does: all lengths
         are multiples of it.
@@ -66,32 +64,32 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     Raises
     ------
     ValueError
-        If the context is negative, or leaves less than half of the window.
+        If the context is negative, or longer than half of the window.
 
     Example
     -------
     >>> window_grid(LogMel(), window_s=30.0, context_s=7.0, block_frames=128)
-    WindowGrid(window=1920, stride=896, context=512, fade=256)
+    WindowGrid(window=1920, stride=1408, context=512)
     """
-    if not (0 <= 4 * context_s <= window_s < math.inf and window_s > 0):
+    if not (0 <= 2 * context_s <= window_s < math.inf and window_s > 0):
         raise ValueError(
-            f"windows of {window_s} s with {context_s} s of context at each end cannot be joined; "
-            "the context must be at most a quarter of the window"
+            f"windows of {window_s} s with {context_s} s of context at the end cannot be joined; "
+            "the context must be at most half of the window"
         )
     context = math.ceil(features.grid.frame_at(context_s) / block_frames) * block_frames
-    inner = max(features.grid.frame_at(window_s) - 2 * context, context, 1)
+    inner = max(features.grid.frame_at(window_s) - context, context, 1)
     stride = math.ceil(inner / block_frames) * block_frames
-    return WindowGrid(2 * context + stride, stride, context, context // 2)
+    return WindowGrid(stride + context, stride, context)
 
 
-def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, batch=BATCH, classify=None):
+def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, begin=None):
     """Probabilities of a signal that comes in blocks.
 
     A signal that fits into one window goes through in one pass, and its probabilities
     are those of :func:`hrin_plugin.results.recognise`. In a longer one a frame comes
-    out at most one window after it went in, with ``batch`` of 1. Where features are
-    relative to the loudest of the recording (``reference`` "max", or a floor), it is
-    the loudest of the window: nothing else is known of a signal that goes on.
+    out at most one window after it went in. Where features are relative to the loudest of
+    the recording (``reference`` "max", or a floor), it is the loudest of the window:
+    nothing else is known of a signal that goes on.
 
     Arguments
     ---------
@@ -102,12 +100,10 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
     window_s : float
         Length of a window in seconds.
     context_s : float
-        Seconds at each end of it that are there for the sake of the rest.
-    batch : int
-        Windows that go through the network together.
-    classify : callable or None
-        From frames in decibels, a tensor ``[batch, frame, band]``, to one array
-        ``[batch, frame, class]`` a level; None for the model's own network.
+        Seconds at its end that are there for the sake of the rest.
+    begin : callable or None
+        From the number of the context's frames to what takes the signal on window by window, as
+        :func:`hrin_plugin.carrying.begin_network` gives it; None for the model's own network.
 
     Yields
     ------
@@ -131,51 +127,20 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
     >>> [np.concatenate(level).shape for level in zip(*pieces)]
     [(626, 2), (626, 3)]
     """
-    features, classify = model.features, classify or network_classifier(model)
+    features = model.features
     grid = window_grid(features, window_s, context_s, getattr(model.network, "block_frames", 1))
+    step = (begin or functools.partial(begin_network, model))(grid.context)
     hop_length = features.grid.hop_length
     # The samples of a whole window, with those that its last frame reaches into.
     pieces = _recut(blocks, grid.window * hop_length + features.n_fft // 2, grid.stride * hop_length)
     first = next(pieces)
     if len(first) < grid.window * hop_length:
-        yield tuple(level[0] for level in classify(_decibels(features, first)))
+        frames = _decibels(features, first)
+        yield step(frames, frames.shape[1])
         return
     frames = _frames(features, itertools.chain([first], pieces))
-    windows = (_relative(window, features) for window in _windows(frames, grid))
-    yield from _join((each for held in _batches(windows, batch) for each in zip(*classify(held))), grid)
-
-
-def network_classifier(model):
-    """What gives a model's probabilities of frames, by its own network.
-
-    Arguments
-    ---------
-    model : PretrainedModel
-        The statistics and the network.
-
-    Returns
-    -------
-    callable
-        From frames in decibels, a tensor ``[batch, frame, band]``, to a tuple of
-        arrays ``[batch, frame, class]``, float32, one a level.
-
-    Example
-    -------
-    >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
-    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
-    >>> [level.shape for level in network_classifier(model)(torch.zeros(2, 5, 128))]
-    [(2, 5, 2), (2, 5, 3)]
-    """
-
-    def classify(frames):
-        """Probabilities of frames in decibels."""
-        with torch.inference_mode():
-            logits = model.network(model.statistics(frames))
-            return tuple(torch.sigmoid(level.float()).cpu().numpy() for level in logits)
-
-    return classify
+    for window, n_wanted in _windows(frames, grid):
+        yield step(_relative(window, features)[None], n_wanted)
 
 
 def _decibels(features, samples):
@@ -222,14 +187,14 @@ def _frames(features, pieces):
 
 
 def _windows(frames, grid):
-    """Frames in pieces, as windows ``[frame, band]``: all of one length, but that the last may be shorter."""
+    """Frames in pieces, as windows ``[frame, band]``, the last maybe shorter; and how many are wanted."""
     held = None
     for piece in frames:
         held = piece if held is None else torch.cat((held, piece))
         while len(held) > grid.window:
-            yield held[: grid.window]
+            yield held[: grid.window], grid.stride
             held = held[grid.stride :]
-    yield held
+    yield held, len(held)
 
 
 def _relative(frames, features):
@@ -238,42 +203,3 @@ def _relative(frames, features):
     if features.reference == "max":
         frames, peak = frames - peak, torch.zeros_like(peak)
     return frames if features.floor_db is None else torch.maximum(frames, peak - features.floor_db)
-
-
-def _batches(windows, batch):
-    """Windows of one length together, ``[window, frame, band]``, at most ``batch`` of them."""
-    held = []
-    for window in windows:
-        if held and len(window) != len(held[0]):
-            yield torch.stack(held)
-            held = []
-        held.append(window)
-        if len(held) == batch:
-            yield torch.stack(held)
-            held = []
-    if held:
-        yield torch.stack(held)
-
-
-def _join(windows, grid):
-    """The probabilities of windows, as those of the signal; each joint is a linear crossfade."""
-    begin, end, stop = (
-        grid.context - grid.fade,
-        grid.context + grid.fade,
-        grid.window - grid.context - grid.fade,
-    )
-    share = ((np.arange(end - begin, dtype=np.float32) + 0.5) / (end - begin))[:, None]
-    held = None
-    for window in windows:
-        if held is None:
-            yield tuple(level[:stop] for level in window)
-        else:
-            yield tuple(
-                np.concatenate(
-                    ((1 - share) * before[: len(share)] + share * after[begin:end], after[end:stop])
-                )
-                for before, after in zip(held, window)
-            )
-        held = tuple(level[stop:] for level in window)
-    if len(held[0]):
-        yield held

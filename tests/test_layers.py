@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"checkpoints", "collection", "commands", "convolution", "detection", "display", "doctor"}
-    | {"engines", "files", "memory", "padding", "progress", "recurrence", "taxonomy", "timing"}
-    | {"violations"}
+    {"carrying", "checkpoints", "collection", "commands", "convolution", "detection", "display"}
+    | {"doctor", "engines", "files", "memory", "padding", "progress", "recurrence", "taxonomy"}
+    | {"timing", "violations"}
     | {"audio.chunks", "audio.mp3", "commands.options", "decoding.smoothing", "mixing.store"}
     | {"mixing.synthesis"},
     {"counts", "events", "features", "levels", "plots", "totals", "units"}
@@ -30,9 +30,10 @@ FLOORS = [
     | {"decoding.scores", "mixing.stems"},
     {"onnx_graph", "pretrained", "report"} | {"decoding.tuning", "mixing.excerpts"},
     {"onnx_model", "transfer", "trust"} | {"commands.evaluate", "commands.report", "mixing.completion"},
-    {"inference"} | {"mixing.sets"},
-    {"archive", "mixing"},
-    {"commands.detect", "commands.export", "commands.mix", "commands.plot", "commands.tune"},
+    {"backends"} | {"mixing.sets"},
+    {"inference", "mixing"},
+    {"archive"} | {"commands.mix"},
+    {"commands.detect", "commands.export", "commands.plot", "commands.tune"},
     {"__main__", "cli"},
 ]
 

@@ -1,4 +1,4 @@
-"""Windows with context: the probabilities of one whole pass, however the signal comes, in flat memory."""
+"""Windows: the probabilities of one whole pass, however the signal comes, in flat memory."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks import HRIN
 from hrin_plugin.pretrained import PretrainedModel
 from hrin_plugin.results import recognise
-from hrin_plugin.windows import network_classifier, window_grid, window_probabilities
+from hrin_plugin.windows import window_grid, window_probabilities
 
 SMALL = {"window_s": 4.0, "context_s": 1.0}
 GRID = window_grid(LogMel(), **SMALL)
@@ -48,7 +48,11 @@ def joined(pieces):
 def frames_of(features, wav):
     """All frames of a signal as the network would get them, window by window."""
     model = make_model()._replace(features=features)
-    (frames,) = joined(window_probabilities(model, [wav], **SMALL, classify=lambda frames: (frames.numpy(),)))
+
+    def begin(context):
+        return lambda frames, n_wanted: (frames[0, :n_wanted].numpy(),)
+
+    (frames,) = joined(window_probabilities(model, [wav], **SMALL, begin=begin))
     return frames
 
 
@@ -117,54 +121,37 @@ def test_without_context_a_joint_is_heard(model):
     assert np.abs(level - whole[0]).max() > 0.02
 
 
-@pytest.mark.parametrize("batch", [2, 3, 100])
-def test_windows_in_a_batch_are_as_alone(model, batch):
-    wav = sound(8000 * 30)
-    alone = joined(window_probabilities(model, [wav], **SMALL, batch=1))
-    together = joined(window_probabilities(model, [wav], **SMALL, batch=batch))
-    for level, other in zip(alone, together):
-        np.testing.assert_allclose(level, other, atol=1e-5)
+@pytest.mark.parametrize("past_the_end", [-1, 0, 1, GRID.context, GRID.context + 1])
+def test_each_frame_is_wanted_once_and_context_follows_it(model, past_the_end):
+    steps = []
 
+    def begin(context):
+        def step(frames, n_wanted):
+            steps.append((frames.shape[1], n_wanted))
+            return (np.zeros((n_wanted, 1), dtype=np.float32),)
 
-def test_a_batch_is_never_padded(model):
-    shapes = []
+        return step
 
-    def classify(frames):
-        shapes.append(tuple(frames.shape[:2]))
-        return network_classifier(model)(frames)
-
-    n_frames = GRID.window + 3 * GRID.stride - 50
-    list(window_probabilities(model, [sound((n_frames - 1) * HOP)], **SMALL, batch=2, classify=classify))
-    assert shapes == [(2, GRID.window), (1, GRID.window), (1, GRID.window - 50)]
-
-
-def test_a_joint_is_a_linear_crossfade(model):
-    numbers = iter(range(100))
-
-    def classify(frames):
-        return (np.full((*frames.shape[:2], 1), next(numbers), dtype=np.float32),)
-
-    wav = sound((GRID.window + 2 * GRID.stride) * HOP - 1)
-    (level,) = joined(window_probabilities(model, [wav], **SMALL, batch=1, classify=classify))
-    ramp = (np.arange(2 * GRID.fade) + 0.5) / (2 * GRID.fade)
-    first, second = (GRID.context + number * GRID.stride for number in (1, 2))
-    expected = np.zeros(len(level))
-    expected[first - GRID.fade : first + GRID.fade] = ramp
-    expected[first + GRID.fade :] = 1
-    expected[second - GRID.fade : second + GRID.fade] = 1 + ramp
-    expected[second + GRID.fade :] = 2
-    np.testing.assert_allclose(level[:, 0], expected, atol=1e-6)
+    n_frames = GRID.window + 2 * GRID.stride + past_the_end
+    list(window_probabilities(model, [sound((n_frames - 1) * HOP)], **SMALL, begin=begin))
+    assert sum(n_wanted for _, n_wanted in steps) == n_frames
+    *others, (length, n_wanted) = steps
+    assert set(others) == {(GRID.window, GRID.stride)} and GRID.window == GRID.stride + GRID.context
+    assert length == n_wanted > GRID.context
 
 
 def test_features_relative_to_the_loudest_are_relative_to_the_window_s():
     windows = []
 
-    def classify(frames):
-        windows.extend(frames)
-        return (np.zeros((*frames.shape[:2], 1), dtype=np.float32),)
+    def begin(context):
+        def step(frames, n_wanted):
+            windows.extend(frames)
+            return (np.zeros((n_wanted, 1), dtype=np.float32),)
+
+        return step
 
     model = make_model(reference="max", floor_db=40.0)
-    list(window_probabilities(model, [sound(8000 * 20)], **SMALL, classify=classify))
+    list(window_probabilities(model, [sound(8000 * 20)], **SMALL, begin=begin))
     assert len(windows) > 3
     for window in windows:
         assert window.max() == 0.0 and window.min() == -40.0
@@ -188,7 +175,7 @@ def test_a_frame_comes_out_at_most_a_window_after_it_went_in(model):
             yield block
 
     n_frames, latest = 0, 0
-    for level, _ in window_probabilities(model, live(), **SMALL, batch=1):
+    for level, _ in window_probabilities(model, live(), **SMALL):
         latest = max(latest, consumed - n_frames * HOP)
         n_frames += len(level)
     assert latest <= GRID.window * HOP + 512 // 2 + 400
@@ -202,7 +189,7 @@ def test_too_few_samples_for_a_frame_are_refused(model, blocks):
 
 
 @pytest.mark.parametrize(
-    ("window_s", "context_s"), [(4.0, 1.1), (4.0, -1.0), (0.0, 0.0), (float("inf"), 1.0)]
+    ("window_s", "context_s"), [(4.0, 2.1), (4.0, -1.0), (0.0, 0.0), (float("inf"), 1.0)]
 )
 def test_windows_that_cannot_be_joined_are_refused(model, window_s, context_s):
     with pytest.raises(ValueError, match="cannot be joined"):
