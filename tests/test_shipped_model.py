@@ -9,11 +9,14 @@ import pytest
 import soundfile
 
 import hrin_plugin
+from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.cli import main
+from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.inference import MusicDetector
 from hrin_plugin.metrics import fast_scores
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.windows import window_probabilities
 
 FOLDER = Path(hrin_plugin.__file__).parent / "models" / "hrin_cr"
 
@@ -52,6 +55,25 @@ def test_it_finds_music_that_no_training_has_heard(tmp_path, offline):
         MUSIC_LOUDNESS.levels[1],
     )
     assert scores["segment"]["accuracy"] > 0.75
+
+
+def test_windows_decide_as_one_pass_does(tmp_path, offline):
+    excerpts = synthesise_miniature(tmp_path / "set", n_excerpts=20, seconds=15.0)
+    paths = [tmp_path / "set" / "audio" / f"{excerpt.name}.wav" for excerpt in excerpts]
+    wav = np.concatenate([read_audio(path, 8000) for path in paths])
+    detector, duration_s = MusicDetector.from_hparams(backend="torch"), len(wav) / 8000
+    pieces = window_probabilities(detector.model, [wav], window_s=duration_s + 1, context_s=0)
+    whole = [np.concatenate(level) for level in zip(*pieces)]
+    expected = decode_events(detector.decoding, whole, detector.taxonomy, detector.grid, duration_s)
+    found = detector.detect_batch(wav[None])[0].events
+    times = np.arange(0.005, duration_s, 0.01)
+    for events, others in zip(found.values(), expected, strict=True):
+        ours, theirs = np.full((2, len(times)), "", dtype=object)
+        for labels, level in ((ours, events), (theirs, others)):
+            for event in level:
+                labels[(event.onset_s <= times) & (times < event.offset_s)] = event.label
+        assert len(events) > 10
+        assert (ours == theirs).mean() >= 0.999
 
 
 def test_both_levels_agree_everywhere_and_no_moment_has_two_classes_or_none(tmp_path, offline):
