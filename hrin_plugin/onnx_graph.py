@@ -85,6 +85,7 @@ def build_graph(model, start="frames", states=False):
         of frames after which the forward ones are wanted, ``[1]``, and ``states``, those that
         both directions begin with, follow, and the output ``next_states``, those after the kept
         frames and, of the backward direction, at the first one; both ``[state, batch, value]``.
+        Where all frames are kept, the signal ends there.
 
     Raises
     ------

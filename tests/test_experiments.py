@@ -566,7 +566,7 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
     results = tmp_path / "results"
     words = ["--experiments", "gru", "--folds", "0,1", "--jobs", "2", "--data_folder", str(miniature)]
     words += ["--results_folder", str(results), "--no_measure"]
-    overrides = ["--", "--number_of_epochs=4", "--device=cpu"]
+    overrides = ["--", "--number_of_epochs=10", "--device=cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, RECIPE / "experiments.py", *words, *overrides]
     process = subprocess.Popen(command, env=environment)
@@ -581,7 +581,7 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
     for log in logs:
         # An epoch that was logged but not saved yet is done again; the first was saved.
         epochs = [line.split(",")[0] for line in log.read_text().splitlines()]
-        assert list(dict.fromkeys(epochs)) == [f"epoch: {number}" for number in range(1, 5)]
+        assert list(dict.fromkeys(epochs)) == [f"epoch: {number}" for number in range(1, 11)]
         assert (log.parent / "run.log").read_text().count("\n$ ") == 1  # started twice
         whole_log = (log.parent / "log.txt").read_text()
         assert whole_log.count("Beginning experiment!") == 2
