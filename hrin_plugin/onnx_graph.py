@@ -263,7 +263,8 @@ def _convolutions(graph, images, layers):
             list(given) if isinstance(given, tuple) else [given] * 2
             for given in (pooling.kernel_size, pooling.stride)
         )
-        images = graph.add("Relu", graph.add("MaxPool", images, kernel_shape=size, strides=stride))
+        # The ReLU comes first, as onnxruntime then makes it part of the convolution; the two commute.
+        images = graph.add("MaxPool", graph.add("Relu", images), kernel_shape=size, strides=stride)
     return images
 
 
