@@ -12,7 +12,6 @@ model it is an HRIN-cr that learned nothing, whose decisions tell nothing.
 """
 
 import argparse
-import functools
 import multiprocessing
 import platform
 import resource
@@ -27,7 +26,6 @@ import torch
 
 from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.backends import onnx_backend
-from hrin_plugin.carrying import begin_network
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference import MusicDetector
@@ -83,11 +81,8 @@ def print_speed(folder, minutes, threads):
                 )
 
 
-def decisions(detector, wav, window_s, context_s):
+def decisions(detector, begin, wav, window_s, context_s):
     """For each level the label at every hundredth of a second, or none."""
-    begin = functools.partial(begin_network, detector.model)
-    if detector.backend == "onnx":
-        begin = onnx_backend(detector.model, "cpu", required=True).begin
     pieces = window_probabilities(detector.model, [wav], window_s, context_s, begin)
     levels = [np.concatenate(level) for level in zip(*pieces)]
     duration_s = len(wav) / detector.grid.sample_rate
@@ -103,17 +98,19 @@ def decisions(detector, wav, window_s, context_s):
 
 def print_agreement(folder, recordings):
     """The second table."""
-    detector = MusicDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    detector = MusicDetector.from_hparams(folder, backend="torch", run_opts={"device": "cpu"})
+    network = onnx_backend(detector.model, "cpu", required=False)
+    begin = network and network.begin
     width = max(len(Path(path).name) for path in recordings)
     print(f"{'recording':<{width}}{'window/s':>10}{'context/s':>11}{'cost':>7}{'level 1':>10}{'level 2':>10}")
     for path in recordings:
         with open_stream(path, detector.grid.sample_rate) as stream:
             wav = np.concatenate(list(stream))
         # A window that holds everything needs no context.
-        whole = decisions(detector, wav, len(wav) / detector.grid.sample_rate + 1, 0)
+        whole = decisions(detector, begin, wav, len(wav) / detector.grid.sample_rate + 1, 0)
         for window_s, context_s in WINDOWS:
             grid = window_grid(detector.model.features, window_s, context_s)
-            found = decisions(detector, wav, window_s, context_s)
+            found = decisions(detector, begin, wav, window_s, context_s)
             shares = "".join(f"{(ours == one).mean():10.3%}" for ours, one in zip(found, whole))
             cost = grid.window / grid.stride
             print(f"{Path(path).name:<{width}}{window_s:>10}{context_s:>11}{cost:7.2f}{shares}", flush=True)
