@@ -121,10 +121,10 @@ class LogMel(nn.Module):
 
 
 class LevelShift(nn.Module):
-    """Frames as they would be had each recording been louder or softer: augmentation for training.
+    """Frames as they would be had each recording been louder, softer or equalised: augmentation for training.
 
-    A gain adds one number to absolute decibels. What lies at the floor of
-    :class:`LogMel` (digital silence) stays there.
+    A gain adds one number to absolute decibels, an equaliser one to each band. What lies
+    at the floor of :class:`LogMel` (digital silence) stays there.
 
     Arguments
     ---------
@@ -132,6 +132,9 @@ class LevelShift(nn.Module):
         Largest attenuation, in dB, as a negative number.
     high_db : float
         Largest amplification, in dB.
+    equaliser_db : float
+        How far the gain of a band may be from the recording's, in dB, either way. The gains lie
+        on lines between corners, :attr:`CORNERS` of them, at bands drawn for each recording.
 
     Example
     -------
@@ -140,11 +143,15 @@ class LevelShift(nn.Module):
     (torch.Size([4, 10, 128]), True)
     """
 
-    def __init__(self, low_db, high_db):
+    CORNERS = 5
+
+    def __init__(self, low_db, high_db, equaliser_db=0.0):
         super().__init__()
         if not low_db < high_db:
             raise ValueError(f"low_db must be below high_db, got {low_db!r} and {high_db!r}")
-        self.low_db, self.high_db = low_db, high_db
+        if not equaliser_db >= 0:
+            raise ValueError(f"equaliser_db must be 0 or greater, got {equaliser_db!r}")
+        self.low_db, self.high_db, self.equaliser_db = low_db, high_db, equaliser_db
 
     def forward(self, frames):
         """Frames with a shift drawn for each recording.
@@ -163,7 +170,24 @@ class LevelShift(nn.Module):
         shift_db = torch.empty(frames.shape[0], 1, 1, device=frames.device).uniform_(
             self.low_db, self.high_db
         )
+        if self.equaliser_db:
+            shift_db = shift_db + self._equaliser(frames)
         return torch.where(frames > floor_db, frames + shift_db, frames).clamp(min=floor_db)
+
+    def _equaliser(self, frames):
+        """Gains of the bands of each recording, in dB, ``[batch, 1, band]``."""
+        batch, _, n_bands = frames.shape
+        gains_db = torch.empty(batch, self.CORNERS, device=frames.device).uniform_(
+            -self.equaliser_db, self.equaliser_db
+        )
+        # The outer corners stand at the outer bands, so that every band lies between two.
+        corners = torch.rand(batch, self.CORNERS, device=frames.device).sort(dim=1).values
+        corners[:, 0], corners[:, -1] = 0.0, 1.0
+        bands = torch.linspace(0.0, 1.0, n_bands, device=frames.device).expand(batch, n_bands).contiguous()
+        after = torch.searchsorted(corners, bands).clamp(1, self.CORNERS - 1)
+        left, right = corners.gather(1, after - 1), corners.gather(1, after)
+        part = (bands - left) / (right - left).clamp(min=torch.finfo(frames.dtype).tiny)
+        return torch.lerp(gains_db.gather(1, after - 1), gains_db.gather(1, after), part)[:, None]
 
 
 class BandStatistics(nn.Module):

@@ -3,6 +3,7 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 
 from hrin_plugin.features import BandStatistics, LevelShift, LogMel
@@ -130,3 +131,32 @@ def test_a_level_shift_leaves_digital_silence_where_it_is():
 def test_a_level_shift_without_a_range_is_refused():
     with pytest.raises(ValueError, match="low_db must be below high_db"):
         LevelShift(3.0, -3.0)
+    with pytest.raises(ValueError, match="equaliser_db must be 0 or greater"):
+        LevelShift(-3.0, 3.0, equaliser_db=-6.0)
+
+
+def test_an_equaliser_gives_each_recording_one_curve_between_few_corners():
+    torch.manual_seed(0)
+    shifted = LevelShift(-1e-6, 1e-6, equaliser_db=6.0)(torch.full((64, 3, 128), -40.0, dtype=torch.float64))
+    assert (shifted == shifted[:, :1]).all()
+    gains_db = shifted[:, 0] + 40.0
+    assert -6.0 - 1e-5 < gains_db.min() < -5.0 and 5.0 < gains_db.max() < 6.0 + 1e-5
+    assert 3.0 < gains_db[:, 0].std() < 4.0 and 3.0 < gains_db[:, -1].std() < 4.0  # uniform: 6 / sqrt(3)
+    bends = gains_db.diff(n=2, dim=1).abs() > 1e-4
+    # A corner between two bands bends the line at both of them.
+    assert (bends.sum(dim=1) <= 2 * (LevelShift.CORNERS - 2)).all() and bends.any(dim=1).all()
+
+
+def test_an_equaliser_is_a_filter_of_the_waveform():
+    wav = torch.from_numpy(recording())
+    features = LogMel(reference=1.0, floor_db=None)
+    frames = features(wav[None])
+    torch.manual_seed(3)
+    shifted = LevelShift(-1e-6, 1e-6, equaliser_db=6.0)(frames)
+    gains_db = (shifted - frames).median(dim=1).values[0].double().numpy()
+    centres_hz = librosa.mel_frequencies(130, fmax=4000)[1:-1]
+    taps = scipy.signal.firwin2(
+        2049, [0, *centres_hz, 4000], 10 ** (gains_db[[0, *range(128), -1]] / 20), fs=8000
+    )
+    filtered = features(torch.from_numpy(scipy.signal.fftconvolve(wav, taps, mode="same")).float()[None])
+    assert float((filtered - shifted).abs().median()) < 0.5

@@ -2,12 +2,13 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third: for the last ones; unseen:
-for scores only), kind, package, a pattern of the files in it (after ``::``, of the files in an
-archive in it), and their licence. What packages hold few of is made (see ``textures.py``). Nothing
-is installed, nothing is written but below the folders that you name. It needs Debian's tools ``apt-get``
-and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
-come as notes.
+role (first: for all trainings; second: for all but the first; third: for those after; fourth: for
+the last set; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of
+the files in an archive in it), and their licence. What packages hold few of is made (see
+``textures.py``). The last set does without what ``left_out.tsv`` names: music among the sounds,
+and music that is none, by name or to the model before. Nothing is installed, nothing is written but
+below the folders that you name. It needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the
+package ``fluid-soundfont-gm`` for tunes that come as notes.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -27,9 +28,9 @@ import soundfile
 from tqdm import tqdm
 
 from hrin_plugin.audio.signals import AudioError, audio_duration
-from textures import RATE, applause, texture
+from textures import RATE, applause, kind_of, texture
 
-PACKAGES = Path(__file__).with_name("packages.tsv")
+PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: So many clips are made of applause, and of other sounds; a crowd's voices last so long, in seconds.
 APPLAUSE, TEXTURES, VOICE_S = 30, 360, 1.0
@@ -42,26 +43,32 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first, second, third, unseen, then <kind>/<package>/",
+        help="folder for the recordings: first, second, third, fourth, unseen, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
-    with open(PACKAGES, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    failed = []
+    rows, failed = read_rows(PACKAGES), []
     for row in tqdm(rows, unit="row", disable=None):
         unpacked = unpack(row["package"], arguments.downloads.resolve())
         target = arguments.out / row["role"] / row["kind"] / row["package"]
         if unpacked is None or not collect(unpacked, row["files"], target):
             failed.append(row)
-    make_clips(arguments.out / "first" / "noise" / "applause", "applause", APPLAUSE, applause)
+    make_clips(arguments.out / "first" / "noise" / "applause", APPLAUSE, lambda number: "applause", applause)
     link_files(arguments.out / "first", arguments.out / "second")
     link_files(arguments.out / "second", arguments.out / "third")
     third = arguments.out / "third"
     voices = [path for path in sorted((third / "speech").rglob("*")) if path.is_file() and is_voice(path)]
-    make_clips(third / "noise" / "textures", "texture", TEXTURES, lambda number: texture(number, voices))
+    make_clips(third / "noise" / "textures", TEXTURES, kind_of, lambda number: texture(number, voices))
+    left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in read_rows(LEFT_OUT)]
+    link_files(third, arguments.out / "fourth", left_out)
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
+
+
+def read_rows(path):
+    """The rows of a table, each a mapping from its columns."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def unpack(package, downloads):
@@ -103,11 +110,11 @@ def collect(unpacked, pattern, target):
     return found
 
 
-def link_files(source, target):
-    """Link all files below a folder into another one."""
+def link_files(source, target, left_out=()):
+    """Link all files below a folder into another one, but those that match a pattern."""
     for path in sorted(source.rglob("*")):
-        if path.is_file():
-            relative = path.relative_to(source)
+        relative = path.relative_to(source)
+        if path.is_file() and not any(fnmatch.fnmatchcase(relative.as_posix(), p) for p in left_out):
             place(
                 (target / relative).parent, relative.name, lambda copy, p=path: copy.symlink_to(p.resolve())
             )
@@ -131,13 +138,13 @@ def render(notes, recording):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def make_clips(target, kind, count, make):
-    """Make so many clips, those that are not there: ``make(number)`` gives the samples of one."""
+def make_clips(target, count, name, make):
+    """Make so many clips, those that are not there: ``name(number)`` and the samples ``make(number)``."""
     digits = len(str(count - 1))
-    for number in tqdm(range(count), kind, disable=None):
+    for number in tqdm(range(count), target.name, disable=None):
         place(
             target,
-            f"{kind}_{number:0{digits}d}.ogg",
+            f"{name(number)}_{number:0{digits}d}.ogg",
             lambda copy, n=number: soundfile.write(copy, make(n), RATE, format="OGG"),
         )
 
