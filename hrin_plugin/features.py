@@ -186,7 +186,7 @@ class LevelShift(nn.Module):
         bands = torch.linspace(0.0, 1.0, n_bands, device=frames.device).expand(batch, n_bands).contiguous()
         after = torch.searchsorted(corners, bands).clamp(1, self.CORNERS - 1)
         left, right = corners.gather(1, after - 1), corners.gather(1, after)
-        part = (bands - left) / (right - left).clamp(min=torch.finfo(frames.dtype).tiny)
+        part = (bands - left) / (right - left).clamp(min=torch.finfo(corners.dtype).tiny)
         return torch.lerp(gains_db.gather(1, after - 1), gains_db.gather(1, after), part)[:, None]
 
 
