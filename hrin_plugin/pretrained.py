@@ -38,7 +38,7 @@ class PretrainedModel(NamedTuple):
     network: nn.Module
 
 
-def save_pretrained(folder, model):
+def save_pretrained(folder, model, half=False):
     """Write a model's settings and weights to a folder.
 
     Arguments
@@ -47,6 +47,9 @@ def save_pretrained(folder, model):
         The folder, made where it is missing.
     model : PretrainedModel
         The model; its network must be of a class in :data:`NETWORKS`.
+    half : bool
+        Whether matrices and kernels are written in half precision, for a file of half the
+        size. They are computed with in single precision either way.
 
     Raises
     ------
@@ -74,6 +77,8 @@ def save_pretrained(folder, model):
     }
     modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
+    if half:
+        weights = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights.items()}
     with replacing(folder / WEIGHTS_FILE) as draft:
         save_file(weights, draft)
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")

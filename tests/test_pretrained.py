@@ -30,6 +30,18 @@ def test_a_loaded_model_gives_the_same_logits(model, tmp_path):
         assert torch.equal(saved, loaded)
 
 
+def test_half_precision_halves_the_file_and_hardly_moves_the_logits(model, tmp_path):
+    save_pretrained(tmp_path / "full", model)
+    save_pretrained(tmp_path / "half", model, half=True)
+    full, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half"))
+    assert half < 0.55 * full
+    loaded, wav = load_pretrained(tmp_path / "half"), torch.randn(1, 8000)
+    assert {parameter.dtype for parameter in loaded.network.parameters()} == {torch.float32}
+    for saved, read in zip(logits(model, wav), logits(loaded, wav)):
+        torch.testing.assert_close(saved, read, atol=5e-3, rtol=0)
+        assert not torch.equal(saved, read)
+
+
 def test_a_loaded_model_is_ready_for_evaluation(model, tmp_path):
     model.network.train()
     save_pretrained(tmp_path, model)

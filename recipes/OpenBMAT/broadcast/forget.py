@@ -7,7 +7,7 @@ would look for there, and windows cannot give them what a whole pass does. How l
 holds its state is measured on recordings, and where that is too long, the bias of its update
 gate is lowered by so much that it isn't.
 
-> python recipes/OpenBMAT/broadcast/forget.py OUT MODEL RECORDING RECORDING ... [--seconds 10]
+> python recipes/OpenBMAT/broadcast/forget.py OUT MODEL RECORDING RECORDING ... [--seconds 10] [--half]
 """
 
 import argparse
@@ -32,6 +32,7 @@ def main(argv=None):
     parser.add_argument("model", type=Path, help="folder of the model")
     parser.add_argument("recordings", type=Path, nargs="+", help="audio files of what it is for")
     parser.add_argument("--seconds", type=float, default=10.0, help="longest time constant (default: 10)")
+    parser.add_argument("--half", action="store_true", help="write the weights in half precision")
     arguments = parser.parse_args(argv)
     try:
         if not 0 < arguments.seconds < math.inf:
@@ -41,7 +42,7 @@ def main(argv=None):
         times = hold_times(model, (read_audio(path, rate) for path in tqdm(arguments.recordings)))
         for name, longest in forget(model, times, arguments.seconds):
             print(f"{name}: held {longest:.0f} s")
-        save_pretrained(arguments.out, model)
+        save_pretrained(arguments.out, model, arguments.half)
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
 
