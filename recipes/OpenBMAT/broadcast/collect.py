@@ -2,13 +2,14 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third: for those after; fourth: for
-the last set; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of
-the files in an archive in it), and their licence. What packages hold few of is made (see
-``textures.py``). The last set does without what ``left_out.tsv`` names: music among the sounds,
-and music that is none, by name or to the model before. Nothing is installed, nothing is written but
-below the folders that you name. It needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the
-package ``fluid-soundfont-gm`` for tunes that come as notes.
+role (first: for all trainings; second: for all but the first; third and fourth: for those after;
+unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of the files in an
+archive in it), and their licence. What packages hold few of is made (see ``textures.py``). From the
+role that it names on (fourth or fifth), the sets do without what ``left_out.tsv`` names: music among
+the sounds, music that is none, and made sounds that are music to the model before. Nothing is
+installed, nothing is written but below the folders that you name. It needs Debian's tools
+``apt-get`` and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
+come as notes.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -43,7 +44,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first, second, third, fourth, unseen, then <kind>/<package>/",
+        help="folder for the recordings: first to fifth, unseen, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -58,8 +59,10 @@ def main():
     third = arguments.out / "third"
     voices = [path for path in sorted((third / "speech").rglob("*")) if path.is_file() and is_voice(path)]
     make_clips(third / "noise" / "textures", TEXTURES, kind_of, lambda number: texture(number, voices))
-    left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in read_rows(LEFT_OUT)]
-    link_files(third, arguments.out / "fourth", left_out)
+    for role, before in (("fourth", "third"), ("fifth", "fourth")):
+        rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
+        left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
+        link_files(arguments.out / before, arguments.out / role, left_out)
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
