@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin.folders import visible_files
+
 #: What counts as a recording in a folder; a file that is named itself may have any suffix.
 SUFFIXES = frozenset(
     (".3gp", ".aac", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".asf")
@@ -121,16 +123,13 @@ def _walk(folder, problems):
         problems.append(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
 
     n_problems, found = len(problems), 0
-    for place, folders, files in os.walk(folder, onerror=note):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = os.path.join(place, name)
-            if name.startswith(".") or os.path.splitext(name)[1].lower() not in SUFFIXES:
-                continue
-            # A link to nothing is kept, for who opens it to report; a pipe would be waited for without end.
-            if os.path.isfile(path) or not os.path.exists(path):
-                found += 1
-                yield path
+    for path in visible_files(folder, note):
+        # A link to nothing is kept, for who opens it to report; a pipe would be waited for without end.
+        if os.path.splitext(path)[1].lower() in SUFFIXES and (
+            os.path.isfile(path) or not os.path.exists(path)
+        ):
+            found += 1
+            yield path
     if not found and len(problems) == n_problems:
         problems.append(f"{folder}: holds no recording; name another folder, or the files themselves")
 

@@ -2,7 +2,6 @@
 recordings and TSV files of the same name.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.collection import SUFFIXES
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault, check_events, parse_tsv, relabel
+from hrin_plugin.folders import visible_files
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Where OpenBMAT has the annotations that the paper uses, and its recordings.
@@ -127,12 +127,9 @@ def derive_detection(events):
 def _files(folder, suffixes):
     """Files with one of these suffixes at any depth, by their path below the folder without suffix."""
     found = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            if not name.startswith(".") and path.suffix.lower() in suffixes:
-                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    for path in map(Path, visible_files(folder)):
+        if path.suffix.lower() in suffixes:
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     return found
 
 

@@ -5,7 +5,6 @@ result in two formats counts once; two different results of one recording are re
 """
 
 import csv
-import os
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.display import CLASS_NAMES, TASK_NAMES, clock, percent, printable
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, write_atomically
+from hrin_plugin.folders import visible_files
 from hrin_plugin.formats import SUFFIXES, read_detection
 from hrin_plugin.report_page import render_page
 from hrin_plugin.totals import LABELS, milliseconds, total_up
@@ -217,12 +217,9 @@ def _find_files(paths):
 
 def _walk(path):
     """The results in a folder, each with its folder below this one."""
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = Path(folder, name)
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _is_report(file):
-                yield file, Path(folder).relative_to(path).as_posix()
+    for file in map(Path, visible_files(path)):
+        if file.name.lower().endswith(SUFFIXES) and not _is_report(file):
+            yield file, file.parent.relative_to(path).as_posix()
 
 
 def _is_report(path):

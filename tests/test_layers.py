@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "hrin_plugin"
 RECIPES = PACKAGE.parent / "recipes"
 
 FLOORS = [
-    {"carrying", "checkpoints", "collection", "commands", "convolution", "detection", "display"}
-    | {"doctor", "engines", "files", "memory", "padding", "progress", "recurrence", "taxonomy"}
+    {"carrying", "checkpoints", "commands", "convolution", "detection", "display"}
+    | {"doctor", "engines", "files", "folders", "memory", "padding", "progress", "recurrence", "taxonomy"}
     | {"timing", "violations"}
     | {"audio.chunks", "audio.mp3", "commands.options", "decoding.smoothing", "mixing.store"}
     | {"mixing.synthesis"},
-    {"counts", "events", "features", "levels", "plots", "totals", "units"}
+    {"collection", "counts", "events", "features", "levels", "plots", "totals", "units"}
     | {"audio.recordings", "decoding.decisions", "decoding.methods", "mixing.loudness"},
     {"heads", "hierarchy_metrics", "losses", "metrics", "timeline", "windows"}
     | {"audio.ffmpeg", "audio.signals", "decoding.paper", "decoding.runs", "formats.drafts"}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
+from hrin_plugin.folders import visible_files
 from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, step_powers
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SHORTEST_S, SourceError
 from hrin_plugin.timing import to_samples
@@ -78,11 +79,9 @@ def find_recordings(kind, folder):
     if not folder.is_dir():
         raise ValueError(f"{kind}: {folder} is not a folder; give the folder of your {kind} recordings")
     recordings = []
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in _SUFFIXES and not hidden and path.is_file():
-            recordings.append(Recording(kind, path, name.as_posix()))
+    for path in map(Path, visible_files(folder)):
+        if path.suffix.lower() in _SUFFIXES and path.is_file():
+            recordings.append(Recording(kind, path, path.relative_to(folder).as_posix()))
     if not recordings:
         raise SourceError(f"{kind}: {folder} holds no recording; put audio files (WAV, FLAC, Ogg, MP3) there")
     return sorted(recordings, key=lambda recording: recording.name)
