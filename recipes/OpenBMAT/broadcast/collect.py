@@ -2,14 +2,14 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third and fourth: for those after;
-unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of the files in an
-archive in it), and their licence. What packages hold few of is made (see ``textures.py``). From the
-role that it names on (fourth or fifth), the sets do without what ``left_out.tsv`` names: music among
-the sounds, music that is none, and made sounds that are music to the model before. Nothing is
-installed, nothing is written but below the folders that you name. It needs Debian's tools
-``apt-get`` and ``dpkg``, and ``fluidsynth`` with the package ``fluid-soundfont-gm`` for tunes that
-come as notes.
+role (first: for all trainings; second: for all but the first; third, fourth and sixth: for those
+after; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of the files
+in an archive in it), and their licence. What packages hold few of is made (see ``textures.py`` and
+``effects.py``). From the role that it names on (fourth or fifth), the sets do without what
+``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
+the model before. Nothing is installed, nothing is written but below the folders that you name. It
+needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the package
+``fluid-soundfont-gm`` for tunes that come as notes.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -28,13 +28,16 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
+import effects
+import textures
 from hrin_plugin.audio.signals import AudioError, audio_duration
-from textures import RATE, applause, kind_of, texture
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
-#: So many clips are made of applause, and of other sounds; a crowd's voices last so long, in seconds.
-APPLAUSE, TEXTURES, VOICE_S = 30, 360, 1.0
+#: So many clips are made of applause, of other sounds that last, and of short ones.
+APPLAUSE, TEXTURES, EFFECTS = 30, 360, 1200
+#: A crowd's voices last so long, in seconds.
+VOICE_S = 1.0
 
 
 def main():
@@ -44,7 +47,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to fifth, unseen, then <kind>/<package>/",
+        help="folder for the recordings: first to sixth, unseen, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -53,13 +56,15 @@ def main():
         target = arguments.out / row["role"] / row["kind"] / row["package"]
         if unpacked is None or not collect(unpacked, row["files"], target):
             failed.append(row)
-    make_clips(arguments.out / "first" / "noise" / "applause", APPLAUSE, lambda number: "applause", applause)
+    noise = {role: arguments.out / role / "noise" for role in ("first", "third", "sixth")}
+    make_clips(noise["first"] / "applause", APPLAUSE, [textures.applause], textures.applause)
     link_files(arguments.out / "first", arguments.out / "second")
     link_files(arguments.out / "second", arguments.out / "third")
-    third = arguments.out / "third"
-    voices = [path for path in sorted((third / "speech").rglob("*")) if path.is_file() and is_voice(path)]
-    make_clips(third / "noise" / "textures", TEXTURES, kind_of, lambda number: texture(number, voices))
-    for role, before in (("fourth", "third"), ("fifth", "fourth")):
+    speech = sorted((arguments.out / "third" / "speech").rglob("*"))
+    voices = [path for path in speech if path.is_file() and is_voice(path)]
+    make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
+    make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
+    for role, before in (("fourth", "third"), ("fifth", "fourth"), ("sixth", "fifth")):
         rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
         left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
         link_files(arguments.out / before, arguments.out / role, left_out)
@@ -141,14 +146,14 @@ def render(notes, recording):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def make_clips(target, count, name, make):
-    """Make so many clips, those that are not there: ``name(number)`` and the samples ``make(number)``."""
+def make_clips(target, count, kinds, make):
+    """Make so many clips, of kinds that take turns, where they are missing: samples ``make(number)``."""
     digits = len(str(count - 1))
     for number in tqdm(range(count), target.name, disable=None):
         place(
             target,
-            f"{name(number)}_{number:0{digits}d}.ogg",
-            lambda copy, n=number: soundfile.write(copy, make(n), RATE, format="OGG"),
+            f"{kinds[number % len(kinds)].__name__}_{number:0{digits}d}.ogg",
+            lambda copy, n=number: soundfile.write(copy, make(n), textures.RATE, format="OGG"),
         )
 
 

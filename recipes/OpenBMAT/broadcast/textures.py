@@ -45,7 +45,7 @@ def texture(number, voices):
     """
     rng = np.random.default_rng(number)
     n_samples = int(rng.uniform(*LENGTH_S) * RATE)
-    make = _maker(number)
+    make = KINDS[number % len(KINDS)]
     clip = make(rng, n_samples, voices) if make is crowd else make(rng, n_samples)
     if rng.random() < 0.7:
         clip = coloured(rng, clip)
@@ -55,32 +55,6 @@ def texture(number, voices):
         clip = in_room(rng, clip)
     clip = clip * 10 ** (wander(rng, n_samples, -6.0, 0.0) / 20)
     return 0.7 * clip / np.abs(clip).max()
-
-
-def kind_of(number):
-    """What a clip is of.
-
-    Arguments
-    ---------
-    number : int
-        Which one.
-
-    Returns
-    -------
-    str
-        Its kind.
-
-    Example
-    -------
-    >>> kind_of(0), kind_of(2)
-    ('engine', 'hum')
-    """
-    return _maker(number).__name__
-
-
-def _maker(number):
-    """The function that makes a clip; kinds take turns."""
-    return KINDS[number % len(KINDS)]
 
 
 def level(rng, low, high):
