@@ -568,9 +568,9 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
     words += ["--results_folder", str(results), "--no_measure"]
     overrides = ["--", "--number_of_epochs=10", "--device=cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPE)}
-    code = "import signal, sys, experiments\n"
-    # Of what a shell starts in the background, and of all that this starts, it ignores Ctrl-C.
-    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\nsys.exit(experiments.main(sys.argv[1:]))"
+    # Deaf to Ctrl-C is what a shell starts in the background, and all that this starts.
+    code = "import signal, sys, experiments; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "sys.exit(experiments.main(sys.argv[1:]))"
     process = subprocess.Popen([sys.executable, "-c", code, *words, *overrides], env=environment)
     logs = [Run("gru", fold, 0).folder(results) / "train_log.txt" for fold in (0, 1)]
     wait_until(lambda: all(list(log.parent.glob("save/CKPT*")) for log in logs))
