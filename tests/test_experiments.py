@@ -519,6 +519,14 @@ def test_a_measurement_takes_real_steps_and_leaves_the_runs_folder_alone(miniatu
     assert not (tmp_path / "hrin_cr").exists()
 
 
+def test_a_measurement_is_of_the_share_that_is_trained_on(miniature, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    words = [f"--data_folder={miniature}", f"--results_folder={tmp_path}", "--train_share=0.25"]
+    measure_speed.main([str(tmp_path / "figures.json"), "hparams/hrin_cr_finetune.yaml", *words])
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["train_batches"] == 1 and figures["n_recordings"] == 4 + 2 + 2
+
+
 def test_a_disk_that_is_too_small_is_told_before(estimator):
     run = next(iter(estimator.settings))
     estimator.note(run, FIGURES | {"run_bytes": 1e18})

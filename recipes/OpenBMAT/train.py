@@ -78,7 +78,10 @@ def dataio_prep(hparams, data_folder, manifests):
         split: load_data_json(path, replacements={"data_root": data_folder})
         for split, path in manifests._asdict().items()
     }
-    return make_datasets(entries, "wav", load_features, hparams["objective"].taxonomy), load_features
+    datasets = make_datasets(entries, "wav", load_features, hparams["objective"].taxonomy)
+    if "train_share" in hparams:
+        datasets["train"] = take_share(datasets["train"], hparams["train_share"], hparams["seed"])
+    return datasets, load_features
 
 
 def take_share(dataset, share, seed):
@@ -134,10 +137,8 @@ def train_and_test(hparams_file, run_opts, overrides):
     with refusing(ValueError, OSError):
         data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
-        if "pretrainer" in hparams:
-            datasets["train"] = take_share(datasets["train"], hparams["train_share"], hparams["seed"])
-            if begins:
-                start_from_pretrained(hparams)
+        if begins and "pretrainer" in hparams:
+            start_from_pretrained(hparams)
         paths = [path for dataset in datasets.values() for path in sounds(dataset, "wav")]
         run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, paths])
     if begins:
