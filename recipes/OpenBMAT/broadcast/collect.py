@@ -2,14 +2,14 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third, fourth and sixth: for those
-after; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of the files
-in an archive in it), and their licence. What packages hold few of is made (see ``textures.py`` and
+role (first: for all trainings; second: for all but the first; third, fourth, sixth and seventh: for
+those after; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of
+the files in an archive in it), and their licence. What packages hold few of is made (see ``textures.py`` and
 ``effects.py``). From the role that it names on (fourth or fifth), the sets do without what
 ``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
 the model before. Nothing is installed, nothing is written but below the folders that you name. It
-needs Debian's tools ``apt-get`` and ``dpkg``, and ``fluidsynth`` with the package
-``fluid-soundfont-gm`` for tunes that come as notes.
+needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth`` with the
+package ``fluid-soundfont-gm``, and ``ffmpeg`` where the notes bring their own instruments.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -19,6 +19,7 @@ Run again, it goes on where it stopped.
 import argparse
 import csv
 import fnmatch
+import itertools
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,10 @@ import textures
 from hrin_plugin.audio.signals import AudioError, audio_duration
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
+#: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
+ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+#: Notes with their instruments, as trackers write them.
+MODULES = {".it", ".mod", ".s3m", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: So many clips are made of applause, of other sounds that last, and of short ones.
 APPLAUSE, TEXTURES, EFFECTS = 30, 360, 1200
@@ -47,7 +52,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to sixth, unseen, then <kind>/<package>/",
+        help="folder for the recordings: first to seventh, unseen, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -64,7 +69,7 @@ def main():
     voices = [path for path in speech if path.is_file() and is_voice(path)]
     make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
     make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
-    for role, before in (("fourth", "third"), ("fifth", "fourth"), ("sixth", "fifth")):
+    for before, role in itertools.pairwise(ROLES[2:]):
         rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
         left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
         link_files(arguments.out / before, arguments.out / role, left_out)
@@ -111,7 +116,7 @@ def collect(unpacked, pattern, target):
                         found += place(
                             target, member, lambda copy, m=member: copy.write_bytes(archive.read(m))
                         )
-        elif path.suffix == ".mid":
+        elif path.suffix in {".mid", *MODULES}:
             found += place(target, f"{name}.ogg", lambda copy, p=path: render(p, copy))
         else:
             found += place(target, name, lambda copy, p=path: copy.symlink_to(p))
@@ -141,8 +146,11 @@ def place(target, name, make):
 
 
 def render(notes, recording):
-    """Play a file of notes with sampled instruments."""
-    command = ["fluidsynth", "-ni", "-q", "-r", "22050", "-T", "oga", "-F", recording, SOUND_FONT, notes]
+    """Play a file of notes, with sampled instruments where it brings none."""
+    if notes.suffix in MODULES:
+        command = ["ffmpeg", "-v", "error", "-y", "-i", notes, "-ac", "1", "-ar", "22050", recording]
+    else:
+        command = ["fluidsynth", "-ni", "-q", "-r", "22050", "-T", "oga", "-F", recording, SOUND_FONT, notes]
     subprocess.run(command, check=True, capture_output=True)
 
 
