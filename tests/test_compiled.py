@@ -87,3 +87,15 @@ def test_a_network_whose_statistics_change_takes_the_packages_own_way(loops, und
     before = network.conv_1.layers[1].running_mean.clone()
     network(frames)
     assert not torch.equal(network.conv_1.layers[1].running_mean, before)
+
+
+def test_gates_far_beyond_their_range_stay_numbers(loops, undo):
+    network = trained_like(hidden_size=9, conv_unit=False)
+    for weight in network.recurrent_1.parameters():
+        weight.data *= 1e4
+    batches = [(torch.randn(2, 40, 128), None, torch.zeros(2, 40, dtype=torch.long))]
+    expected = steps(network, batches)
+    use(loops)
+    for found, right in zip(steps(network, batches), expected, strict=True):
+        assert torch.isfinite(found).all()
+        torch.testing.assert_close(found, right, rtol=0, atol=1e-3 * float(right.abs().max()) + 1e-9)

@@ -22,7 +22,8 @@ inline Pooled pool_three(float first, float second, float third, float bias) {
     return {value > 0 ? value : 0, value > 0 ? winner : int8_t(0)};
 }
 
-inline float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
+// Where its exponential would be infinite, a fast division has no number to give.
+inline float sigmoid(float x) { return 1 / (1 + std::exp(-std::max(x, -80.0f))); }
 
 // Sixteen numbers that the compiler keeps in registers, wherever they lie in memory.
 typedef float Lanes __attribute__((vector_size(64), aligned(4)));
