@@ -1,0 +1,77 @@
+"""How much the compiled loops save: ``python benchmarks/compiled_loops.py``.
+
+A training step of HRIN-cr whose normalisation keeps its statistics, as in the later trainings of the
+shipped model: with the package as it is, and with ``recipes/OpenBMAT/broadcast/compiled.py``, each in a
+process of its own. The last columns are the arithmetic done a second, and its share of what a large
+matrix product reaches on this machine.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from training import NETWORKS, flops_per_frame, matmul_flops
+
+from hrin_plugin.losses import HierarchicalLoss
+from hrin_plugin.memory import keep_freed_memory
+from hrin_plugin.networks import HRIN
+from hrin_plugin.units import keep_statistics
+
+BATCH, FRAMES = 4, 750
+SETTINGS = NETWORKS["HRIN-cr"]
+
+
+def step_s(compiled, repeats, threads):
+    """Median seconds of a training step."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    if compiled:
+        sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "OpenBMAT" / "broadcast"))
+        from compiled import compile_loops, use
+
+        with tempfile.TemporaryDirectory() as folder:
+            use(compile_loops(folder))
+    network = HRIN(**SETTINGS)
+    keep_statistics(network)
+    frames, targets = torch.randn(BATCH, FRAMES, 128), torch.randint(3, (BATCH, FRAMES))
+    objective, optimizer = HierarchicalLoss(), torch.optim.Adam(network.parameters(), 1e-4)
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        objective(network(frames), targets).total.backward()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:])
+
+
+def main():
+    """Measure, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    limit, flops = matmul_flops("cpu"), flops_per_frame(SETTINGS) * BATCH * FRAMES
+    print(f"{arguments.threads} threads, torch {torch.__version__}; HRIN-cr, batch {BATCH}, {FRAMES} frames")
+    print(f"{'loops':10}{'s a step':>10}{'ratio':>7}{'GFLOP/s':>9}{'of limit':>10}")
+    first_s = None
+    for name, compiled in (("compiled", True), ("package's", False)):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            seconds = pool.submit(step_s, compiled, arguments.repeats, arguments.threads).result()
+        first_s = first_s or seconds
+        rate = flops / seconds
+        print(
+            f"{name:10}{seconds:10.3f}{seconds / first_s:7.2f}{rate / 1e9:9.0f}{rate / limit:10.1%}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
