@@ -7,7 +7,7 @@ audio (a WAV file of noise) one second of computation takes in, and the process'
 of memory after a tenth of the file's length and after all of it. With recordings there
 is a second table: for each of them the share of time at which the decisions of several
 windows, by the model's own decoding, are those of one pass over the whole recording, with
-the cost of their overlap. It holds a whole recording in memory: an hour is 20 GB with the
+the cost of their overlap. It holds a whole recording in memory: an hour is 12 GB with the
 model that ships. Without a model it is an HRIN-cr that learned nothing, whose decisions tell
 nothing.
 """

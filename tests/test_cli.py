@@ -269,6 +269,7 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
             ["--decode", "viterbi", "--switching-cost", "3", "--min-duration", "0.5"],
             {"method": "viterbi", "switching_cost": 3.0, "min_event_s": 0.5},
         ),
+        (["--switching-cost", "3"], {"method": "viterbi", "switching_cost": 3.0}),
         (
             ["--decoding", "decoding.json", "--switching-cost", "2"],
             {"method": "viterbi", "switching_cost": 2.0, "min_event_s": 0.25},

@@ -69,7 +69,10 @@ def add_parser(commands):
         "the others then have 0.5)",
     )
     decoding.add_argument(
-        "--switching-cost", type=float, metavar="NATS", help="with viterbi: the higher, the fewer segments"
+        "--switching-cost",
+        type=float,
+        metavar="NATS",
+        help="of viterbi, which it stands for without --decode: the higher, the fewer segments",
     )
     decoding.add_argument(
         "--min-duration",
@@ -178,8 +181,10 @@ def _decoding(arguments):
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
     settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
+    # A cost that the model's own method does not know would change nothing.
+    implied = None if arguments.switching_cost is None else "viterbi"
     options = {
-        "method": arguments.decode,
+        "method": arguments.decode or implied,
         "thresholds": _by_label("--threshold", arguments.threshold),
         "switching_cost": arguments.switching_cost,
         "min_event_s": _by_label("--min-duration", arguments.min_duration),
