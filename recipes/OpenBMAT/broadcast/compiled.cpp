@@ -62,29 +62,24 @@ void multiply(const float* left, long left_stride, long rows, long inner, const 
 extern "C" {
 
 // Convolution of one channel (kernel 3, stride 2; weight [3, channel]), pooling (3, stride 2) and ReLU.
-// Of `rows` positions of a frame the first `pooled_width` are filled, the others zero.
+// Of `rows` positions of a frame the first `pooled_width` are filled, the others left as they are.
 void convolve_first(const float* frames, long n_frames, long width, const float* weight, const float* bias,
                     long channels, long pooled_width, long rows, float* pooled, int8_t* winner) {
     const float *w0 = weight, *w1 = weight + channels, *w2 = weight + 2 * channels;
-    for (long row = 0; row < n_frames * rows; ++row) {
-        const long place = row % rows;
-        const float* x = frames + row / rows * width + 4 * place;
-        float* out = pooled + row * channels;
-        int8_t* won = winner + row * channels;
-        if (place >= pooled_width) {
-            std::fill(out, out + channels, 0.0f);
-            std::fill(won, won + channels, int8_t(0));
-            continue;
-        }
+    for (long frame = 0; frame < n_frames; ++frame)
+        for (long place = 0; place < pooled_width; ++place) {
+            const float* x = frames + frame * width + 4 * place;
+            float* out = pooled + (frame * rows + place) * channels;
+            int8_t* won = winner + (frame * rows + place) * channels;
 #pragma GCC ivdep
-        for (long c = 0; c < channels; ++c) {
-            const auto [value, which] = pool_three(
-                w0[c] * x[0] + w1[c] * x[1] + w2[c] * x[2], w0[c] * x[2] + w1[c] * x[3] + w2[c] * x[4],
-                w0[c] * x[4] + w1[c] * x[5] + w2[c] * x[6], bias[c]);
-            out[c] = value;
-            won[c] = which;
+            for (long c = 0; c < channels; ++c) {
+                const auto [value, which] = pool_three(
+                    w0[c] * x[0] + w1[c] * x[1] + w2[c] * x[2], w0[c] * x[2] + w1[c] * x[3] + w2[c] * x[4],
+                    w0[c] * x[4] + w1[c] * x[5] + w2[c] * x[6], bias[c]);
+                out[c] = value;
+                won[c] = which;
+            }
         }
-    }
 }
 
 // Gradients of the same; those of the weight and the bias are added, that of the frames may be null.
@@ -126,23 +121,19 @@ void convolve_first_gradient(const float* pooled_grad, const int8_t* winner, con
 // Pooling and ReLU of a convolution's values, `width` positions a frame, to which the bias is still to be added.
 void pool(const float* values, long n_frames, long width, const float* bias, long channels, long pooled_width,
           long rows, float* pooled, int8_t* winner) {
-    for (long row = 0; row < n_frames * rows; ++row) {
-        const long place = row % rows;
-        const float* first = values + (row / rows * width + 2 * place) * channels;
-        float* out = pooled + row * channels;
-        int8_t* won = winner + row * channels;
-        if (place >= pooled_width) {
-            std::fill(out, out + channels, 0.0f);
-            std::fill(won, won + channels, int8_t(0));
-            continue;
-        }
+    for (long frame = 0; frame < n_frames; ++frame)
+        for (long place = 0; place < pooled_width; ++place) {
+            const float* first = values + (frame * width + 2 * place) * channels;
+            const float *second = first + channels, *third = second + channels;
+            float* out = pooled + (frame * rows + place) * channels;
+            int8_t* won = winner + (frame * rows + place) * channels;
 #pragma GCC ivdep
-        for (long c = 0; c < channels; ++c) {
-            const auto [value, which] = pool_three(first[c], first[channels + c], first[2 * channels + c], bias[c]);
-            out[c] = value;
-            won[c] = which;
+            for (long c = 0; c < channels; ++c) {
+                const auto [value, which] = pool_three(first[c], second[c], third[c], bias[c]);
+                out[c] = value;
+                won[c] = which;
+            }
         }
-    }
 }
 
 // Gradients of the same; that of the bias is added.
