@@ -37,10 +37,35 @@ def normalised_convolution(convolution, norm, images):
     """
     if norm.training:
         return norm(convolution(images))
+    return torch.nn.functional.conv2d(
+        images, *normalised_weights(convolution, norm), stride=convolution.stride
+    )
+
+
+def normalised_weights(convolution, norm):
+    """Weight and bias of the one convolution that a convolution and a normalisation of fixed statistics are.
+
+    Arguments
+    ---------
+    convolution : torch.nn.Conv2d
+        With a bias.
+    norm : torch.nn.BatchNorm2d
+        Its normalisation, by running statistics.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Of the shapes of the convolution's own; gradients reach both modules.
+
+    Example
+    -------
+    >>> convolution, norm = torch.nn.Conv2d(1, 4, (1, 3)), torch.nn.BatchNorm2d(4).eval()
+    >>> [tuple(part.shape) for part in normalised_weights(convolution, norm)]
+    [(4, 1, 1, 3), (4,)]
+    """
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     weight = convolution.weight * scale[:, None, None, None]
-    bias = (convolution.bias - norm.running_mean) * scale + norm.bias
-    return torch.nn.functional.conv2d(images, weight, bias, stride=convolution.stride)
+    return weight, (convolution.bias - norm.running_mean) * scale + norm.bias
 
 
 def rectified_max_pool(images):

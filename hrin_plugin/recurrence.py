@@ -74,6 +74,32 @@ def _reorder(sequence, order):
     return sequence.gather(0, order[..., None].expand_as(sequence))
 
 
+def weight_gradients(before, hidden_grads):
+    """Gradients of the weight and the bias through which states reach the gates.
+
+    Arguments
+    ---------
+    before : torch.Tensor
+        The state before each step, ``[frame, direction, batch, hidden]``.
+    hidden_grads : torch.Tensor
+        Gradient of what it gave to the gates, ``[frame, direction, batch, 3 * hidden]``.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        ``[direction, hidden, 3 * hidden]`` and ``[direction, 1, 3 * hidden]``.
+
+    Example
+    -------
+    >>> weight_grad, bias_grad = weight_gradients(torch.ones(7, 2, 3, 4), torch.ones(7, 2, 3, 12))
+    >>> weight_grad.shape, bias_grad.shape
+    (torch.Size([2, 4, 12]), torch.Size([2, 1, 12]))
+    """
+    by_direction = hidden_grads.transpose(0, 1).flatten(1, 2)
+    weight_grad = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_direction
+    return weight_grad, by_direction.sum(dim=1, keepdim=True)
+
+
 class _Recurrence(torch.autograd.Function):
     """The steps of both directions, from the projected inputs to the states.
 
@@ -135,6 +161,4 @@ class _Recurrence(torch.autograd.Function):
             grad = torch.baddbmm(grad * update[step], hidden_grad.flatten(-2), transposed)
         hidden_grads = hidden_grads.flatten(-2)
         input_grads = torch.cat((hidden_grads[..., : 2 * hidden], grads * to_new), dim=-1)
-        by_direction = hidden_grads.transpose(0, 1).flatten(1, 2)
-        weight_grad = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_direction
-        return input_grads, weight_grad, by_direction.sum(dim=1, keepdim=True), None
+        return input_grads, *weight_gradients(before, hidden_grads), None

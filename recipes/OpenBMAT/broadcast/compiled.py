@@ -22,6 +22,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from hrin_plugin import recurrence, units
+from hrin_plugin.convolution import normalised_weights
 
 SOURCE = Path(__file__).with_name("compiled.cpp")
 #: Frames that go through all convolutions together: what they need stays in the cache.
@@ -84,12 +85,8 @@ def use(library):
 
 def _normalised(unit):
     """Weights and biases of the convolutions, each with its normalisation."""
-    parts = []
-    for convolution, norm, _, _ in zip(*[iter(unit.layers)] * 4):
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        parts.append(convolution.weight * scale[:, None, None, None])
-        parts.append((convolution.bias - norm.running_mean) * scale + norm.bias)
-    return parts
+    layers = zip(unit.layers[::4], unit.layers[1::4])
+    return [part for convolution, norm in layers for part in normalised_weights(convolution, norm)]
 
 
 def _call(loop, *arguments):
@@ -109,7 +106,7 @@ class _Layer:
     """
 
     def __init__(self, width, channels, last):
-        self.width, self.channels = width, channels
+        self.channels = channels
         self.pooled = ((width - 3) // 2 + 1 - 3) // 2 + 1
         self.rows = self.pooled if last else self.pooled + self.pooled % 2
 
@@ -256,7 +253,8 @@ class _Recurrence(torch.autograd.Function):
         shape = (n_frames, directions, batch, size // 3)
         states = torch.empty(n_frames + 1, *shape[1:])
         states[0] = initial
-        gates, new, recalled = torch.empty(2, *shape), torch.empty(shape), torch.empty(shape)
+        gates = torch.empty(*shape[:3], 2 * shape[3])
+        new, recalled = torch.empty(2, *shape).unbind()
         _call(cls.loops.recur, inputs, weight, bias.contiguous(), *shape, states, gates, new, recalled)
         ctx.loops = cls.loops
         ctx.save_for_backward(weight, states, gates, new, recalled)
@@ -274,9 +272,7 @@ class _Recurrence(torch.autograd.Function):
             ctx.loops.recur_gradient, state_grads.contiguous(), transposed, states, gates, new, recalled,
             *new.shape, input_grads, hidden_grads,
         )  # fmt: skip
-        by_direction = hidden_grads.transpose(0, 1).flatten(1, 2)
-        weight_grad = states[:-1].transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_direction
-        return input_grads, weight_grad, by_direction.sum(dim=1, keepdim=True), None
+        return input_grads, *recurrence.weight_gradients(states[:-1], hidden_grads), None
 
 
 def _fill_gates(values, fill):
