@@ -270,6 +270,11 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
             {"method": "viterbi", "switching_cost": 3.0, "min_event_s": 0.5},
         ),
         (["--switching-cost", "3"], {"method": "viterbi", "switching_cost": 3.0}),
+        (["--threshold", "0.45"], {"method": "threshold", "thresholds": 0.45}),
+        (
+            ["--decoding", "median.json", "--threshold", "0.45"],
+            {"method": "median", "median_s": 0.5, "thresholds": 0.45},
+        ),
         (
             ["--decoding", "decoding.json", "--switching-cost", "2"],
             {"method": "viterbi", "switching_cost": 2.0, "min_event_s": 0.25},
@@ -278,6 +283,7 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
 )
 def test_detect_decides_as_it_is_told(detect, model, archive, capsys, options, decoding):
     write_decoding("decoding.json", Decoding("viterbi", switching_cost=9.0, min_event_s=0.25))
+    write_decoding("median.json", Decoding("median", median_s=0.5))
     assert detect("archive/day1/a.wav", "--format", "json", "--level", "both", *options) == 0
     levels = ("md", "mrle")
     assert capsys.readouterr().out == expected(model, archive / "day1/a.wav", levels, "json", **decoding)
@@ -300,6 +306,14 @@ def test_detect_reports_a_bad_recording_and_does_the_others(detect, archive, cap
         (["archive"], "3 recordings need a folder for their results; give --output DIR"),
         (["archive/day1", "--level", "both"], "tsv has a file for each level; give --output DIR"),
         (["archive/day1", "--output", "archive/day1/a.wav"], "a.wav: is not a folder"),
+        (
+            ["archive/day1", "--decode", "viterbi", "--threshold", ".4"],
+            "--threshold is of threshold and median, not of viterbi; leave it out",
+        ),
+        (
+            ["archive/day1", "--threshold", ".4", "--switching-cost", "3"],
+            "--switching-cost is of viterbi, not of threshold; leave it out",
+        ),
         (["archive/day1", "--threshold", "2"], "thresholds is 2.0; give a probability"),
         (
             ["archive/day1", "--threshold", "jazz=0.1"],

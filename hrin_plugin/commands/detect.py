@@ -65,8 +65,8 @@ def add_parser(commands):
         action="append",
         type=_labelled,
         metavar="[LABEL=]P",
-        help="with threshold and median: least probability of all classes, or of one (given several times; "
-        "the others then have 0.5)",
+        help="of threshold (which it stands for without --decode) and median: least probability of all "
+        "classes, or of one (given several times; the others then have 0.5)",
     )
     decoding.add_argument(
         "--switching-cost",
@@ -181,10 +181,8 @@ def _decoding(arguments):
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
     settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
-    # A cost that the model's own method does not know would change nothing.
-    implied = None if arguments.switching_cost is None else "viterbi"
     options = {
-        "method": arguments.decode or implied,
+        "method": _method(arguments, settings.get("method")),
         "thresholds": _by_label("--threshold", arguments.threshold),
         "switching_cost": arguments.switching_cost,
         "min_event_s": _by_label("--min-duration", arguments.min_duration),
@@ -192,6 +190,23 @@ def _decoding(arguments):
     settings |= {name: value for name, value in options.items() if value is not None}
     Decoding.from_dict(settings)  # refuses what makes no sense before anything is begun
     return settings
+
+
+def _method(arguments, of_file):
+    """The method that was named, or that the options are of: with another they would change nothing."""
+    method = arguments.decode
+    for option, value, methods in (
+        ("--threshold", arguments.threshold, ("threshold", "median")),
+        ("--switching-cost", arguments.switching_cost, ("viterbi",)),
+    ):
+        if value is not None:
+            method = method or (of_file if of_file in methods else methods[0])
+            if method not in methods:
+                raise ValueError(
+                    f"{option} is of {' and '.join(methods)}, not of {method}; leave it out, "
+                    f"or give --decode {methods[0]}"
+                )
+    return method
 
 
 def _labelled(text):
