@@ -1,12 +1,13 @@
 """How much the compiled loops save: ``python benchmarks/compiled_loops.py``.
 
 A training step of HRIN-cr whose normalisation keeps its statistics, as in the later trainings of the
-shipped model: with the package as it is, and with ``recipes/OpenBMAT/broadcast/compiled.py``, each in a
-process of its own. The last columns are the arithmetic done a second, and its share of what a large
-matrix product reaches on this machine.
+shipped model: with ``recipes/OpenBMAT/broadcast/compiled.py``, and with the package as it is, each in a
+process of its own, and each in single precision and in bfloat16. The last columns are the arithmetic
+done a second, and its share of what a large matrix product in single precision reaches on this machine.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import statistics
 import sys
@@ -27,7 +28,7 @@ BATCH, FRAMES = 4, 750
 SETTINGS = NETWORKS["HRIN-cr"]
 
 
-def step_s(compiled, repeats, threads):
+def step_s(compiled, half, repeats, threads):
     """Median seconds of a training step."""
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -45,7 +46,9 @@ def step_s(compiled, repeats, threads):
     for _ in range(repeats + 2):
         start = time.perf_counter()
         optimizer.zero_grad()
-        objective(network(frames), targets).total.backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            loss = objective(network(frames), targets).total
+        loss.backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
     return statistics.median(times[2:])
@@ -60,15 +63,16 @@ def main():
     torch.set_num_threads(arguments.threads)
     limit, flops = matmul_flops("cpu"), flops_per_frame(SETTINGS) * BATCH * FRAMES
     print(f"{arguments.threads} threads, torch {torch.__version__}; HRIN-cr, batch {BATCH}, {FRAMES} frames")
-    print(f"{'loops':10}{'s a step':>10}{'ratio':>7}{'GFLOP/s':>9}{'of limit':>10}")
+    print(f"{'loops':20}{'s a step':>10}{'ratio':>7}{'GFLOP/s':>9}{'of limit':>10}")
     first_s = None
-    for name, compiled in (("compiled", True), ("package's", False)):
+    for compiled, half in itertools.product((True, False), (False, True)):
+        name = ("compiled" if compiled else "package's") + (", bfloat16" if half else "")
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            seconds = pool.submit(step_s, compiled, arguments.repeats, arguments.threads).result()
+            seconds = pool.submit(step_s, compiled, half, arguments.repeats, arguments.threads).result()
         first_s = first_s or seconds
         rate = flops / seconds
         print(
-            f"{name:10}{seconds:10.3f}{seconds / first_s:7.2f}{rate / 1e9:9.0f}{rate / limit:10.1%}",
+            f"{name:20}{seconds:10.3f}{seconds / first_s:7.2f}{rate / 1e9:9.0f}{rate / limit:10.1%}",
             flush=True,
         )
 

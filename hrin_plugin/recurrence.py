@@ -109,6 +109,7 @@ class _Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx, inputs, weight, bias, initial):
         """States of all steps, ``[frame, direction, batch, hidden]``."""
         n_frames, directions, batch, size = inputs.shape

@@ -238,6 +238,5 @@ class RecurrentUnit(nn.Module):
             isinstance(self.rnn, nn.GRU)
             and frames.device.type == "cpu"
             and torch.is_grad_enabled()
-            and not torch.is_autocast_enabled("cpu")
             and not torch.compiler.is_compiling()
         )

@@ -40,15 +40,17 @@ def trained_like(**settings):
     return network
 
 
-def steps(network, batches):
+def steps(network, batches, half=False):
     """Logits and gradients of a network in steps that carry states."""
     for unit in network.modules():
         unit.carried = None
     results = []
     for frames, lens, targets in batches:
         network.zero_grad()
-        logits = network(frames, lens)
-        HierarchicalLoss()(logits, ((targets > 0).long(), targets)).total.backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            logits = network(frames, lens)
+            loss = HierarchicalLoss()(logits, ((targets > 0).long(), targets)).total
+        loss.backward()
         results += [
             *(level.detach() for level in logits),
             *(weight.grad.clone() for weight in network.parameters()),
@@ -75,6 +77,20 @@ def test_compiled_loops_give_the_same_logits_and_gradients(loops, undo, settings
     use(loops)
     for found, right in zip(steps(network, batches), expected, strict=True):
         torch.testing.assert_close(found, right, rtol=0, atol=1e-3 * float(right.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "package"])
+def test_products_in_bfloat16_give_nearly_the_same(loops, undo, compiled):
+    network = trained_like(hidden_size=20, conv_unit=True)
+    lens = torch.tensor([1.0, 0.5, 1.0])
+    batches = [(torch.randn(3, 193, 128), lens, torch.randint(0, 3, (3, 193))) for _ in range(2)]
+    expected = steps(network, batches)
+    if compiled:
+        use(loops)
+    found = steps(network, batches, half=True)
+    assert any(not torch.equal(one, other) for one, other in zip(found, expected))
+    for one, other in zip(found, expected, strict=True):
+        assert float((one.float() - other).norm()) < 0.1 * float(other.norm()) + 1e-6
 
 
 def test_a_network_whose_statistics_change_takes_the_packages_own_way(loops, undo):

@@ -3,12 +3,33 @@
 // Every array is contiguous. Frames of a convolution stand below one another: a position of a frame is a
 // row of channels. `winner` tells which of the three positions under a pooling window was the largest
 // (1, 2, 3), or 0 where the ReLU let nothing through. Plain loops: the compiler makes vectors of them.
+// What goes through a matrix product between the layers is a VALUE: float or Half.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace {
+
+// bfloat16: the upper half of a float, rounded to the nearest, and to even halfway.
+struct Half {
+    uint16_t bits;
+    Half& operator=(float value) {
+        uint32_t whole;
+        std::memcpy(&whole, &value, sizeof whole);
+        bits = uint16_t((whole + 0x7fff + (whole >> 16 & 1)) >> 16);
+        return *this;
+    }
+    operator float() const {
+        const uint32_t whole = uint32_t(bits) << 16;
+        float value;
+        std::memcpy(&value, &whole, sizeof value);
+        return value;
+    }
+};
+
+using Value = VALUE;
 
 struct Pooled {
     float value;
@@ -64,12 +85,12 @@ extern "C" {
 // Convolution of one channel (kernel 3, stride 2; weight [3, channel]), pooling (3, stride 2) and ReLU.
 // Of `rows` positions of a frame the first `pooled_width` are filled, the others left as they are.
 void convolve_first(const float* frames, long n_frames, long width, const float* weight, const float* bias,
-                    long channels, long pooled_width, long rows, float* pooled, int8_t* winner) {
+                    long channels, long pooled_width, long rows, Value* pooled, int8_t* winner) {
     const float *w0 = weight, *w1 = weight + channels, *w2 = weight + 2 * channels;
     for (long frame = 0; frame < n_frames; ++frame)
         for (long place = 0; place < pooled_width; ++place) {
             const float* x = frames + frame * width + 4 * place;
-            float* out = pooled + (frame * rows + place) * channels;
+            Value* out = pooled + (frame * rows + place) * channels;
             int8_t* won = winner + (frame * rows + place) * channels;
 #pragma GCC ivdep
             for (long c = 0; c < channels; ++c) {
@@ -83,7 +104,7 @@ void convolve_first(const float* frames, long n_frames, long width, const float*
 }
 
 // Gradients of the same; those of the weight and the bias are added, that of the frames may be null.
-void convolve_first_gradient(const float* pooled_grad, const int8_t* winner, const float* frames, long n_frames,
+void convolve_first_gradient(const Value* pooled_grad, const int8_t* winner, const float* frames, long n_frames,
                              long width, const float* weight, long channels, long pooled_width, long rows,
                              float* weight_grad, float* bias_grad, float* frames_grad) {
     const float *w0 = weight, *w1 = weight + channels, *w2 = weight + 2 * channels;
@@ -92,13 +113,13 @@ void convolve_first_gradient(const float* pooled_grad, const int8_t* winner, con
     for (long frame = 0; frame < n_frames; ++frame)
         for (long place = 0; place < pooled_width; ++place) {
             const float* x = frames + frame * width + 4 * place;
-            const float* grad = pooled_grad + (frame * rows + place) * channels;
+            const Value* grad = pooled_grad + (frame * rows + place) * channels;
             const int8_t* won = winner + (frame * rows + place) * channels;
             float x0 = 0, x1 = 0, x2 = 0, x3 = 0, x4 = 0, x5 = 0, x6 = 0;
 #pragma GCC ivdep
             for (long c = 0; c < channels; ++c) {
-                const float first = won[c] == 1 ? grad[c] : 0, second = won[c] == 2 ? grad[c] : 0,
-                            third = won[c] == 3 ? grad[c] : 0;
+                const float here = grad[c], first = won[c] == 1 ? here : 0, second = won[c] == 2 ? here : 0,
+                            third = won[c] == 3 ? here : 0;
                 bias_grad[c] += first + second + third;
                 d0[c] += first * x[0] + second * x[2] + third * x[4];
                 d1[c] += first * x[1] + second * x[3] + third * x[5];
@@ -119,13 +140,13 @@ void convolve_first_gradient(const float* pooled_grad, const int8_t* winner, con
 }
 
 // Pooling and ReLU of a convolution's values, `width` positions a frame, to which the bias is still to be added.
-void pool(const float* values, long n_frames, long width, const float* bias, long channels, long pooled_width,
-          long rows, float* pooled, int8_t* winner) {
+void pool(const Value* values, long n_frames, long width, const float* bias, long channels, long pooled_width,
+          long rows, Value* pooled, int8_t* winner) {
     for (long frame = 0; frame < n_frames; ++frame)
         for (long place = 0; place < pooled_width; ++place) {
-            const float* first = values + (frame * width + 2 * place) * channels;
-            const float *second = first + channels, *third = second + channels;
-            float* out = pooled + (frame * rows + place) * channels;
+            const Value* first = values + (frame * width + 2 * place) * channels;
+            const Value *second = first + channels, *third = second + channels;
+            Value* out = pooled + (frame * rows + place) * channels;
             int8_t* won = winner + (frame * rows + place) * channels;
 #pragma GCC ivdep
             for (long c = 0; c < channels; ++c) {
@@ -137,9 +158,9 @@ void pool(const float* values, long n_frames, long width, const float* bias, lon
 }
 
 // Gradients of the same; that of the bias is added.
-void pool_gradient(const float* pooled_grad, const int8_t* winner, long n_frames, long width, long channels,
-                   long pooled_width, long rows, float* values_grad, float* bias_grad) {
-    const std::vector<float> nothing(channels, 0.0f);
+void pool_gradient(const Value* pooled_grad, const int8_t* winner, long n_frames, long width, long channels,
+                   long pooled_width, long rows, Value* values_grad, float* bias_grad) {
+    const std::vector<Value> nothing(channels);
     const std::vector<int8_t> nobody(channels, 0);
     for (long frame = 0; frame < n_frames; ++frame)
         for (long place = 0; place < width; ++place) {
@@ -147,16 +168,16 @@ void pool_gradient(const float* pooled_grad, const int8_t* winner, long n_frames
             const long here = place / 2, before = here - 1;
             const bool has_here = here < pooled_width, has_before = before >= 0 && before < pooled_width;
             const long here_at = (frame * rows + here) * channels, before_at = (frame * rows + before) * channels;
-            const float* grad = has_here ? pooled_grad + here_at : nothing.data();
+            const Value* grad = has_here ? pooled_grad + here_at : nothing.data();
             const int8_t* won = has_here ? winner + here_at : nobody.data();
-            const float* other_grad = has_before ? pooled_grad + before_at : nothing.data();
+            const Value* other_grad = has_before ? pooled_grad + before_at : nothing.data();
             const int8_t* other_won = has_before ? winner + before_at : nobody.data();
-            float* out = values_grad + (frame * width + place) * channels;
+            Value* out = values_grad + (frame * width + place) * channels;
             if (place % 2)
-                for (long c = 0; c < channels; ++c) out[c] = won[c] == 2 ? grad[c] : 0;
+                for (long c = 0; c < channels; ++c) out[c] = won[c] == 2 ? float(grad[c]) : 0;
             else
                 for (long c = 0; c < channels; ++c)
-                    out[c] = (won[c] == 1 ? grad[c] : 0) + (other_won[c] == 3 ? other_grad[c] : 0);
+                    out[c] = (won[c] == 1 ? float(grad[c]) : 0) + (other_won[c] == 3 ? float(other_grad[c]) : 0);
             for (long c = 0; c < channels; ++c) bias_grad[c] += out[c];
         }
 }

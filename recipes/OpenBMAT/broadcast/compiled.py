@@ -5,7 +5,8 @@ A CPU spends most of a training step of HRIN-cr on moving numbers between the la
 first convolution and the steps of the GRUs are compiled (``compiled.cpp``), and the other convolutions
 are matrix products over views of their inputs. It needs a C++ compiler, and statistics of the batch
 normalisation that stay (:func:`hrin_plugin.units.keep_statistics`), as in ``hrin_cr_broadcast_long.yaml``.
-Arguments are those of ``train.py``.
+Arguments are those of ``train.py``; with ``--precision=bf16`` the matrix products are in bfloat16, for
+cores that have it.
 
 > python recipes/OpenBMAT/broadcast/compiled.py hparams/hrin_cr_broadcast_long.yaml --data_folder=SET
 """
@@ -27,6 +28,8 @@ from hrin_plugin.convolution import normalised_weights
 SOURCE = Path(__file__).with_name("compiled.cpp")
 #: Frames that go through all convolutions together: what they need stays in the cache.
 FRAMES_AT_ONCE = 192
+#: What goes through matrix products, and its name in ``compiled.cpp``.
+VALUES = {torch.float32: "float", torch.bfloat16: "Half"}
 #: Numbers of a vector; the states of a GRU are filled up to a multiple of it.
 LANES = 16
 
@@ -53,32 +56,36 @@ def compile_loops(folder):
 
     Returns
     -------
-    ctypes.CDLL
-        The loops.
+    dict
+        The loops, a :class:`ctypes.CDLL` for each type of :data:`VALUES`.
     """
-    library = Path(folder, "compiled.so")
     options = ["-std=c++17", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(["c++", *options, "-o", library, SOURCE], check=True)
-    return ctypes.CDLL(os.fspath(library))
+    libraries = {}
+    for dtype, value in VALUES.items():
+        library = Path(folder, f"{value}.so")
+        subprocess.run(["c++", *options, f"-DVALUE={value}", "-o", library, SOURCE], check=True)
+        libraries[dtype] = ctypes.CDLL(os.fspath(library))
+    return libraries
 
 
-def use(library):
+def use(libraries):
     """Let the package's networks train with compiled loops in this process.
 
     Arguments
     ---------
-    library : ctypes.CDLL
+    libraries : dict
         From :func:`compile_loops`.
     """
     as_ever = units.ConvUnit._convolve
 
     def convolve(unit, frames):
         if unit.training and unit.statistics_stay and torch.is_grad_enabled() and frames.device.type == "cpu":
-            return _Convolutions.apply(library, frames.contiguous(), *_normalised(unit))
+            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else frames.dtype
+            return _Convolutions.apply(libraries[dtype], dtype, frames.contiguous(), *_normalised(unit))
         return as_ever(unit, frames)
 
     class Recurrence(_Recurrence):
-        loops = library
+        loops = libraries[torch.float32]
 
     units.ConvUnit._convolve, recurrence._Recurrence = convolve, Recurrence
 
@@ -105,15 +112,15 @@ class _Layer:
     width are the first two positions under a kernel, for all frames at once.
     """
 
-    def __init__(self, width, channels, last):
-        self.channels = channels
+    def __init__(self, width, channels, dtype, last):
+        self.channels, self.dtype = channels, dtype
         self.pooled = ((width - 3) // 2 + 1 - 3) // 2 + 1
         self.rows = self.pooled if last else self.pooled + self.pooled % 2
 
     def empty(self, n_frames):
         """Room for the pooled values of some frames, zero, and for which of three each was."""
         # The last kernel reaches two rows beyond the last frame.
-        values = torch.zeros(n_frames * self.rows + 2, self.channels)
+        values = torch.zeros(n_frames * self.rows + 2, self.channels, dtype=self.dtype)
         return values, torch.zeros(n_frames * self.rows, self.channels, dtype=torch.int8)
 
 
@@ -129,16 +136,17 @@ class _Convolutions(torch.autograd.Function):
     """Three convolutions with pooling and ReLU, ``[frame, band]`` to ``[frame, channel * width]``."""
 
     @staticmethod
-    def forward(ctx, loops, frames, *parts):
-        """Features of each frame."""
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    def forward(ctx, loops, dtype, frames, *parts):
+        """Features of each frame, with matrix products of a type of :data:`VALUES`."""
         weights, biases = parts[::2], [bias.contiguous() for bias in parts[1::2]]
         n_frames, width = frames.shape
         layers = []
         for number, bias in enumerate(biases):
-            layers.append(_Layer(width, len(bias), last=number == len(biases) - 1))
+            layers.append(_Layer(width, len(bias), dtype, last=number == len(biases) - 1))
             width = layers[-1].pooled
         first = weights[0][:, 0, 0].t().contiguous()
-        kernels = [_kernel(weight) for weight in weights[1:]]
+        kernels = [_kernel(weight.to(dtype)) for weight in weights[1:]]
         pooled, winners = zip(*(layer.empty(n_frames) for layer in layers))
         products = _products(layers, min(n_frames, FRAMES_AT_ONCE))
         for start in range(0, n_frames, FRAMES_AT_ONCE):
@@ -163,10 +171,11 @@ class _Convolutions(torch.autograd.Function):
         ctx.save_for_backward(frames, first, *sum(kernels, ()), *pooled, *winners)
         last = layers[-1]
         values = pooled[-1][: n_frames * last.rows].view(n_frames, last.rows, last.channels)
-        return values.transpose(1, 2).reshape(n_frames, -1)
+        return values.transpose(1, 2).reshape(n_frames, -1).float()
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad):
         """Gradients of the frames, the weights and the biases."""
         layers, loops = ctx.layers, ctx.loops
@@ -175,11 +184,11 @@ class _Convolutions(torch.autograd.Function):
         kernels = list(zip(saved[: 2 * n_layers - 2 : 2], saved[1 : 2 * n_layers - 2 : 2]))
         pooled, winners = saved[2 * n_layers - 2 : -n_layers], saved[-n_layers:]
         last = layers[-1]
-        last_grad = grad.unflatten(1, (last.channels, last.rows)).transpose(1, 2).flatten(0, 1).contiguous()
+        last_grad = grad.unflatten(1, (last.channels, last.rows)).transpose(1, 2).flatten(0, 1).to(last.dtype).contiguous()
         first_grad = torch.zeros_like(first)
-        kernel_grads = [tuple(torch.zeros_like(part) for part in kernel) for kernel in kernels]
+        kernel_grads = [tuple(torch.zeros_like(part, dtype=grad.dtype) for part in each) for each in kernels]
         bias_grads = [torch.zeros(layer.channels) for layer in layers]
-        frames_grad = torch.empty_like(frames) if ctx.needs_input_grad[1] else None
+        frames_grad = torch.empty_like(frames) if ctx.needs_input_grad[2] else None
         products = _products(layers, min(n_frames, FRAMES_AT_ONCE))
         pooled_grads = [layer.empty(min(n_frames, FRAMES_AT_ONCE))[0] for layer in layers[:-1]]
         for start in range(0, n_frames, FRAMES_AT_ONCE):
@@ -196,7 +205,7 @@ class _Convolutions(torch.autograd.Function):
                 )  # fmt: skip
                 inputs = _under_kernel(pooled[number - 1], at[number - 1], positions)
                 for part, part_grad in zip(inputs, kernel_grads[number - 1]):
-                    part_grad.addmm_(part.t(), product)
+                    part_grad.add_(part.t() @ product)
                 upper = pooled_grads[number - 1]
                 two, third = _under_kernel(upper, 0, positions)
                 torch.mm(product, kernels[number - 1][0].t(), out=two)
@@ -207,12 +216,15 @@ class _Convolutions(torch.autograd.Function):
                 None if frames_grad is None else frames_grad[start:],
             )  # fmt: skip
         weight_grads = [first_grad.t()[:, None, None], *map(_weight, kernel_grads)]
-        return None, frames_grad, *(part for pair in zip(weight_grads, bias_grads) for part in pair)
+        return None, None, frames_grad, *(part for pair in zip(weight_grads, bias_grads) for part in pair)
 
 
 def _products(layers, n_frames):
     """Room for the convolutions' values of some frames."""
-    return [torch.empty(n_frames * b.rows // 2, layer.channels) for b, layer in zip(layers, layers[1:])]
+    return [
+        torch.empty(n_frames * before.rows // 2, layer.channels, dtype=layer.dtype)
+        for before, layer in zip(layers, layers[1:])
+    ]
 
 
 def _kernel(weight):
@@ -235,6 +247,7 @@ class _Recurrence(torch.autograd.Function):
     @classmethod
     def apply(cls, inputs, weight, bias, initial):
         """States of all steps, ``[frame, direction, batch, hidden]``."""
+        inputs, weight, bias, initial = (part.float() for part in (inputs, weight, bias, initial))
         hidden = weight.shape[1]
         fill = -hidden % LANES
         states = super().apply(
