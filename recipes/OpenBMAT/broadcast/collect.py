@@ -2,14 +2,14 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third, fourth, sixth and seventh: for
-those after; unseen: for scores only), kind, package, a pattern of the files in it (after ``::``, of
-the files in an archive in it), and their licence. What packages hold few of is made (see ``textures.py`` and
-``effects.py``). From the role that it names on (fourth or fifth), the sets do without what
-``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
-the model before. Nothing is installed, nothing is written but below the folders that you name. It
-needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth`` with the
-package ``fluid-soundfont-gm``, and ``ffmpeg`` where the notes bring their own instruments.
+role (first: for all trainings; second: for all but the first; third, fourth, sixth, seventh and eighth:
+for those after; unseen and unseen_2: for scores only), kind, package, a pattern of the files in it
+(after ``::``, of the files in an archive in it), and their licence. What packages hold few of is made
+(see ``textures.py`` and ``effects.py``). From the role that it names on (fourth or fifth), the sets do
+without what ``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that
+are music to the model before. Nothing is installed, nothing is written but below the folders that you
+name. It needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth``
+with the package ``fluid-soundfont-gm``, and ``ffmpeg`` where the notes bring their own instruments.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -35,7 +35,7 @@ from hrin_plugin.audio.signals import AudioError, audio_duration
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 #: Notes with their instruments, as trackers write them.
 MODULES = {".it", ".mod", ".s3m", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
@@ -52,7 +52,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to seventh, unseen, then <kind>/<package>/",
+        help="folder for the recordings: first to eighth, unseen and unseen_2, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
