@@ -12,7 +12,7 @@ from hrin_plugin.features import LogMel
 from hrin_plugin.files import replacing
 from hrin_plugin.networks import HRINOutput
 from hrin_plugin.onnx_graph import build_graph, import_optional
-from hrin_plugin.pretrained import FORMAT, SETTINGS_FILE, load_pretrained, save_pretrained
+from hrin_plugin.pretrained import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
 from hrin_plugin.taxonomy import Taxonomy
 
 
@@ -152,8 +152,8 @@ def _read_settings(graph, path):
         raise ValueError(f"{path} holds no {SETTINGS_FILE}; give a file that export_onnx wrote")
     try:
         settings = json.loads(texts[0])
-        if settings["format"] != FORMAT:
-            raise ValueError(f"its format is {settings['format']}, and this version reads format {FORMAT}")
+        if settings["format"] != PLAIN:
+            raise ValueError(f"its format is {settings['format']}, and this version reads format {PLAIN}")
         return settings, LogMel(**settings["features"]), Taxonomy(**settings["taxonomy"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"the settings in {path} cannot be used: {error}; export the model again") from error

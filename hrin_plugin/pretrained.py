@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -19,7 +20,10 @@ from hrin_plugin.networks import HRIN
 from hrin_plugin.taxonomy import Taxonomy
 
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
-FORMAT = 1
+#: Of files whose numbers are as they are computed with, and of those with quantised matrices.
+FORMATS = PLAIN, QUANTISED = (1, 2)
+#: Ends the name of the rows' scales of a quantised matrix.
+SCALE = ".row_scale"
 NETWORKS = {"HRIN": HRIN, "MMG": MMG, "SinglePath": SinglePath}
 
 
@@ -38,7 +42,7 @@ class PretrainedModel(NamedTuple):
     network: nn.Module
 
 
-def save_pretrained(folder, model, half=False):
+def save_pretrained(folder, model, quantised=False):
     """Write a model's settings and weights to a folder.
 
     Arguments
@@ -47,9 +51,10 @@ def save_pretrained(folder, model, half=False):
         The folder, made where it is missing.
     model : PretrainedModel
         The model; its network must be of a class in :data:`NETWORKS`.
-    half : bool
-        Whether matrices and kernels are written in half precision, for a file of half the
-        size. They are computed with in single precision either way.
+    quantised : bool
+        Whether the numbers of matrices and kernels are written as whole ones of -127 to 127 with
+        a scale for each row, for a file of a quarter of the size. They are computed with in
+        single precision either way.
 
     Raises
     ------
@@ -70,15 +75,15 @@ def save_pretrained(folder, model, half=False):
     folder.mkdir(parents=True, exist_ok=True)
     taxonomy = model.network.taxonomy
     settings = {
-        "format": FORMAT,
+        "format": QUANTISED if quantised else PLAIN,
         "features": model.features.settings,
         "network": {"class": name, **model.network.settings},
         "taxonomy": {"levels": taxonomy.levels, "parents": taxonomy.parents},
     }
     modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
-    if half:
-        weights = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights.items()}
+    if quantised:
+        weights = _quantise(weights)
     with replacing(folder / WEIGHTS_FILE) as draft:
         save_file(weights, draft)
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
@@ -116,17 +121,40 @@ def load_pretrained(folder):
             raise ValueError(f"{folder} holds no {name}; give the 'pretrained' folder of a finished training")
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-        if settings["format"] != FORMAT:
-            raise ValueError(f"its format is {settings['format']}, and this version reads format {FORMAT}")
+        if settings["format"] not in FORMATS:
+            raise ValueError(
+                f"its format is {settings['format']}, and this version reads formats {PLAIN} and {QUANTISED}"
+            )
         network_settings = dict(settings["network"])
         network_class = NETWORKS[network_settings.pop("class")]
         network = network_class(**network_settings, taxonomy=Taxonomy(**settings["taxonomy"]))
         features = LogMel(**settings["features"])
         model = PretrainedModel(features, BandStatistics(features.n_mels), network)
         modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
-        modules.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        modules.load_state_dict(_restore(load_file(folder / WEIGHTS_FILE)))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"{folder} cannot be loaded: {error}; export the model again") from error
     for module in model:
         module.eval()
     return model
+
+
+def _quantise(weights):
+    """Matrices and kernels as whole numbers and scales of their rows; all else as it is."""
+    quantised = {}
+    for name, tensor in weights.items():
+        if tensor.ndim > 1:
+            largest = tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True)
+            scale = largest.clamp_min(torch.finfo(tensor.dtype).tiny) / 127
+            tensor, quantised[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
+        quantised[name] = tensor
+    return quantised
+
+
+def _restore(weights):
+    """The inverse of :func:`_quantise`, but for the rounding."""
+    scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
+    for name, scale in scales.items():
+        matrix = name.removesuffix(SCALE)
+        weights[matrix] = weights[matrix] * scale
+    return weights

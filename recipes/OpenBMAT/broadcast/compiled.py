@@ -184,7 +184,8 @@ class _Convolutions(torch.autograd.Function):
         kernels = list(zip(saved[: 2 * n_layers - 2 : 2], saved[1 : 2 * n_layers - 2 : 2]))
         pooled, winners = saved[2 * n_layers - 2 : -n_layers], saved[-n_layers:]
         last = layers[-1]
-        last_grad = grad.unflatten(1, (last.channels, last.rows)).transpose(1, 2).flatten(0, 1).to(last.dtype).contiguous()
+        last_grad = grad.unflatten(1, (last.channels, last.rows)).transpose(1, 2).flatten(0, 1)
+        last_grad = last_grad.to(last.dtype).contiguous()
         first_grad = torch.zeros_like(first)
         kernel_grads = [tuple(torch.zeros_like(part, dtype=grad.dtype) for part in each) for each in kernels]
         bias_grads = [torch.zeros(layer.channels) for layer in layers]

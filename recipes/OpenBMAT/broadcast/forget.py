@@ -7,7 +7,7 @@ depend on what nobody would look for there, and windows cannot give them what a 
 What a unit has left of its state after some seconds is measured on recordings, and where that is
 too much, the bias of its update gate is lowered by so much that it isn't.
 
-> python recipes/OpenBMAT/broadcast/forget.py OUT MODEL RECORDING ... [--seconds 10] [--left 0.05] [--half]
+> python recipes/OpenBMAT/broadcast/forget.py OUT MODEL RECORDING ... [--quantise]
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main(argv=None):
     parser.add_argument(
         "--left", type=float, default=0.05, help="largest part of a state that is left then (default: 0.05)"
     )
-    parser.add_argument("--half", action="store_true", help="write the weights in half precision")
+    parser.add_argument("--quantise", action="store_true", help="write the weights in 8 bits")
     arguments = parser.parse_args(argv)
     try:
         if not 0 < arguments.seconds < math.inf:
@@ -50,7 +50,7 @@ def main(argv=None):
         wavs = (read_audio(path, rate) for path in tqdm(arguments.recordings))
         for name, left in forget(model, decays(model, wavs, arguments.seconds), arguments.left):
             print(f"{name}: {left:.0%} was left")
-        save_pretrained(arguments.out, model, arguments.half)
+        save_pretrained(arguments.out, model, arguments.quantise)
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
 
