@@ -5,11 +5,12 @@ They come out of packages of free software, listed in ``packages.tsv`` beside th
 role (first: for all trainings; second: for all but the first; third, fourth, sixth, seventh and eighth:
 for those after; unseen and unseen_2: for scores only), kind, package, a pattern of the files in it
 (after ``::``, of the files in an archive in it), and their licence. What packages hold few of is made
-(see ``textures.py`` and ``effects.py``). From the role that it names on (fourth or fifth), the sets do
-without what ``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that
-are music to the model before. Nothing is installed, nothing is written but below the folders that you
-name. It needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth``
-with the package ``fluid-soundfont-gm``, and ``ffmpeg`` where the notes bring their own instruments.
+(see ``textures.py`` and ``effects.py``), and so are variants of the sounds that they hold
+(``variants.py``). From the role that it names on (fourth or fifth), the sets do without what
+``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
+the model before. Nothing is installed, nothing is written but below the folders that you name. It
+needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth`` with the
+package ``fluid-soundfont-gm``, and ``ffmpeg`` where the notes bring their own instruments.
 
 > python recipes/OpenBMAT/broadcast/collect.py DOWNLOADS OUT
 
@@ -26,21 +27,27 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import soundfile
+import variants
 from tqdm import tqdm
 
 import effects
 import textures
-from hrin_plugin.audio.signals import AudioError, audio_duration
+from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 #: Notes with their instruments, as trackers write them.
 MODULES = {".it", ".mod", ".s3m", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+#: Folders of sounds that were made.
+MADE = {"applause", "textures", "effects", "variants"}
 #: So many clips are made of applause, of other sounds that last, and of short ones.
 APPLAUSE, TEXTURES, EFFECTS = 30, 360, 1200
+#: So many variants are made of each sound of a package.
+VARIANTS = 2
 #: A crowd's voices last so long, in seconds.
 VOICE_S = 1.0
 
@@ -52,7 +59,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to eighth, unseen and unseen_2, then <kind>/<package>/",
+        help="folder for the recordings: first to ninth, unseen and unseen_2, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -73,6 +80,11 @@ def main():
         rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
         left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
         link_files(arguments.out / before, arguments.out / role, left_out)
+    sounds = [path for path in sorted((arguments.out / "eighth" / "noise").rglob("*")) if is_recorded(path)]
+    make_clips(
+        arguments.out / "ninth" / "noise" / "variants", VARIANTS * len(sounds), [variants.variant],
+        lambda n: make_variant(n, sounds),
+    )  # fmt: skip
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
@@ -163,6 +175,23 @@ def make_clips(target, count, kinds, make):
             f"{kinds[number % len(kinds)].__name__}_{number:0{digits}d}.ogg",
             lambda copy, n=number: soundfile.write(copy, make(n), textures.RATE, format="OGG"),
         )
+
+
+def is_recorded(path):
+    """Whether a file is a recording of a package, long enough for a variant, and none that was made."""
+    if not path.is_file() or path.parent.name in MADE:
+        return False
+    try:
+        return audio_duration(path).duration_s >= variants.SHORTEST_S
+    except AudioError:
+        return False
+
+
+def make_variant(number, sounds):
+    """A variant of one of the sounds, which take turns; the same number gives the same one."""
+    rng = np.random.default_rng((2, number))
+    pair = [sounds[number % len(sounds)], sounds[rng.integers(len(sounds))]]
+    return variants.variant(rng, *(read_audio(path, textures.RATE).astype(float) for path in pair))
 
 
 def is_voice(path):

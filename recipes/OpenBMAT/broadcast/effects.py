@@ -52,13 +52,13 @@ def _swell(rng, n_samples):
     )
 
 
-def _bend(rng, n_samples, octaves, n_bends=4):
+def bend(rng, n_samples, octaves, n_bends=4):
     """A curve of pitch in octaves around 0, drawn through a few points, ``[sample]``."""
     points = rng.uniform(-octaves, octaves, rng.integers(2, n_bends + 2))
     return np.interp(np.linspace(0, 1, n_samples), np.linspace(0, 1, len(points)), points)
 
 
-def _resonance(rng, signal, n_peaks=3):
+def resonance(rng, signal, n_peaks=3):
     """A signal with a few narrow bands of it raised, as by a throat or a case."""
     spectrum = np.fft.rfft(signal)
     octaves = np.log2(np.fft.rfftfreq(len(signal), 1 / RATE).clip(20))
@@ -72,7 +72,7 @@ def _resonance(rng, signal, n_peaks=3):
 def sweep(rng, n_samples):
     """Shots and machines that are not of this world: a tone whose pitch runs off, trembling."""
     times = np.arange(n_samples) / RATE
-    pitch = np.log2(level(rng, 60, 2500)) + _bend(rng, n_samples, rng.uniform(0.2, 3.0))
+    pitch = np.log2(level(rng, 60, 2500)) + bend(rng, n_samples, rng.uniform(0.2, 3.0))
     pitch = pitch + rng.choice([0.0, 0.3]) * rng.uniform() * np.sin(2 * np.pi * level(rng, 3, 80) * times)
     tones = [harmonics(rng, 2.0 ** (pitch + shift).clip(4, 13), rng.uniform(0.5, 2.5)) for shift in (0, 0.02)]
     return sum(tones[: rng.integers(1, 3)]) * _swell(rng, n_samples)
@@ -113,11 +113,11 @@ def call(rng, n_samples):
     rough, pause = rng.uniform(0, 1) * rng.choice([0, 1]), rng.uniform(0.4, 1.0)
     for start in length * np.arange(n_calls):
         n_voiced = max(int(pause * length * rng.uniform(0.7, 1.0)), 16)
-        throat = harmonics(rng, base * 2 ** _bend(rng, n_voiced, octaves), fall)
+        throat = harmonics(rng, base * 2 ** bend(rng, n_voiced, octaves), fall)
         roughness = 1 + rough * np.sin(2 * np.pi * level(rng, 15, 90) * np.arange(n_voiced) / RATE)
         breath = rng.uniform(0, 0.7) * throat.std() * rng.standard_normal(n_voiced)
         clip[start : start + n_voiced] = (throat * roughness + breath) * _swell(rng, n_voiced)
-    return _resonance(rng, clip)
+    return resonance(rng, clip)
 
 
 def scrape(rng, n_samples):
@@ -129,7 +129,7 @@ def scrape(rng, n_samples):
         rng,
     )
     friction = level(rng, 0.01, 1.0) * rng.standard_normal(n_samples) * (0.2 + wander(rng, n_samples, 0, 1))
-    return _resonance(rng, slips / (slips.std() + 1e-9) + friction, rng.integers(2, 6)) * _swell(
+    return resonance(rng, slips / (slips.std() + 1e-9) + friction, rng.integers(2, 6)) * _swell(
         rng, n_samples
     )
 

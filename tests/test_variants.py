@@ -1,0 +1,58 @@
+"""The variants of sounds that are made for training: what became of a tone is measured with librosa."""
+
+import librosa
+import numpy as np
+import pytest
+import variants
+from variants import LONGEST_S, SHORTEST_S, SPEEDS, variant
+
+from textures import RATE
+
+TONE_HZ = 440.0
+
+
+def tone(length_s):
+    return np.sin(2 * np.pi * TONE_HZ * np.arange(int(length_s * RATE)) / RATE)
+
+
+@pytest.mark.parametrize("length_s", [SHORTEST_S, 1.0, 30.0])
+@pytest.mark.parametrize("other_s", [SHORTEST_S, 30.0])
+def test_a_variant_sounds_and_is_as_long_as_its_speed_makes_it(length_s, other_s):
+    for number in range(40):
+        made = variant(np.random.default_rng(number), tone(length_s), tone(other_s))
+        part_s = min(length_s, LONGEST_S * SPEEDS[0])
+        assert part_s / SPEEDS[1] - 0.01 <= len(made) / RATE <= min(part_s / SPEEDS[0] + 0.01, LONGEST_S)
+        assert np.abs(made).max() == pytest.approx(0.7) and np.isfinite(made).all()
+        again = variant(np.random.default_rng(number), tone(length_s), tone(other_s))
+        assert np.array_equal(made, again)
+
+
+def test_variants_have_other_pitches_within_the_speeds_and_bends():
+    noise = np.random.default_rng(0).standard_normal(RATE)
+    pitches = []
+    for number in range(60):
+        made = variant(np.random.default_rng(number), tone(2.0), noise)
+        pitches.append(np.median(librosa.yin(made, fmin=60, fmax=4000, sr=RATE)) / TONE_HZ)
+    assert np.percentile(pitches, 10) < 0.8 and np.percentile(pitches, 90) > 1.25
+    assert len({round(pitch, 2) for pitch in pitches}) > 30
+
+
+def test_a_bent_tone_runs_through_pitches():
+    spans = []
+    for number in range(20):
+        bent = variants._bent(np.random.default_rng(number), tone(2.0))
+        assert len(bent) == 2 * RATE
+        spans.append(np.ptp(np.percentile(np.log2(librosa.yin(bent, fmin=60, fmax=4000, sr=RATE)), (5, 95))))
+    assert np.median(spans) > 0.1
+
+
+def test_an_envelope_follows_a_sound():
+    beating = tone(2.0) * (np.sin(2 * np.pi * np.arange(2 * RATE) / RATE) > 0)
+    envelope = variants._envelope(beating)
+    assert len(envelope) == len(beating)
+    assert envelope[RATE // 4] == pytest.approx(np.sqrt(0.5), rel=0.05)
+    assert envelope[3 * RATE // 4] < 0.01
+
+
+def test_silence_stays_silent():
+    assert not variant(np.random.default_rng(0), np.zeros(RATE), np.zeros(RATE)).any()
