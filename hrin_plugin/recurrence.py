@@ -141,6 +141,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, state_grads):
         """Gradients of the inputs, the weight and the bias."""
         weight, states, gates, new, recalled = ctx.saved_tensors

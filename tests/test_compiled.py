@@ -93,6 +93,16 @@ def test_products_in_bfloat16_give_nearly_the_same(loops, undo, compiled):
         assert float((one.float() - other).norm()) < 0.1 * float(other.norm()) + 1e-6
 
 
+def test_a_type_without_loops_takes_the_packages_own_way(loops, undo):
+    network = trained_like(hidden_size=9, conv_unit=True)
+    frames = torch.randn(2, 30, 128)
+    with torch.autocast("cpu", dtype=torch.float16):
+        expected = network.conv_1(frames)
+        use(loops)
+        found = network.conv_1(frames)
+    assert torch.equal(found, expected)
+
+
 def test_a_network_whose_statistics_change_takes_the_packages_own_way(loops, undo):
     network, frames = trained_like(hidden_size=9, conv_unit=True), torch.randn(2, 10, 128)
     for unit in network.modules():

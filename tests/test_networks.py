@@ -200,6 +200,18 @@ def test_half_precision_runs():
     assert torch.isfinite(detection).all() and torch.isfinite(loudness).all()
 
 
+def test_the_fast_gru_has_the_same_gradients_wherever_backward_is_called():
+    torch.manual_seed(0)
+    gru, frames = nn.GRU(5, 6, bidirectional=True, batch_first=True), torch.randn(3, 9, 5)
+    gradients = []
+    for inside in (True, False):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs, _ = bidirectional_gru(gru, frames)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=inside):
+            gradients.append(torch.autograd.grad(outputs.sum(), gru.weight_hh_l0)[0])
+    assert torch.equal(*gradients)
+
+
 @pytest.mark.parametrize("lengths", [None, [9, 4, 7]])
 def test_the_fast_gru_goes_on_from_states_as_torchs_does(lengths):
     torch.manual_seed(0)

@@ -3,10 +3,10 @@
 import librosa
 import numpy as np
 import pytest
-import variants
-from variants import LONGEST_S, SHORTEST_S, SPEEDS, variant
 
+import variants
 from textures import RATE
+from variants import LONGEST_S, SHORTEST_S, SPEEDS, variant
 
 TONE_HZ = 440.0
 

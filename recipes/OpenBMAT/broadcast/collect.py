@@ -29,11 +29,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import variants
 from tqdm import tqdm
 
 import effects
 import textures
+import variants
 from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
@@ -42,8 +42,8 @@ ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eig
 #: Notes with their instruments, as trackers write them.
 MODULES = {".it", ".mod", ".s3m", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
-#: Folders of sounds that were made.
-MADE = {"applause", "textures", "effects", "variants"}
+#: Folders of sounds that were made, not recorded.
+MADE = {"applause", "textures", "effects"}
 #: So many clips are made of applause, of other sounds that last, and of short ones.
 APPLAUSE, TEXTURES, EFFECTS = 30, 360, 1200
 #: So many variants are made of each sound of a package.
@@ -73,14 +73,19 @@ def main():
     link_files(arguments.out / "first", arguments.out / "second")
     link_files(arguments.out / "second", arguments.out / "third")
     speech = sorted((arguments.out / "third" / "speech").rglob("*"))
-    voices = [path for path in speech if path.is_file() and is_voice(path)]
+    voices = [path for path in speech if path.is_file() and lasts(path, VOICE_S)]
     make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
     make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
     for before, role in itertools.pairwise(ROLES[2:]):
         rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
         left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
         link_files(arguments.out / before, arguments.out / role, left_out)
-    sounds = [path for path in sorted((arguments.out / "eighth" / "noise").rglob("*")) if is_recorded(path)]
+    recorded = [
+        path
+        for path in sorted((arguments.out / "eighth" / "noise").rglob("*"))
+        if path.is_file() and path.parent.name not in MADE
+    ]
+    sounds = [path for path in recorded if lasts(path, variants.SHORTEST_S)]
     make_clips(
         arguments.out / "ninth" / "noise" / "variants", VARIANTS * len(sounds), [variants.variant],
         lambda n: make_variant(n, sounds),
@@ -177,16 +182,6 @@ def make_clips(target, count, kinds, make):
         )
 
 
-def is_recorded(path):
-    """Whether a file is a recording of a package, long enough for a variant, and none that was made."""
-    if not path.is_file() or path.parent.name in MADE:
-        return False
-    try:
-        return audio_duration(path).duration_s >= variants.SHORTEST_S
-    except AudioError:
-        return False
-
-
 def make_variant(number, sounds):
     """A variant of one of the sounds, which take turns; the same number gives the same one."""
     rng = np.random.default_rng((2, number))
@@ -194,10 +189,10 @@ def make_variant(number, sounds):
     return variants.variant(rng, *(read_audio(path, textures.RATE).astype(float) for path in pair))
 
 
-def is_voice(path):
-    """Whether a file is a recording that is long enough for a voice in a crowd."""
+def lasts(path, least_s):
+    """Whether a file is a recording, and so many seconds long."""
     try:
-        return audio_duration(path).duration_s >= VOICE_S
+        return audio_duration(path).duration_s >= least_s
     except AudioError:
         return False
 

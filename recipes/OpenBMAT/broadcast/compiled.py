@@ -79,8 +79,9 @@ def use(libraries):
     as_ever = units.ConvUnit._convolve
 
     def convolve(unit, frames):
-        if unit.training and unit.statistics_stay and torch.is_grad_enabled() and frames.device.type == "cpu":
-            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else frames.dtype
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else frames.dtype
+        learning = unit.training and torch.is_grad_enabled()
+        if learning and unit.statistics_stay and frames.device.type == "cpu" and dtype in libraries:
             return _Convolutions.apply(libraries[dtype], dtype, frames.contiguous(), *_normalised(unit))
         return as_ever(unit, frames)
 

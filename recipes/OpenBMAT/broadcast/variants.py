@@ -34,7 +34,7 @@ def variant(rng, sound, other):
     Returns
     -------
     numpy.ndarray
-        ``[sample]``, at most :data:`LONGEST_S` long, unless it is silent at 0.7 of full scale.
+        ``[sample]``, at most :data:`LONGEST_S` long; its peak is at 0.7 of full scale, unless it is silent.
 
     Example
     -------
