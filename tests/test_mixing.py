@@ -200,6 +200,30 @@ def test_loudness_of_the_stems_orders_foreground_and_background():
     assert min(n_measured.values()) > 10
 
 
+@pytest.mark.parametrize(("seconds", "has_pauses"), [(0.3, True), (4.0, False)])
+def test_short_sounds_come_one_by_one_without_a_rhythm(seconds, has_pauses, monkeypatch):
+    monkeypatch.setattr("hrin_plugin.mixing.stems.ROOM_TONE_SHARE", 0.0)
+    length, rng = round(seconds * SAMPLE_RATE), np.random.default_rng(0)
+    store = (8000 * rng.uniform(-1, 1, 5 * length)).astype(np.int16)
+    lufs = loudness(store.astype(float) / 32767, SAMPLE_RATE)
+    noise = [Source(0, number * length, length, lufs) for number in range(5)]
+    sources = {"music": [], "speech": [], "noise": noise}
+    passage = Passage(0.0, 60.0, "no-music", False, True, None, False, 0.0)
+    shares, spreads = [], []
+    for number, excerpt in enumerate(plan_excerpts(12, 60.0, seed=0)):
+        excerpt = excerpt._replace(passages=(passage,), fold=0)
+        rest = render_excerpt(excerpt, store, sources, seed=number).rest
+        sounds = np.convolve(np.abs(rest) > 1e-3, np.ones(80), "same") > 0
+        shares.append(sounds.mean())
+        begins = np.flatnonzero(np.diff(sounds.astype(int)) == 1)
+        spreads.append(np.std(np.diff(begins)) / np.mean(np.diff(begins)) if len(begins) > 2 else 0.0)
+    if has_pauses:
+        assert min(shares) < 0.4 and max(shares) > 0.8
+        assert min(spread for share, spread in zip(shares, spreads) if share < 0.7) > 0.15
+    else:
+        assert min(shares) > 0.99
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
 def test_loudness_agrees_with_pyloudnorm(rate):
     rng = np.random.default_rng(rate)

@@ -6,7 +6,7 @@ import pytest
 
 import variants
 from textures import RATE
-from variants import LONGEST_S, SHORTEST_S, SPEEDS, variant
+from variants import LONGEST_MUSIC_S, LONGEST_S, SHORTEST_S, SPEEDS, TEMPI, arrangement, variant
 
 TONE_HZ = 440.0
 
@@ -54,5 +54,19 @@ def test_an_envelope_follows_a_sound():
     assert envelope[3 * RATE // 4] < 0.01
 
 
+@pytest.mark.parametrize("length_s", [2.0, 90.0])
+def test_an_arrangement_is_faster_and_higher_or_slower_and_lower(length_s):
+    speeds = []
+    for number in range(12):
+        made = arrangement(np.random.default_rng(number), tone(length_s))
+        speed = np.median(librosa.yin(made[: 2 * RATE], fmin=60, fmax=4000, sr=RATE)) / TONE_HZ
+        assert TEMPI[0] * 0.99 < speed < TEMPI[1] * 1.01
+        assert len(made) / RATE == pytest.approx(min(length_s / speed, LONGEST_MUSIC_S), rel=0.02)
+        assert np.abs(made).max() == pytest.approx(0.7)
+        speeds.append(speed)
+    assert min(speeds) < 0.9 and max(speeds) > 1.1
+
+
 def test_silence_stays_silent():
+    assert not arrangement(np.random.default_rng(0), np.zeros(RATE)).any()
     assert not variant(np.random.default_rng(0), np.zeros(RATE), np.zeros(RATE)).any()

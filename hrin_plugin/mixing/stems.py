@@ -30,6 +30,9 @@ ROOM_TONE_SHARE = 0.8
 PEAK = 0.98
 #: Lengths of the joints between recordings, in seconds: crossfades, or pauses if negative.
 JOINTS_S = {"music": (0.3, 1.0), "speech": (-0.8, -0.15), "noise": (0.05, 0.3)}
+#: Noise shorter than this comes one by one, as steps, shots and doors do, with pauses of any length up to
+#: one that is drawn for each stretch: joined end to end, it would make rhythms. In seconds.
+LASTING_S, LONGEST_PAUSES_S = 3.0, (0.03, 3.0)
 #: How many recordings make up one stretch of noise, so that it stays one place.
 _PALETTE = 3
 #: Treated noise: of how many layers it may be, how far each is turned down, in dB, and how fast it is played.
@@ -185,6 +188,7 @@ def _fill(kind, n_samples, store, sources, rng):
     if kind == "noise" and len(sources) > _PALETTE:
         chosen = rng.choice(len(sources), _PALETTE, replace=False, p=weights)
         sources, weights = [sources[i] for i in chosen], np.full(_PALETTE, 1 / _PALETTE)
+    longest_pause_s = math.exp(rng.uniform(*np.log(LONGEST_PAUSES_S)))
     at, joint = 0, 0
     while at < n_samples:
         source = sources[rng.choice(len(sources), p=weights)]
@@ -200,7 +204,10 @@ def _fill(kind, n_samples, store, sources, rng):
         if stop == n_samples:
             filled[at:] += piece
             return filled
-        joint = min(_sample_at(rng.uniform(*JOINTS_S[kind])), len(piece) // 4)
+        if kind == "noise" and len(piece) < _sample_at(LASTING_S):
+            joint = -_sample_at(longest_pause_s * rng.uniform(0.05, 1.0))
+        else:
+            joint = min(_sample_at(rng.uniform(*JOINTS_S[kind])), len(piece) // 4)
         _fade_in(piece[::-1], max(joint, _sample_at(_EDGE_S)))
         filled[at:stop] += piece
         at = stop - joint

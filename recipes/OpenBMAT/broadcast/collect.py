@@ -2,10 +2,10 @@
 """Collect the recordings that the shipped model was trained and scored with.
 
 They come out of packages of free software, listed in ``packages.tsv`` beside this file:
-role (first: for all trainings; second: for all but the first; third, fourth, sixth, seventh and eighth:
-for those after; unseen and unseen_2: for scores only), kind, package, a pattern of the files in it
+role (first: for all trainings; second: for all but the first; third, fourth, sixth, seventh, eighth and
+tenth: for those after; unseen and unseen_2: for scores only), kind, package, a pattern of the files in it
 (after ``::``, of the files in an archive in it), and their licence. What packages hold few of is made
-(see ``textures.py`` and ``effects.py``), and so are variants of the sounds that they hold
+(see ``textures.py`` and ``effects.py``), and so are variants of the sounds and the music that they hold
 (``variants.py``). From the role that it names on (fourth or fifth), the sets do without what
 ``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
 the model before. Nothing is installed, nothing is written but below the folders that you name. It
@@ -38,15 +38,15 @@ from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
-#: Notes with their instruments, as trackers write them.
-MODULES = {".it", ".mod", ".s3m", ".xm"}
+ROLES = tuple(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
+#: Notes with their instruments, as trackers write them, and sound that libsndfile does not read.
+FOR_FFMPEG = {".it", ".mod", ".s3m", ".wv", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 #: Folders of sounds that were made, not recorded.
-MADE = {"applause", "textures", "effects"}
+MADE = {"applause", "textures", "effects", "variants", "variants_2"}
 #: So many clips are made of applause, of other sounds that last, and of short ones.
 APPLAUSE, TEXTURES, EFFECTS = 30, 360, 1200
-#: So many variants are made of each sound of a package.
+#: So many variants are made of each sound of a package, each time.
 VARIANTS = 2
 #: A crowd's voices last so long, in seconds.
 VOICE_S = 1.0
@@ -59,7 +59,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to ninth, unseen and unseen_2, then <kind>/<package>/",
+        help="folder for the recordings: first to tenth, unseen and unseen_2, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -77,19 +77,14 @@ def main():
     make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
     make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
     for before, role in itertools.pairwise(ROLES[2:]):
+        if role == "tenth":
+            make_variants(arguments.out / "ninth" / "noise" / "variants", packaged(arguments.out / "eighth"))
         rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
         left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
         link_files(arguments.out / before, arguments.out / role, left_out)
-    recorded = [
-        path
-        for path in sorted((arguments.out / "eighth" / "noise").rglob("*"))
-        if path.is_file() and path.parent.name not in MADE
-    ]
-    sounds = [path for path in recorded if lasts(path, variants.SHORTEST_S)]
-    make_clips(
-        arguments.out / "ninth" / "noise" / "variants", VARIANTS * len(sounds), [variants.variant],
-        lambda n: make_variant(n, sounds),
-    )  # fmt: skip
+    tenth = arguments.out / "tenth"
+    make_variants(tenth / "noise" / "variants_2", packaged(tenth), seed=3)
+    make_arrangements(tenth / "music" / "variants", packaged(tenth, "music"))
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
@@ -133,7 +128,7 @@ def collect(unpacked, pattern, target):
                         found += place(
                             target, member, lambda copy, m=member: copy.write_bytes(archive.read(m))
                         )
-        elif path.suffix in {".mid", *MODULES}:
+        elif path.suffix in {".mid", *FOR_FFMPEG}:
             found += place(target, f"{name}.ogg", lambda copy, p=path: render(p, copy))
         else:
             found += place(target, name, lambda copy, p=path: copy.symlink_to(p))
@@ -164,7 +159,7 @@ def place(target, name, make):
 
 def render(notes, recording):
     """Play a file of notes, with sampled instruments where it brings none."""
-    if notes.suffix in MODULES:
+    if notes.suffix in FOR_FFMPEG:
         command = ["ffmpeg", "-v", "error", "-y", "-i", notes, "-ac", "1", "-ar", "22050", recording]
     else:
         command = ["fluidsynth", "-ni", "-q", "-r", "22050", "-T", "oga", "-F", recording, SOUND_FONT, notes]
@@ -182,11 +177,33 @@ def make_clips(target, count, kinds, make):
         )
 
 
-def make_variant(number, sounds):
-    """A variant of one of the sounds, which take turns; the same number gives the same one."""
-    rng = np.random.default_rng((2, number))
-    pair = [sounds[number % len(sounds)], sounds[rng.integers(len(sounds))]]
-    return variants.variant(rng, *(read_audio(path, textures.RATE).astype(float) for path in pair))
+def packaged(role, kind="noise"):
+    """The files of one kind that come from packages, of a role's folder, in order."""
+    paths = sorted((role / kind).rglob("*"))
+    return [path for path in paths if path.is_file() and path.parent.name not in MADE]
+
+
+def make_variants(target, recorded, seed=2):
+    """Make variants of sounds, which take turns; the same seed gives the same ones."""
+    sounds = [path for path in recorded if lasts(path, variants.SHORTEST_S)]
+
+    def make(number):
+        rng = np.random.default_rng((seed, number))
+        pair = [sounds[number % len(sounds)], sounds[rng.integers(len(sounds))]]
+        return variants.variant(rng, *(read_audio(path, textures.RATE).astype(float) for path in pair))
+
+    make_clips(target, VARIANTS * len(sounds), [variants.variant], make)
+
+
+def make_arrangements(target, recorded):
+    """Make an arrangement of each piece of music; the same pieces give the same ones."""
+    music = [path for path in recorded if lasts(path, variants.SHORTEST_S)]
+
+    def make(number):
+        rng = np.random.default_rng((4, number))
+        return variants.arrangement(rng, read_audio(music[number], textures.RATE).astype(float))
+
+    make_clips(target, len(music), [variants.arrangement], make)
 
 
 def lasts(path, least_s):

@@ -3,6 +3,8 @@
 A detector that hears a few thousand sounds again and again learns these, and takes others for music.
 A variant of a recording is what it might be of a larger or a smaller thing, in another place, bent in
 pitch, backwards, in the rhythm of another sound, or together with it: no music, if the recording isn't.
+An arrangement of a piece of music is a part of it, faster and higher or slower and lower, with other
+instruments in front.
 """
 
 import numpy as np
@@ -15,6 +17,8 @@ from textures import RATE, coloured, in_room, level
 SPEEDS, BEND_OCTAVES = (0.5, 2.0), (0.05, 0.8)
 #: The shortest sound that has variants, and the longest variant, in seconds.
 SHORTEST_S, LONGEST_S = 0.1, 12.0
+#: How much slower or faster music is played, and the longest part of it, in seconds.
+TEMPI, LONGEST_MUSIC_S = (0.75, 1.33), 45.0
 #: An envelope is followed in steps of so many seconds.
 _ENVELOPE_S = 0.02
 
@@ -65,6 +69,34 @@ def variant(rng, sound, other):
         sound = in_room(rng, sound)
     sound = sound[:longest]
     return 0.7 * sound / max(np.abs(sound).max(), 1e-6)
+
+
+def arrangement(rng, music):
+    """A part of a piece of music as others might play it: at another speed, with another spectrum.
+
+    Arguments
+    ---------
+    rng : numpy.random.Generator
+        Source of randomness.
+    music : numpy.ndarray
+        The piece, ``[sample]`` at ``textures.RATE``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[sample]``, at most :data:`LONGEST_MUSIC_S` long; its peak is at 0.7 of full scale, or it is silent.
+
+    Example
+    -------
+    >>> made = arrangement(np.random.default_rng(0), np.sin(np.arange(2 * RATE) / 20))
+    >>> RATE < len(made) < 3 * RATE, float(np.abs(made).max().round(3))
+    (True, 0.7)
+    """
+    speed = level(rng, *TEMPI)
+    music = _part(rng, music, int(LONGEST_MUSIC_S * RATE * speed))
+    music = soxr.resample(music, RATE * speed, RATE)[: int(LONGEST_MUSIC_S * RATE)]
+    music = coloured(rng, music)
+    return 0.7 * music / max(np.abs(music).max(), 1e-6)
 
 
 def _part(rng, sound, length):
