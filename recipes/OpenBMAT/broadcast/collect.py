@@ -38,7 +38,8 @@ from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = tuple(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
+ROLES = ("first", "second", "third", "fourth", "fifth")
+ROLES += ("sixth", "seventh", "eighth", "ninth", "tenth")
 #: Notes with their instruments, as trackers write them, and sound that libsndfile does not read.
 FOR_FFMPEG = {".it", ".mod", ".s3m", ".wv", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
