@@ -108,6 +108,8 @@ class HRINBrain(Brain):
         Receives the figures of every epoch.
     fea_augment : callable or None
         Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
+    overlay : callable or None
+        Changes them before that, and is told where there is no music, ``[batch, frame]``.
     **kwargs
         As those of ``speechbrain.Brain``.
 
@@ -123,10 +125,13 @@ class HRINBrain(Brain):
     (2, 3)
     """
 
-    def __init__(self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, **kwargs):
+    def __init__(
+        self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, overlay=None, **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
-        self.lr_annealing, self.train_logger, self.fea_augment = lr_annealing, train_logger, fea_augment
+        self.lr_annealing, self.train_logger = lr_annealing, train_logger
+        self.fea_augment, self.overlay = fea_augment, overlay
         self.train_meter, self.stage_meter = LossMeter(), LossMeter()
         self.predictions = []
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
@@ -156,6 +161,8 @@ class HRINBrain(Brain):
         """
         batch = batch.to(self.device)
         frames, lens = batch.frames
+        if stage == Stage.TRAIN and self.overlay is not None:
+            frames = self.overlay(frames, self._no_music(batch))
         if stage == Stage.TRAIN and self.fea_augment is not None:
             frames = self.fea_augment(frames)
         return self.modules.model(self.modules.statistics(frames), lens)
@@ -195,6 +202,12 @@ class HRINBrain(Brain):
         if stage != Stage.TRAIN:
             self.predictions += self._collect(predictions, batch)
         return loss.total
+
+    def _no_music(self, batch):
+        """Where there is no music, ``[batch, frame]``; the padding is nothing at all."""
+        no_music = batch.md_frames.data == self.taxonomy.levels[0].index("no-music")
+        mask = frame_mask(*batch.frames)
+        return no_music if mask is None else no_music & mask
 
     def _collect(self, logits, batch):
         """Predictions of a batch's recordings, without the padding."""

@@ -6,7 +6,7 @@ import pytest
 import scipy.signal
 import torch
 
-from hrin_plugin.features import BandStatistics, LevelShift, LogMel
+from hrin_plugin.features import BandStatistics, LevelShift, LogMel, Overlay
 
 
 def recording(seconds=3.0, sample_rate=8000, seed=0):
@@ -160,3 +160,36 @@ def test_an_equaliser_is_a_filter_of_the_waveform():
     )
     filtered = features(torch.from_numpy(scipy.signal.fftconvolve(wav, taps, mode="same")).float()[None])
     assert float((filtered - shifted).abs().median()) < 0.5
+
+
+def test_an_overlay_is_two_waveforms_together():
+    wavs = torch.randn(2, 80000, generator=torch.Generator().manual_seed(0)) * torch.tensor([[0.1], [0.3]])
+    features = LogMel(reference=1.0, floor_db=None)
+    frames = features(wavs)
+    no_music = torch.ones(frames.shape[:2], dtype=torch.bool)
+    together = Overlay(share=1.0, low_db=-3.0, high_db=-3.0)(frames, no_music)
+    for number in range(2):
+        expected = features((wavs[number] + 10 ** (-3 / 20) * wavs[1 - number])[None])[0]
+        # Powers add up on the average; in single bands of single frames, phases have their say.
+        powers, expected_powers = (10 ** (each / 10) for each in (together[number], expected))
+        torch.testing.assert_close(powers.mean(dim=0), expected_powers.mean(dim=0), atol=0, rtol=0.1)
+
+
+def test_an_overlay_is_only_where_neither_recording_has_music():
+    torch.manual_seed(0)
+    frames = torch.full((40, 6, 3), -40.0)
+    no_music = torch.rand(40, 6) < 0.5
+    changed = Overlay(share=0.5)(frames, no_music) != frames
+    assert (changed == changed[..., :1]).all()
+    both = no_music & no_music.roll(1, dims=0)
+    assert not changed[~both].any()
+    whole = [bool(changed[i][both[i]].all()) for i in range(40) if both[i].any()]
+    none = [not changed[i].any() for i in range(40) if both[i].any()]
+    assert all(a != b for a, b in zip(whole, none)) and 0.3 < np.mean(whole) < 0.7
+    assert torch.equal(Overlay(share=0.0)(frames, no_music), frames)
+
+
+@pytest.mark.parametrize("settings", [{"share": 1.2}, {"share": -0.1}, {"share": 1.0, "low_db": 6.0}])
+def test_an_overlay_without_a_range_is_refused(settings):
+    with pytest.raises(ValueError, match="share must be|low_db must not be"):
+        Overlay(**settings)

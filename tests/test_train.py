@@ -16,6 +16,7 @@ import train
 from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.brain import HRINBrain
 from hrin_plugin.events import parse_tsv, read_tsv
+from hrin_plugin.features import Overlay
 from hrin_plugin.pretrained import load_pretrained
 from hrin_plugin.results import recognise
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -118,6 +119,29 @@ def test_the_exported_model_finds_the_events_on_disk(run, miniature):
         wav = read_audio(miniature / "audio" / path.with_suffix(".wav").name, 8000)
         _, (_, events) = recognise(model, wav)
         assert events == parse_tsv(path, 2.0)
+
+
+def test_an_overlay_is_told_where_the_recordings_of_a_training_have_no_music(run, monkeypatch):
+    forward, compute, shares = Overlay.forward, HRINBrain.compute_forward, []
+
+    def look(self, frames, no_music):
+        shares.append(no_music.double().mean(dim=1).tolist())
+        return forward(self, frames, no_music)
+
+    def compare(self, batch, stage):
+        n_told = len(shares)
+        logits = compute(self, batch, stage)
+        assert len(shares) - n_told == (stage.name == "TRAIN")
+        if stage.name == "TRAIN":
+            for events, duration_s, share in zip(batch.md, batch.duration, shares[-1]):
+                music_s = sum(offset_s - onset_s for onset_s, offset_s, label in events if label == "music")
+                assert share == pytest.approx(1 - music_s / float(duration_s), abs=0.02)
+        return logits
+
+    monkeypatch.setattr(Overlay, "forward", look)
+    monkeypatch.setattr(HRINBrain, "compute_forward", compare)
+    run("--overlay_share=1.0", hparams="hparams/hrin_cr_broadcast_long.yaml")
+    assert len({round(share, 2) for batch in shares for share in batch}) > 2
 
 
 class Interrupted(Exception):

@@ -119,6 +119,7 @@ def make_brain(brain_class, hparams, run_opts):
         lr_annealing=hparams["lr_annealing"],
         train_logger=hparams["train_logger"],
         fea_augment=hparams.get("fea_augment"),
+        overlay=hparams.get("overlay"),
     )
 
 
