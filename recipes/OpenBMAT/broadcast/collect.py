@@ -38,8 +38,7 @@ from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = ("first", "second", "third", "fourth", "fifth")
-ROLES += ("sixth", "seventh", "eighth", "ninth", "tenth")
+ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 #: Notes with their instruments, as trackers write them, and sound that libsndfile does not read.
 FOR_FFMPEG = {".it", ".mod", ".s3m", ".wv", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
@@ -77,12 +76,10 @@ def main():
     voices = [path for path in speech if path.is_file() and lasts(path, VOICE_S)]
     make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
     make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
-    for before, role in itertools.pairwise(ROLES[2:]):
-        if role == "tenth":
-            make_variants(arguments.out / "ninth" / "noise" / "variants", packaged(arguments.out / "eighth"))
-        rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
-        left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
-        link_files(arguments.out / before, arguments.out / role, left_out)
+    for before, role in itertools.pairwise(ROLES[2:-1]):
+        link_role(arguments.out, before, role)
+    make_variants(arguments.out / "ninth" / "noise" / "variants", packaged(arguments.out / "eighth"))
+    link_role(arguments.out, "ninth", "tenth")
     tenth = arguments.out / "tenth"
     make_variants(tenth / "noise" / "variants_2", packaged(tenth), seed=3)
     make_arrangements(tenth / "music" / "variants", packaged(tenth, "music"))
@@ -136,6 +133,13 @@ def collect(unpacked, pattern, target):
     return found
 
 
+def link_role(out, before, role):
+    """Link all files of the role before into a role, but those that it is to do without."""
+    rows = [row for row in read_rows(LEFT_OUT) if row["role"] == role]
+    left_out = [f"{row['kind']}/{row['package']}/{row['file']}" for row in rows]
+    link_files(out / before, out / role, left_out)
+
+
 def link_files(source, target, left_out=()):
     """Link all files below a folder into another one, but those that match a pattern."""
     for path in sorted(source.rglob("*")):
@@ -159,7 +163,7 @@ def place(target, name, make):
 
 
 def render(notes, recording):
-    """Play a file of notes, with sampled instruments where it brings none."""
+    """Play a file of notes, with sampled instruments where it brings none, or decode one of sound."""
     if notes.suffix in FOR_FFMPEG:
         command = ["ffmpeg", "-v", "error", "-y", "-i", notes, "-ac", "1", "-ar", "22050", recording]
     else:

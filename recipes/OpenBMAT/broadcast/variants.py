@@ -67,8 +67,7 @@ def variant(rng, sound, other):
         sound = sound / (sound.std() + 1e-9) + level(rng, 0.2, 1.0) * with_it
     if rng.random() < 0.3:
         sound = in_room(rng, sound)
-    sound = sound[:longest]
-    return 0.7 * sound / max(np.abs(sound).max(), 1e-6)
+    return _at_peak(sound[:longest])
 
 
 def arrangement(rng, music):
@@ -95,8 +94,12 @@ def arrangement(rng, music):
     speed = level(rng, *TEMPI)
     music = _part(rng, music, int(LONGEST_MUSIC_S * RATE * speed))
     music = soxr.resample(music, RATE * speed, RATE)[: int(LONGEST_MUSIC_S * RATE)]
-    music = coloured(rng, music)
-    return 0.7 * music / max(np.abs(music).max(), 1e-6)
+    return _at_peak(coloured(rng, music))
+
+
+def _at_peak(sound):
+    """A sound with its peak at 0.7 of full scale; silence stays silent."""
+    return 0.7 * sound / max(np.abs(sound).max(), 1e-6)
 
 
 def _part(rng, sound, length):
