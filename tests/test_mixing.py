@@ -25,6 +25,7 @@ from hrin_plugin.mixing.excerpts import (
 )
 from hrin_plugin.mixing.loudness import loudness
 from hrin_plugin.mixing.programme import (
+    PLAIN,
     Passage,
     draw_programmes,
     exact_events,
@@ -174,6 +175,15 @@ def test_short_excerpts_have_the_shares_and_boundaries(seed):
     excerpts = plan_excerpts(120, 5.0, seed)
     assert class_shares(excerpts)["fg-music"] == pytest.approx(0.16, abs=0.04)
     assert sum(len(excerpt.events) > 1 for excerpt in excerpts) > 40
+
+
+@pytest.mark.parametrize(("noise_weight", "share"), [(0.0, 0.0), (1.0, 0.41), (4.0, 0.72)])
+def test_noise_weight_moves_noise_and_leaves_the_classes(noise_weight, share):
+    style = PLAIN._replace(noise_weight=noise_weight)
+    excerpts = plan_excerpts(400, 60.0, 0, style)
+    noisy_s = sum(p.end_s - p.start_s for e in excerpts for p in e.passages if p.noise)
+    assert noisy_s / (400 * 60.0) == pytest.approx(share, abs=0.03)
+    assert class_shares(excerpts)["bg-music"] == pytest.approx(0.34, abs=0.02)
 
 
 def test_loudness_of_the_stems_orders_foreground_and_background():
@@ -417,6 +427,12 @@ def test_senseless_number_is_bad_use(folders, tmp_path, capsys, option, value):
     assert f"{option[2:]} is {value}; give a whole number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", ["-1", "inf", "nan"])
+def test_senseless_noise_weight_is_bad_use(folders, tmp_path, capsys, value):
+    assert run_mix(folders, tmp_path / "set", "--noise-weight", value) == 2
+    assert f"noise_weight is {value}; give a number, 0 or greater" in capsys.readouterr().err
+
+
 def test_one_folder_for_two_kinds_is_bad_use(folders, tmp_path, capsys):
     assert run_mix({**folders, "noise": folders["speech"]}, tmp_path / "set") == 2
     assert "speech and noise share the folder" in capsys.readouterr().err
@@ -445,6 +461,8 @@ def test_set_of_other_settings_is_not_touched(folders, tmp_path, capsys):
     before = folder_files(tmp_path / "set")
     assert run_mix(folders, tmp_path / "set", "--seed", "1") == 1
     assert "holds a set with seed 0, not 1; choose another folder" in capsys.readouterr().err
+    assert run_mix(folders, tmp_path / "set", "--noise-weight", "2") == 1
+    assert "holds a set with noise weight not given, not 2; choose" in capsys.readouterr().err
     assert folder_files(tmp_path / "set") == before
 
 

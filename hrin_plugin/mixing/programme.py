@@ -13,6 +13,8 @@ import itertools
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from hrin_plugin.events import Event, relabel
 from hrin_plugin.mixing.store import SAMPLE_RATE
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -46,7 +48,8 @@ class Style(NamedTuple):
     ``relative_lu`` is the range from which the music's level over everything else is
     drawn, in LU, by class; with noise it begins no lower than :data:`UNDER_NOISE_LU`.
     ``treated`` says that speech rings in rooms, that noise has layers, and that mixes
-    go through what :mod:`hrin_plugin.mixing.treatment` does.
+    go through what :mod:`hrin_plugin.mixing.treatment` does. ``noise_weight`` is the weight
+    of :data:`MAKE_UP` with noise against that without.
 
     Example
     -------
@@ -59,6 +62,7 @@ class Style(NamedTuple):
     shortest_s: float = 3.0
     longest_fade_s: float = 3.0
     treated: bool = False
+    noise_weight: float = 1.0
 
 
 PLAIN = Style(
@@ -162,14 +166,19 @@ def _draw_programme(rng, seconds, given_s, style):
             if passages
             else 0.0
         )
-        pairs, weights = zip(*MAKE_UP[label].items())
-        speech, noise = pairs[rng.choice(len(pairs), p=weights)]
+        speech, noise = _draw_make_up(rng, MAKE_UP[label], style.noise_weight)
         level_lu = None if label == NO_MUSIC else _draw_level(rng, style.relative_lu[label], noise)
         follows = bool(passages) and passages[-1].has_music
         new_music = not follows or rng.random() < NEW_MUSIC_SHARE
         passages.append(Passage(start_s, end_s, label, speech, noise, level_lu, new_music, ramp_s))
         start_s = end_s
     return passages
+
+
+def _draw_make_up(rng, shares, noise_weight):
+    """Draw what sounds beside the music: whether speech, and whether noise."""
+    weights = np.array([share * (noise_weight if noise else 1.0) for (_, noise), share in shares.items()])
+    return list(shares)[rng.choice(len(weights), p=weights / weights.sum())]
 
 
 def _draw_level(rng, range_lu, noise):

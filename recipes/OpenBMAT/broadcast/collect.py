@@ -6,7 +6,7 @@ role (first: for all trainings; second: for all but the first; third, fourth, si
 tenth: for those after; unseen and unseen_2: for scores only), kind, package, a pattern of the files in it
 (after ``::``, of the files in an archive in it), and their licence. What packages hold few of is made
 (see ``textures.py`` and ``effects.py``), and so are variants of the sounds and the music that they hold
-(``variants.py``). From the role that it names on (fourth or fifth), the sets do without what
+(``variants.py``). From the role that it names on (fourth, fifth or eleventh), the sets do without what
 ``left_out.tsv`` names: music among the sounds, music that is none, and made sounds that are music to
 the model before. Nothing is installed, nothing is written but below the folders that you name. It
 needs Debian's tools ``apt-get`` and ``dpkg``, and for tunes that come as notes ``fluidsynth`` with the
@@ -38,7 +38,19 @@ from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: Each has the recordings of those before it too, but what :data:`LEFT_OUT` names for it.
-ROLES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+ROLES = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+)
 #: Notes with their instruments, as trackers write them, and sound that libsndfile does not read.
 FOR_FFMPEG = {".it", ".mod", ".s3m", ".wv", ".xm"}
 SOUND_FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
@@ -59,7 +71,7 @@ def main():
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the recordings: first to tenth, unseen and unseen_2, then <kind>/<package>/",
+        help="folder for the recordings: first to eleventh, unseen and unseen_2, then <kind>/<package>/",
     )
     arguments = parser.parse_args()
     rows, failed = read_rows(PACKAGES), []
@@ -76,13 +88,17 @@ def main():
     voices = [path for path in speech if path.is_file() and lasts(path, VOICE_S)]
     make_clips(noise["third"] / "textures", TEXTURES, textures.KINDS, lambda n: textures.texture(n, voices))
     make_clips(noise["sixth"] / "effects", EFFECTS, effects.KINDS, effects.effect)
-    for before, role in itertools.pairwise(ROLES[2:-1]):
+    for before, role in itertools.pairwise(ROLES[2:-2]):
         link_role(arguments.out, before, role)
     make_variants(arguments.out / "ninth" / "noise" / "variants", packaged(arguments.out / "eighth"))
     link_role(arguments.out, "ninth", "tenth")
     tenth = arguments.out / "tenth"
     make_variants(tenth / "noise" / "variants_2", packaged(tenth), seed=3)
     make_arrangements(tenth / "music" / "variants", packaged(tenth, "music"))
+    link_role(arguments.out, "tenth", "eleventh")
+    eleventh = arguments.out / "eleventh"
+    for folder, seed in (("variants", 2), ("variants_2", 3)):
+        make_variants(eleventh / "noise" / folder, packaged(eleventh), seed)
     for row in failed:
         print(f"nothing was found: {row['package']} {row['files']}", file=sys.stderr)
     return bool(failed)
