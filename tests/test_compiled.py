@@ -124,4 +124,6 @@ def test_gates_far_beyond_their_range_stay_numbers(loops, undo):
     use(loops)
     for found, right in zip(steps(network, batches), expected, strict=True):
         assert torch.isfinite(found).all()
-        torch.testing.assert_close(found, right, rtol=0, atol=1e-3 * float(right.abs().max()) + 1e-9)
+        # A fast division may leave a shut gate a last bit open, on some processors.
+        bit = torch.finfo(torch.float32).eps
+        torch.testing.assert_close(found, right, rtol=0, atol=1e-3 * float(right.abs().max()) + bit)
