@@ -13,9 +13,9 @@ import numpy as np
 from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 from tqdm import tqdm
 
-from hrin_plugin.counts import align, count_events, count_segments
 from hrin_plugin.events import Event
-from hrin_plugin.metrics import COLLARS_S, fast_scores, sed_eval_scores
+from hrin_plugin.metrics.counts import align, count_events, count_segments
+from hrin_plugin.metrics.scores import COLLARS_S, fast_scores, sed_eval_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 N_FILES, DURATION_S, N_EVENTS = 165, 60.0, 6

@@ -11,19 +11,19 @@ import pytest
 import soundfile
 import torch
 
-from hrin_plugin.archive import load_detector
+from hrin_plugin.archive.references import ANNOTATIONS, derive_detection, read_references
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import FORMATS, render, write_detection
-from hrin_plugin.inference import MusicDetector
-from hrin_plugin.metrics import sed_eval_scores
-from hrin_plugin.networks import HRIN
-from hrin_plugin.onnx_model import load_onnx
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.references import ANNOTATIONS, derive_detection, read_references
+from hrin_plugin.inference import load_detector
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.metrics.scores import sed_eval_scores
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.onnx_model import load_onnx
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 TRUTH = [Event("no-music", 0.0, 1.0), Event("bg-music", 1.0, 2.5), Event("fg-music", 2.5, 4.0)]

@@ -19,11 +19,11 @@ from speechbrain.lobes.models.transformer.Conformer import ConformerEncoder
 from speechbrain.lobes.models.transformer.Transformer import TransformerEncoder
 from speechbrain.nnet.attention import RelPosEncXL
 
-from hrin_plugin.heads import HierarchicalHeads
-from hrin_plugin.hierarchy_metrics import HierarchyStats
-from hrin_plugin.losses import HierarchicalLoss
+from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.hierarchy.statistics import HierarchyStats
+from hrin_plugin.hierarchy.violations import violation_rates
+from hrin_plugin.networks.heads import HierarchicalHeads
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.violations import violation_rates
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "reuse.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.folders import visible_files
+from hrin_plugin.files import visible_files
 
 #: What counts as a recording in a folder; a file that is named itself may have any suffix.
 SUFFIXES = frozenset(

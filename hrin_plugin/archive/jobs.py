@@ -13,13 +13,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.collection import Recording
-from hrin_plugin.decoding.methods import Decoding
+from hrin_plugin.archive.collection import Recording
+from hrin_plugin.archive.engines import Lost
+from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.detection import Detection
-from hrin_plugin.engines import Lost
 from hrin_plugin.files import write_atomically
 from hrin_plugin.formats import output_paths, write_detection
-from hrin_plugin.progress import AudioProgress
 
 
 class Order(NamedTuple):
@@ -107,7 +106,7 @@ def claim_results(recordings, order, overwrite=False):
     return [recording for recording in recordings if not _is_finished(recording, order, claimed_ns)]
 
 
-def detect_recordings(recordings, order, run):
+def detect_recordings(recordings, order, run, load):
     """Detect in every recording, with a bar over the seconds of audio.
 
     Arguments
@@ -117,7 +116,9 @@ def detect_recordings(recordings, order, run):
     order : Order
         How.
     run : callable
-        An engine of :mod:`hrin_plugin.engines`, from a function, tasks and a ``notify``.
+        An engine of :mod:`hrin_plugin.archive.engines`, from a function, tasks and a ``notify``.
+    load : callable
+        Loads the detector in each process, such as :func:`hrin_plugin.inference.load_detector`.
 
     Yields
     ------
@@ -131,13 +132,13 @@ def detect_recordings(recordings, order, run):
 
     Example
     -------
-    >>> from hrin_plugin.engines import run_local
+    >>> from hrin_plugin.archive.engines import run_local
     >>> run = functools.partial(run_local, jobs=1)
-    >>> list(detect_recordings([], Order(), run))
+    >>> list(detect_recordings([], Order(), run, load=None))
     []
     """
     with AudioProgress([recording.path for recording in recordings]) as progress:
-        work = functools.partial(detect_recording, order=order)
+        work = functools.partial(detect_recording, order=order, load=load)
         for number, result in run(work, recordings, notify=progress.advance):
             if isinstance(result, Lost):
                 result = Outcome(recordings[number], None, f"{recordings[number].path}: {result}")
@@ -145,7 +146,7 @@ def detect_recordings(recordings, order, run):
             yield result
 
 
-def detect_recording(recording, notify, order):
+def detect_recording(recording, notify, order, load):
     """Detect in one recording, and write what was found; runs wherever the engine has it run.
 
     Arguments
@@ -156,6 +157,8 @@ def detect_recording(recording, notify, order):
         Called with the seconds that are done and, where it is known, the length.
     order : Order
         What is to be done.
+    load : callable
+        As :func:`detect_recordings` takes it.
 
     Returns
     -------
@@ -171,12 +174,13 @@ def detect_recording(recording, notify, order):
 
     Example
     -------
-    >>> detect_recording(Recording("a.mp3", "a"), print, Order(model="none"))
+    >>> from hrin_plugin.inference import load_detector
+    >>> detect_recording(Recording("a.mp3", "a"), print, Order(model="none"), load_detector)
     Traceback (most recent call last):
     ...
     ValueError: ...
     """
-    detector = _detector(order.model, order.backend, order.device, json.dumps(order.decoding))
+    detector = _detector(load, order.model, order.backend, order.device, json.dumps(order.decoding))
     try:
         detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
     except MemoryError:
@@ -199,50 +203,10 @@ def detect_recording(recording, notify, order):
     )
 
 
-def load_detector(model=None, backend="auto", device=None, decoding=None):
-    """A detector as an :class:`Order` wants it.
-
-    Arguments
-    ---------
-    model, backend : str or None
-        As :meth:`hrin_plugin.inference.MusicDetector.from_hparams` takes them.
-    device : str or None
-        "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
-    decoding : dict or None
-        What is to differ from the model's own Decoding.
-
-    Returns
-    -------
-    MusicDetector
-        The detector.
-
-    Raises
-    ------
-    ValueError
-        If there is no such model, or the decoding makes no sense with it.
-
-    Example
-    -------
-    >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-    >>> folder = getfixture("tmp_path")
-    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
-    >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
-    0.4
-    """
-    from hrin_plugin.inference import MusicDetector
-
-    detector = MusicDetector.from_hparams(model, backend=backend, run_opts=device and {"device": device})
-    if decoding:
-        detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
-    return detector
-
-
 @functools.lru_cache(maxsize=1)
-def _detector(model, backend, device, decoding):
+def _detector(load, model, backend, device, decoding):
     """The detector, loaded once in a process."""
-    return load_detector(model, backend, device, json.loads(decoding))
+    return load(model, backend, device, json.loads(decoding))
 
 
 def _describe(error, path):
@@ -278,7 +242,7 @@ def _read_record(path):
 
 def _identity(model):
     """What tells a model from others: the digest of its files, those that ship for None, or else its name."""
-    folder = Path(__file__).with_name("models") if model is None else Path(model)
+    folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
     if model is not None and not folder.is_dir():
         return model
     digest = hashlib.sha256()

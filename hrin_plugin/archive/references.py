@@ -5,12 +5,12 @@ recordings and TSV files of the same name.
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin.archive.collection import SUFFIXES
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import open_stream
-from hrin_plugin.collection import SUFFIXES
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault, check_events, parse_tsv, relabel
-from hrin_plugin.folders import visible_files
+from hrin_plugin.files import visible_files
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Where OpenBMAT has the annotations that the paper uses, and its recordings.

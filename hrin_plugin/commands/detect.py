@@ -99,10 +99,11 @@ def _detect(arguments):
     """Detect in every recording, report what is wrong with any, and sum up."""
     from tqdm import tqdm
 
-    from hrin_plugin.archive import claim_results, detect_recordings
-    from hrin_plugin.collection import collect
-    from hrin_plugin.display import printable
-    from hrin_plugin.report import format_summary
+    from hrin_plugin.archive.collection import collect
+    from hrin_plugin.archive.jobs import claim_results, detect_recordings
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.report.display import printable
+    from hrin_plugin.report.tables import format_summary
 
     order = _order(arguments)
     run = _engine(arguments)
@@ -127,7 +128,7 @@ def _detect(arguments):
     if arguments.engine == "ray":
         to_do = [recording._replace(path=os.path.abspath(recording.path)) for recording in to_do]
     detections = {}
-    for recording, detection, problem in detect_recordings(to_do, order, run):
+    for recording, detection, problem in detect_recordings(to_do, order, run, load_detector):
         if problem:
             report(problem)
         else:
@@ -151,7 +152,7 @@ def _detect(arguments):
 
 def _order(arguments):
     """What is to be done with every recording."""
-    from hrin_plugin.archive import Order
+    from hrin_plugin.archive.jobs import Order
     from hrin_plugin.formats import output_paths
 
     levels = LEVELS[arguments.level]
@@ -237,7 +238,7 @@ def _by_label(option, values):
 
 def _engine(arguments):
     """What has the work done: from a function, tasks and a ``notify`` to results."""
-    from hrin_plugin.engines import run_local, run_ray
+    from hrin_plugin.archive.engines import run_local, run_ray
 
     if arguments.jobs is not None and arguments.jobs < 1:
         raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")

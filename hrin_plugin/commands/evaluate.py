@@ -42,7 +42,7 @@ def _evaluate(arguments):
 
     from hrin_plugin.detection import TASKS
     from hrin_plugin.files import write_atomically
-    from hrin_plugin.metrics import fast_scores, format_scores
+    from hrin_plugin.metrics.scores import fast_scores, format_scores
     from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
     references = _by_name(_read_references(arguments.references))
@@ -65,7 +65,7 @@ def _read_references(folder):
     """Annotations of recordings that lie beside them, or else annotations alone."""
     from pathlib import Path
 
-    from hrin_plugin.references import ANNOTATIONS, read_references
+    from hrin_plugin.archive.references import ANNOTATIONS, read_references
 
     found = [reference.detection for reference in read_references(folder)]
     annotations = Path(folder, ANNOTATIONS)
@@ -75,7 +75,7 @@ def _read_references(folder):
 def _read_results(folder):
     """Results in any format."""
     from hrin_plugin.events import AnnotationError
-    from hrin_plugin.report import read_results
+    from hrin_plugin.report.tables import read_results
 
     detections, faults = read_results([folder])
     if faults:
@@ -85,7 +85,7 @@ def _read_results(folder):
 
 def _by_name(detections):
     """Recordings by name, each with music detection."""
-    from hrin_plugin.references import derive_detection
+    from hrin_plugin.archive.references import derive_detection
 
     found = {}
     for detection in detections:

@@ -38,8 +38,8 @@ def add_parser(commands):
 
 def _export(arguments):
     """Write the model, and say where."""
-    from hrin_plugin.archive import load_detector
-    from hrin_plugin.onnx_model import export_onnx
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.pretrained.onnx_model import export_onnx
 
     export_onnx(load_detector(arguments.model, "torch", "cpu").model, arguments.output, arguments.start)
     print(arguments.output)

@@ -48,14 +48,15 @@ def _plot(arguments):
     from pathlib import Path
 
     import numpy as np
+    import torch
 
-    from hrin_plugin.archive import load_detector
     from hrin_plugin.audio.streams import open_stream
     from hrin_plugin.events import parse_tsv
     from hrin_plugin.features import LogMel
+    from hrin_plugin.inference import load_detector
 
     try:
-        from hrin_plugin.plots import draw_recording, save_picture
+        from hrin_plugin.report.plots import draw_recording, save_picture
     except ModuleNotFoundError as error:
         raise Failure(f"{error}; run: pip install 'hrin-plugin[plots]'") from None
 
@@ -75,6 +76,8 @@ def _plot(arguments):
         probabilities = found.probabilities.values()
         lanes |= dict(zip(("model, detection", "model, loudness"), found.events.values()))
     output = arguments.output or f"{Path(arguments.recording).stem}.png"
-    save_picture(draw_recording(wav, features, lanes, probabilities), output)
+    with torch.inference_mode():
+        frames = features(torch.from_numpy(wav).float()[None])[0].numpy()
+    save_picture(draw_recording(wav, frames, features.grid, lanes, probabilities), output)
     print(output)
     return 0

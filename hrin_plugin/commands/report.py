@@ -33,7 +33,7 @@ def add_parser(commands):
 
 def _report(arguments):
     """Print the totals, and write them where that was asked for."""
-    from hrin_plugin.report import format_summary, read_results, write_csv, write_html
+    from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 
     detections, faults = read_results(arguments.results)
     for fault in faults:

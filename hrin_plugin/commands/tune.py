@@ -48,13 +48,13 @@ def _tune(arguments):
     """Detect once, decode in every way, print what each is worth, and write the best."""
     from tqdm import tqdm
 
-    from hrin_plugin.archive import load_detector
+    from hrin_plugin.archive.references import read_references
     from hrin_plugin.decoding.methods import METHODS, write_decoding
     from hrin_plugin.decoding.scores import format_table
     from hrin_plugin.decoding.tuning import tune
     from hrin_plugin.detection import TASKS
-    from hrin_plugin.references import read_references
-    from hrin_plugin.results import Prediction
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.training.results import Prediction
 
     references = read_references(arguments.labelled)
     if not references:

@@ -4,21 +4,21 @@ import numpy as np
 
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.detection import TASKS
-from hrin_plugin.metrics import fast_scores
+from hrin_plugin.metrics.scores import fast_scores
 
 #: Tolerance of onsets in seconds, and what the scores call it.
 COLLAR_S, EVENTS = 0.5, "500ms_onset"
 
 
 def decoded_scores(decoding, predictions, taxonomy, grid):
-    """Scores of the events of one decoding, as :func:`hrin_plugin.metrics.fast_scores` gives them.
+    """Scores of the events of one decoding, as :func:`hrin_plugin.metrics.scores.fast_scores` gives them.
 
     Arguments
     ---------
     decoding : Decoding
         How to decode.
     predictions : sequence of Prediction
-        Probabilities and references; see :class:`hrin_plugin.results.Prediction`.
+        Probabilities and references; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
@@ -33,7 +33,7 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     -------
     >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
     >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
@@ -85,7 +85,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     -------
     >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
     >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
@@ -113,7 +113,7 @@ def objective(scores):
     Arguments
     ---------
     scores : sequence of dict
-        For each task, what :func:`hrin_plugin.metrics.fast_scores` returns.
+        For each task, what :func:`hrin_plugin.metrics.scores.fast_scores` returns.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     ---------
     predictions : sequence of Prediction
         Probabilities and references of recordings that the network was not trained
-        on; see :class:`hrin_plugin.results.Prediction`.
+        on; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
@@ -75,7 +75,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
     >>> truth = [Event("no-music", 0.0, 2.0)], [Event("no-music", 0.0, 2.0)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hrin_plugin.padding import frame_mask
+from hrin_plugin.networks.padding import frame_mask
 
 #: From the logits of a level to its probabilities; softmax where just one class of a level is true at a time.
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "softmax": lambda logits: torch.softmax(logits, dim=-1)}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hrin_plugin.levels import ACTIVATIONS, check_batch, constant
+from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch, constant
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 
@@ -175,7 +175,7 @@ class HierarchicalLoss(torch.nn.Module):
     ValueError
         If a weight is negative or names no class below the top level, if the
         activation is unknown, or if the tensors do not fit the taxonomy or break it
-        (see :func:`hrin_plugin.levels.check_batch`).
+        (see :func:`hrin_plugin.hierarchy.levels.check_batch`).
 
     Example
     -------

@@ -3,9 +3,9 @@
 import numpy as np
 from speechbrain.utils.metric_stats import MetricStats
 
-from hrin_plugin.levels import ACTIVATIONS, check_batch
+from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch
+from hrin_plugin.hierarchy.violations import active_classes, violation_rates
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.violations import active_classes, violation_rates
 
 
 class HierarchyStats(MetricStats):
@@ -13,7 +13,7 @@ class HierarchyStats(MetricStats):
 
     It is appended to with what the objective takes, and summed up as any of
     SpeechBrain's: F-measures count frames (or whole recordings), the violations are
-    those of :func:`hrin_plugin.violations.violation_rates`.
+    those of :func:`hrin_plugin.hierarchy.violations.violation_rates`.
 
     Arguments
     ---------

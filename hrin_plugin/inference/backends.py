@@ -4,8 +4,8 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from hrin_plugin.onnx_model import export_onnx, load_onnx
-from hrin_plugin.pretrained import NETWORKS
+from hrin_plugin.pretrained.folder import NETWORKS
+from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -35,8 +35,8 @@ def onnx_backend(model, device_type, required):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5))
     >>> onnx_backend(model, "cpu", required=True).start
     'frames'

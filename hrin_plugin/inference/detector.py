@@ -9,17 +9,17 @@ from speechbrain.inference.interfaces import Pretrained
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
-from hrin_plugin.backends import BACKENDS, onnx_backend
-from hrin_plugin.carrying import begin_network
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import check_two_levels
-from hrin_plugin.pretrained import SETTINGS_FILE, PretrainedModel, load_pretrained
+from hrin_plugin.inference.backends import BACKENDS, onnx_backend
+from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.networks.hrin import check_two_levels
+from hrin_plugin.networks.states import begin_network
+from hrin_plugin.pretrained.folder import SETTINGS_FILE, PretrainedModel, load_pretrained
+from hrin_plugin.pretrained.sources import DECODING_FILE, PROGRAM_FILE, check_program, find_model
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.trust import DECODING_FILE, PROGRAM_FILE, check_program, find_model
-from hrin_plugin.windows import window_grid, window_probabilities
 
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 class MusicDetector(Pretrained):
     """Events and frame probabilities of recordings, by a trained model.
 
-    Recordings of any length are taken in windows (:mod:`hrin_plugin.windows`), in
+    Recordings of any length are taken in windows (:mod:`hrin_plugin.inference.windows`), in
     memory that does not grow. Its methods give the same for the same samples, however
     these arrive.
 
@@ -48,8 +48,8 @@ class MusicDetector(Pretrained):
 
     Example
     -------
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import save_pretrained
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import save_pretrained
     >>> folder = getfixture("tmp_path")
     >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
     >>> detector = MusicDetector.from_hparams(folder, run_opts={"device": "cpu"})
@@ -210,7 +210,7 @@ class MusicDetector(Pretrained):
         Example
         -------
         >>> import soundfile
-        >>> from hrin_plugin.networks import HRIN
+        >>> from hrin_plugin.networks.hrin import HRIN
         >>> path = getfixture("tmp_path") / "a.wav"
         >>> soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 44100), 44100)
         >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
@@ -297,7 +297,7 @@ class MusicDetector(Pretrained):
 
         Example
         -------
-        >>> from hrin_plugin.networks import HRIN
+        >>> from hrin_plugin.networks.hrin import HRIN
         >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
         >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
         >>> live = (np.random.default_rng(number).normal(0, 0.1, 441) for number in range(200))
@@ -330,7 +330,7 @@ class MusicDetector(Pretrained):
 
         Example
         -------
-        >>> from hrin_plugin.networks import HRIN
+        >>> from hrin_plugin.networks.hrin import HRIN
         >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
         >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
         >>> detector.probabilities(torch.randn(44100, 2), 44100)["mrle"].shape

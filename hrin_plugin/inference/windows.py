@@ -2,7 +2,7 @@
 
 Every window is as long as the others and lies on a grid that begins with the signal,
 so that the result does not depend on how the signal arrived in blocks. What came before
-a window is remembered (:mod:`hrin_plugin.carrying`); what comes after is in its context,
+a window is remembered (:mod:`hrin_plugin.networks.states`); what comes after is in its context,
 which the next window covers again::
 
     window k     ---------------------------------.........
@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from hrin_plugin.carrying import begin_network
 from hrin_plugin.features import LogMel
+from hrin_plugin.networks.states import begin_network
 
 #: Seconds that a window covers, and those at its end that are there for the sake of the rest.
 #: With 10 s of these, an hour of mixes with much noise was decided otherwise in 20 s of it.
@@ -87,7 +87,7 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
     """Probabilities of a signal that comes in blocks.
 
     A signal that fits into one window goes through in one pass, and its probabilities
-    are those of :func:`hrin_plugin.results.recognise`. In a longer one a frame comes
+    are those of :func:`hrin_plugin.training.results.recognise`. In a longer one a frame comes
     out at most one window after it went in. Where features are relative to the loudest of
     the recording (``reference`` "max", or a floor), it is the loudest of the window:
     nothing else is known of a signal that goes on.
@@ -104,7 +104,7 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
         Seconds at its end that are there for the sake of the rest.
     begin : callable or None
         From the number of the context's frames to what takes the signal on window by window, as
-        :func:`hrin_plugin.carrying.begin_network` gives it; None for the model's own network.
+        :func:`hrin_plugin.networks.states.begin_network` gives it; None for the model's own network.
 
     Yields
     ------
@@ -120,8 +120,8 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
     >>> blocks = np.random.default_rng(0).normal(0, 0.1, (100, 800)).astype(np.float32)
     >>> pieces = list(window_probabilities(model, blocks, window_s=4.0, context_s=1.0))

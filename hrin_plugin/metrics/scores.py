@@ -18,7 +18,7 @@ that only one of the two has scores 0.
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.counts import Counts, align, count_events, count_segments
+from hrin_plugin.metrics.counts import Counts, align, count_events, count_segments
 
 #: Tolerances of event onsets and offsets in seconds (paper, section V-E).
 COLLARS_S = (0.5, 1.0)
@@ -49,7 +49,7 @@ def fast_scores(references, estimates, durations_s, labels, collars=COLLARS_S):
     Raises
     ------
     ValueError
-        If the events cannot be scored (see :func:`hrin_plugin.counts.align`), or a
+        If the events cannot be scored (see :func:`hrin_plugin.metrics.counts.align`), or a
         collar is not a positive number.
 
     Example
@@ -70,7 +70,7 @@ def sed_eval_scores(references, estimates, durations_s, labels, collars=COLLARS_
     """Segment-level and event-level scores of a set of files, counted by `sed_eval`.
 
     Segments are passed to `sed_eval` by their number, with segments of "1 second",
-    because its own conversion of seconds is inexact (see :mod:`hrin_plugin.counts`).
+    because its own conversion of seconds is inexact (see :mod:`hrin_plugin.metrics.counts`).
     Its defaults are kept: optimal matching, and an offset may be off by half the
     event's length where that is more than the collar.
 
@@ -96,7 +96,7 @@ def sed_eval_scores(references, estimates, durations_s, labels, collars=COLLARS_
     Raises
     ------
     ValueError
-        If the events cannot be scored (see :func:`hrin_plugin.counts.align`), or a
+        If the events cannot be scored (see :func:`hrin_plugin.metrics.counts.align`), or a
         collar is not a positive number.
     ImportError
         If `sed_eval` cannot be imported; it needs a setuptools older than 81.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
-from hrin_plugin.folders import visible_files
+from hrin_plugin.files import visible_files
 from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, step_powers
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SHORTEST_S, SourceError
 from hrin_plugin.timing import to_samples

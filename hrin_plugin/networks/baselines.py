@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hrin_plugin.networks import HRINOutput, check_two_levels, frame_mask
+from hrin_plugin.networks.hrin import HRINOutput, check_two_levels, frame_mask
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.units import ConvUnit, RecurrentUnit
 
 
 def derive_upper_level(logits, taxonomy=MUSIC_LOUDNESS, level=1):

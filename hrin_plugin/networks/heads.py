@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from hrin_plugin.padding import frame_mask
+from hrin_plugin.networks.padding import frame_mask
+from hrin_plugin.networks.units import RecurrentUnit
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.units import RecurrentUnit
 
 
 class HierarchicalHeads(nn.Module):

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hrin_plugin.heads import HierarchicalHeads
-from hrin_plugin.padding import frame_mask
+from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.padding import frame_mask
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.units import ConvUnit, RecurrentUnit
 
 
 class HRINOutput(NamedTuple):

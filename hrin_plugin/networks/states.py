@@ -32,8 +32,8 @@ def begin_network(model, context):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
     >>> step = begin_network(model, context=2)
     >>> [level.shape for level in step(torch.zeros(1, 5, 128), 3)]

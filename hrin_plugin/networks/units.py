@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from hrin_plugin.convolution import normalised_convolution, rectified_max_pool
-from hrin_plugin.recurrence import bidirectional_gru
+from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
+from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
 
 #: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
 FRAMES_AT_ONCE = 1024

@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hrin_plugin.baselines import MMG, SinglePath
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.files import replacing, write_atomically
-from hrin_plugin.networks import HRIN
+from hrin_plugin.networks.baselines import MMG, SinglePath
+from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.taxonomy import Taxonomy
 
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"

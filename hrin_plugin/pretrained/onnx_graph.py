@@ -13,8 +13,8 @@ import math
 import numpy as np
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hrin_plugin.baselines import MMG, SinglePath
-from hrin_plugin.networks import HRIN, HRINOutput
+from hrin_plugin.networks.baselines import MMG, SinglePath
+from hrin_plugin.networks.hrin import HRIN, HRINOutput
 
 #: Not the newest, so that more programs read the files.
 OPSET, IR_VERSION = 17, 8
@@ -74,7 +74,7 @@ def build_graph(model, start="frames", states=False):
         rate, at least ``n_fft // 2 + 1`` samples.
     states : bool
         Whether the states of its recurrent layers come in and go out, for a signal in
-        windows (see :class:`hrin_plugin.carrying.CarriedStates`); from frames on only. A network
+        windows (see :class:`hrin_plugin.networks.states.CarriedStates`); from frames on only. A network
         without recurrence has none.
 
     Returns
@@ -95,7 +95,7 @@ def build_graph(model, start="frames", states=False):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> network = HRIN(hidden_size=5, num_layers=2)
     >>> graph = build_graph(PretrainedModel(LogMel(), BandStatistics(128), network)).graph
     >>> sum(node.op_type == "GRU" for node in graph.node)

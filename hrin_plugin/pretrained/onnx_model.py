@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hrin_plugin.carrying import FrameMemory
 from hrin_plugin.features import LogMel
 from hrin_plugin.files import replacing
-from hrin_plugin.networks import HRINOutput
-from hrin_plugin.onnx_graph import build_graph, import_optional
-from hrin_plugin.pretrained import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
+from hrin_plugin.networks.hrin import HRINOutput
+from hrin_plugin.networks.states import FrameMemory
+from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
+from hrin_plugin.pretrained.onnx_graph import build_graph, import_optional
 from hrin_plugin.taxonomy import Taxonomy
 
 
@@ -31,7 +31,7 @@ def export_onnx(model, path, start="frames", states=False):
         ``[batch, sample]`` at the features' sample rate.
     states : bool
         Whether recurrent states come in and go out, for a signal in windows: see
-        :func:`hrin_plugin.onnx_graph.build_graph`.
+        :func:`hrin_plugin.pretrained.onnx_graph.build_graph`.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def export_onnx(model, path, start="frames", states=False):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
     >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
     >>> path.stat().st_size > 10000
@@ -87,8 +87,8 @@ def load_onnx(path, threads=None):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
     >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
     >>> model = load_onnx(path)
@@ -198,8 +198,8 @@ class OnnxModel:
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
     >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
     >>> detection, loudness = load_onnx(path)(np.zeros((2, 10, 128), dtype=np.float32))
@@ -248,7 +248,7 @@ class OnnxModel:
         return HRINOutput(*(np.concatenate(level) for level in zip(*each)))
 
     def begin(self, context):
-        """Begin a signal, window by window, as :func:`hrin_plugin.carrying.begin_network` does.
+        """Begin a signal, window by window, as :func:`hrin_plugin.networks.states.begin_network` does.
 
         Arguments
         ---------
@@ -264,8 +264,8 @@ class OnnxModel:
         Example
         -------
         >>> from hrin_plugin.features import BandStatistics
-        >>> from hrin_plugin.networks import HRIN
-        >>> from hrin_plugin.pretrained import PretrainedModel
+        >>> from hrin_plugin.networks.hrin import HRIN
+        >>> from hrin_plugin.pretrained.folder import PretrainedModel
         >>> path = getfixture("tmp_path") / "model.onnx"
         >>> network = HRIN(hidden_size=5)
         >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), network), path, states=True)

@@ -2,8 +2,8 @@
 
 import html
 
-from hrin_plugin.display import CLASS_NAMES, COLOURS, TASK_NAMES, clock, percent, printable
-from hrin_plugin.timeline import HEIGHTS, draw_timeline
+from hrin_plugin.report.display import CLASS_NAMES, COLOURS, TASK_NAMES, clock, percent, printable
+from hrin_plugin.report.timeline import HEIGHTS, draw_timeline
 from hrin_plugin.totals import LABELS, milliseconds, total_up
 
 #: Recordings are unfolded at first if they are no more than this.

@@ -3,26 +3,27 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hrin_plugin.display import COLOURS
 from hrin_plugin.files import replacing
+from hrin_plugin.report.display import COLOURS
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 LANE_INCHES = 0.35
 
 
-def draw_recording(wav, features, lanes, probabilities=None, taxonomy=MUSIC_LOUDNESS):
+def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_LOUDNESS):
     """Draw a recording above its events.
 
     Arguments
     ---------
     wav : numpy.ndarray
         Samples at the features' rate, ``[sample]``.
-    features : LogMel
-        Computes the spectrogram.
+    frames : numpy.ndarray
+        Its log-mel frames, ``[frame, band]``.
+    grid : FrameGrid
+        Their times.
     lanes : mapping of str to list of Event
         Name of each lane to its events; drawn from top to bottom.
     probabilities : sequence of numpy.ndarray or None
@@ -38,22 +39,23 @@ def draw_recording(wav, features, lanes, probabilities=None, taxonomy=MUSIC_LOUD
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.features import LogMel
+    >>> from hrin_plugin.timing import FrameGrid
     >>> wav = np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32")
-    >>> len(draw_recording(wav, LogMel(), {"reference": [Event("music", 0.5, 1.5)]}).axes)
+    >>> frames, lanes = np.zeros((126, 128)), {"reference": [Event("music", 0.5, 1.5)]}
+    >>> len(draw_recording(wav, frames, FrameGrid(8000, 128), lanes).axes)
     3
     """
     levels = [] if probabilities is None else list(zip(taxonomy.levels, probabilities))
     heights = [1.0, 1.6] + [LANE_INCHES * len(lanes)] * bool(lanes) + [0.8] * len(levels)
     figure = Figure(figsize=(11, sum(heights) + 0.25 * len(heights) + 0.6), layout="constrained")
     panels = iter(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
-    duration_s = len(wav) / features.grid.sample_rate
+    duration_s = len(wav) / grid.sample_rate
     _draw_waveform(next(panels), wav, duration_s)
-    _draw_spectrogram(next(panels), wav, features)
+    _draw_spectrogram(next(panels), frames, grid)
     if lanes:
         _draw_lanes(next(panels), lanes)
     for number, (labels, level) in enumerate(levels, start=1):
-        _draw_probabilities(next(panels), labels, level, features.grid, f"level {number}")
+        _draw_probabilities(next(panels), labels, level, grid, f"level {number}")
     figure.axes[-1].set(xlim=(0, duration_s), xlabel="time, s")
     labels = [label for names in taxonomy.levels for label in names]
     shown = dict.fromkeys(label for label in (*labels, *_labels_of(lanes)) if label in COLOURS)
@@ -100,13 +102,11 @@ def _draw_waveform(panel, wav, duration_s, columns=2000):
     panel.set(ylabel="signal", yticks=[])
 
 
-def _draw_spectrogram(panel, wav, features):
+def _draw_spectrogram(panel, frames, grid):
     """Decibels of each band, with the frames at their times."""
-    with torch.no_grad():
-        frames = features(torch.from_numpy(wav).float()[None])[0]
-    half_s = features.grid.time_of(0.5)
-    extent = (-half_s, features.grid.time_of(len(frames)) - half_s, 0, frames.shape[1])
-    panel.imshow(frames.T.numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma")
+    half_s = grid.time_of(0.5)
+    extent = (-half_s, grid.time_of(len(frames)) - half_s, 0, frames.shape[1])
+    panel.imshow(frames.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
     panel.set(ylabel="mel band")
 
 

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from hrin_plugin.detection import TASKS, Detection
-from hrin_plugin.display import CLASS_NAMES, TASK_NAMES, clock, percent, printable
 from hrin_plugin.events import AnnotationError, Fault
-from hrin_plugin.files import replacing, write_atomically
-from hrin_plugin.folders import visible_files
+from hrin_plugin.files import replacing, visible_files, write_atomically
 from hrin_plugin.formats import SUFFIXES, read_detection
-from hrin_plugin.report_page import render_page
+from hrin_plugin.report.display import CLASS_NAMES, TASK_NAMES, clock, percent, printable
+from hrin_plugin.report.page import render_page
 from hrin_plugin.totals import LABELS, milliseconds, total_up
 
 #: The summary lists single recordings up to this number of them.

@@ -1,6 +1,6 @@
 """Timelines of recordings as SVG for a web page: a row for each hour, a lane for each level."""
 
-from hrin_plugin.display import CLASS_NAMES, fine_clock
+from hrin_plugin.report.display import CLASS_NAMES, fine_clock
 from hrin_plugin.totals import HOUR_MS, milliseconds
 
 #: Width of the hours, and of their clock to the left.

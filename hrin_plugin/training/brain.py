@@ -9,11 +9,11 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from torch.nn.parallel import DistributedDataParallel
 
-from hrin_plugin.checkpoints import CarriedStates, RandomStates
 from hrin_plugin.events import Event
-from hrin_plugin.metrics import fast_scores
-from hrin_plugin.networks import frame_mask
-from hrin_plugin.results import TASKS, Prediction, score
+from hrin_plugin.metrics.scores import fast_scores
+from hrin_plugin.networks.hrin import frame_mask
+from hrin_plugin.training.checkpoints import CarriedStates, RandomStates
+from hrin_plugin.training.results import TASKS, Prediction, score
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -90,7 +90,7 @@ class HRINBrain(Brain):
     """Trains, validates and tests a network that gives logits of both levels.
 
     ``modules`` must hold ``model`` (frames and relative lengths in, logits of each
-    level out) and ``statistics`` (:class:`hrin_plugin.features.BandStatistics`).
+    level out) and ``statistics`` (:class:`hrin_plugin.features.logmel.BandStatistics`).
     Batches must have ``id``, ``duration``, ``frames``, ``md_frames`` and ``mrle_frames`` (class
     indices), ``md`` and ``mrle`` (reference events as lists of onset, offset, label).
 

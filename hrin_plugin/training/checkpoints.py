@@ -294,12 +294,12 @@ class CarriedStates:
 
     Arguments
     ---------
-    units : sequence of hrin_plugin.units.RecurrentUnit
+    units : sequence of hrin_plugin.networks.units.RecurrentUnit
         The units.
 
     Example
     -------
-    >>> from hrin_plugin.units import RecurrentUnit
+    >>> from hrin_plugin.networks.units import RecurrentUnit
     >>> unit = RecurrentUnit(input_size=4, hidden_size=2, num_layers=1)
     >>> unit.carried = (torch.ones(2, 3, 2),)
     >>> path = getfixture("tmp_path") / "states"

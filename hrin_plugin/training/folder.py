@@ -5,9 +5,9 @@ import json
 import os
 from pathlib import Path
 
-from experiment.lock import FolderInUse, RunRefused, hold_folder, is_in_use
-from experiment.settings import comparable, describe_changes
 from hrin_plugin.files import write_atomically
+from hrin_plugin.training.lock import FolderInUse, RunRefused, hold_folder, is_in_use
+from hrin_plugin.training.settings import comparable, describe_changes
 
 SETTINGS_FILE, RESULTS_FILE = "settings.json", "results.json"
 #: Where :func:`set_aside` puts folders, below the results folder.
@@ -48,7 +48,7 @@ def claim_folder(settings):
     Arguments
     ---------
     settings : dict
-        As :func:`experiment.settings.resolve_settings` gives them; ``output_folder`` is claimed.
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them; ``output_folder`` is claimed.
 
     Yields
     ------
@@ -83,7 +83,7 @@ def check_settings(folder, settings):
     folder : str or pathlib.Path
         The run's folder.
     settings : dict
-        As :func:`experiment.settings.resolve_settings` gives them.
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def is_done(folder, settings):
     folder : str or pathlib.Path
         The run's folder.
     settings : dict
-        As :func:`experiment.settings.resolve_settings` gives them.
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them.
 
     Returns
     -------

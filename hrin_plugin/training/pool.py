@@ -5,10 +5,9 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from experiment.folder import last_lines
-from experiment.local import stop_all
-from experiment.lock import IN_USE_STATUS, RunRefused, is_in_use
-from experiment.plan import Run
+from hrin_plugin.training.folder import last_lines
+from hrin_plugin.training.lock import IN_USE_STATUS, RunRefused, is_in_use
+from hrin_plugin.training.processes import stop_all
 
 #: A run's output, in its folder.
 LOG_FILE = "run.log"
@@ -20,11 +19,11 @@ class Outcome(NamedTuple):
 
     Example
     -------
-    >>> Outcome(Run("gru", 0, 0), FAILED, "exit status 1").status
+    >>> Outcome("fold_0", FAILED, "exit status 1").status
     'failed'
     """
 
-    run: Run
+    run: object  # as its engine and folder know it
     status: str  # DONE, FAILED or ELSEWHERE
     reason: str = ""
 
@@ -36,7 +35,7 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
     Arguments
     ---------
-    runs : sequence of Run
+    runs : sequence
         What to do, in this order.
     engine : LocalEngine or ClusterEngine
         Starts commands.
@@ -60,13 +59,13 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
     Example
     -------
-    >>> from experiment.local import LocalEngine
-    >>> from experiment.progress import Progress
+    >>> from hrin_plugin.training.processes import LocalEngine
+    >>> from hrin_plugin.training.progress import Progress
     >>> root = getfixture("tmp_path")
     >>> outcomes = run_all(
-    ...     [Run("gru", 0, 0), Run("gru", 1, 0)], LocalEngine(), jobs=2,
-    ...     command_of=lambda run: ["mkdir", run.folder(root) / "done" if run.fold == 0 else ""],
-    ...     folder_of=lambda run: run.folder(root), is_done=lambda run: (run.folder(root) / "done").exists(),
+    ...     ["fold_0", "fold_1"], LocalEngine(), jobs=2,
+    ...     command_of=lambda run: ["mkdir", root / run / "done" if run == "fold_0" else ""],
+    ...     folder_of=root.joinpath, is_done=lambda run: (root / run / "done").exists(),
     ...     progress=Progress(2, 0), poll_s=0.01,
     ... )
     >>> sorted((outcome.status, outcome.reason) for outcome in outcomes)
@@ -143,7 +142,7 @@ def describe_failures(outcomes, folder_of):
 
     Example
     -------
-    >>> describe_failures([Outcome(Run("gru", 0, 0), DONE)], lambda run: run.folder("results"))
+    >>> describe_failures([Outcome("fold_0", DONE)], Path)
     ''
     """
     failed = [outcome for outcome in outcomes if outcome.status == FAILED]

@@ -1,5 +1,6 @@
 """Commands on this machine: started, waited for, and ended."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -164,3 +165,35 @@ def stop_all(jobs, patience_s=15.0):
         time.sleep(0.05)
     for job in jobs:
         job.stop(kill=True)
+
+
+def visible_gpus():
+    """GPUs of this machine as ``CUDA_VISIBLE_DEVICES`` names them, a list of str; it may be empty.
+
+    Example
+    -------
+    >>> os.environ["CUDA_VISIBLE_DEVICES"] = "2,3"
+    >>> visible_gpus()
+    ['2', '3']
+    >>> del os.environ["CUDA_VISIBLE_DEVICES"]
+    """
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+@contextlib.contextmanager
+def signals_as_interrupt():
+    """Let every request to end come as Ctrl-C does."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        for name in names:
+            if before[name] != signal.SIG_IGN:  # as below nohup
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+        yield
+    finally:
+        for name in names:
+            signal.signal(getattr(signal, name), before[name])

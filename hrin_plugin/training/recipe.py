@@ -9,11 +9,11 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
 from tqdm import tqdm
 
-from experiment.folder import claim_folder
-from experiment.lock import RunRefused
-from experiment.settings import resolve_settings
 from hrin_plugin.events import Event, events_to_frames
-from hrin_plugin.memory import keep_freed_memory
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.training.folder import claim_folder
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.settings import resolve_settings
 
 
 def run_recipe(argv, script, train_and_test, **options):
@@ -28,7 +28,7 @@ def run_recipe(argv, script, train_and_test, **options):
     train_and_test : callable
         Is called with the hyperparameter file, the run options and the overrides.
     **options
-        As :func:`experiment.settings.resolve_settings` takes them.
+        As :func:`hrin_plugin.training.settings.resolve_settings` takes them.
 
     Example
     -------
@@ -107,7 +107,7 @@ def make_datasets(entries, sound, load_features, taxonomy):
     Returns
     -------
     dict of str to DynamicItemDataset
-        Split to data set, as :class:`hrin_plugin.brain.HRINBrain` takes it.
+        Split to data set, as :class:`hrin_plugin.training.brain.HRINBrain` takes it.
 
     Example
     -------

@@ -11,8 +11,8 @@ from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import write_tsv
 from hrin_plugin.files import write_atomically
-from hrin_plugin.metrics import sed_eval_scores
-from hrin_plugin.violations import violation_rates
+from hrin_plugin.hierarchy.violations import violation_rates
+from hrin_plugin.metrics.scores import sed_eval_scores
 
 
 class Prediction(NamedTuple):
@@ -84,8 +84,8 @@ def recognise(model, wav):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
     >>> probabilities, events = recognise(model, np.random.default_rng(0).normal(0, 0.1, 8000))
     >>> [level.shape for level in probabilities]
@@ -111,8 +111,8 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
     grid : FrameGrid
         Where the frames lie.
     scorer : callable
-        :func:`hrin_plugin.metrics.sed_eval_scores`, or its faster equal
-        :func:`hrin_plugin.metrics.fast_scores`.
+        :func:`hrin_plugin.metrics.scores.sed_eval_scores`, or its faster equal
+        :func:`hrin_plugin.metrics.scores.fast_scores`.
 
     Returns
     -------

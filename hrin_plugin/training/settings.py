@@ -1,12 +1,12 @@
 """The settings of a run as plain values, so that two runs can be told apart."""
 
-import hashlib
+import re
 
 import yaml
 from hyperpyyaml.core import resolve_references
 from ruamel.yaml.error import YAMLError
 
-from openbmat_sources import find_sources
+from hrin_plugin.training.openbmat import identify_data
 
 #: Settings that cannot change results: where files lie, and how the work is organised. The data themselves
 #: are compared by :func:`identify_data`, wherever they lie.
@@ -18,47 +18,6 @@ HARMLESS = {
     *("noprogressbar", "tqdm_colored_bar", "log_config", "debug_persistently", "find_unused_parameters"),
     *("profile_training", "profile_warmup", "profile_steps", "param_file"),
 }
-
-
-def identify_data(data_folder, annotator="a", md_from="mrle"):
-    """What a data set holds, in a few words that are the same wherever its folder lies.
-
-    Arguments
-    ---------
-    data_folder : str, pathlib.Path or None
-        The folder of the set; None for the miniature set.
-    annotator : str
-        Whose annotations.
-    md_from : str
-        "mrle", or "mapping" where the music detection annotations are read too.
-
-    Returns
-    -------
-    str
-        The number of recordings, and a digest of their names and sizes, and of
-        the text of annotations and folds.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder does not hold OpenBMAT.
-
-    Example
-    -------
-    >>> identify_data(None)
-    'miniature'
-    """
-    if not data_folder:
-        return "miniature"
-    sources = find_sources(data_folder, annotator, with_md=md_from == "mapping")
-    digest = hashlib.sha256()
-    for kind, files in sorted(sources.files.items()):
-        for name, path in sorted(files.items()):
-            digest.update(f"{kind}/{name}\0".encode())
-            digest.update(str(path.stat().st_size).encode() if kind == "audio" else path.read_bytes())
-    if sources.splits.is_file():
-        digest.update(sources.splits.read_bytes())
-    return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"
 
 
 def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
@@ -155,10 +114,12 @@ def describe_changes(before, now):
     -------
     >>> describe_changes({"lr": 0.1, "beta": 1.0, "adam.lr": 0.1}, {"lr": 0.2, "beta": 1, "adam.lr": 0.2})
     ['lr was 0.1, is now 0.2']
+    >>> describe_changes({"model": "!new:hrin_plugin.models.HRIN"}, {"model": "!new:hrin_plugin.networks.HRIN"})
+    []
     """
     names = sorted(before.keys() | now.keys())
     pairs = {name: (before.get(name, "absent"), now.get(name, "absent")) for name in names}
-    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    changed = {name: pair for name, pair in pairs.items() if _without_room(pair[0]) != _without_room(pair[1])}
     # Values that only refer to another, such as those of an optimizer, are no news.
     causes = [pair for name, pair in changed.items() if "." not in name]
     return [
@@ -166,6 +127,52 @@ def describe_changes(before, now):
         for name, (was, now_is) in changed.items()
         if "." not in name or (was, now_is) not in causes
     ]
+
+
+def parse_numbers(text, limit=None):
+    """Numbers from a list of numbers and ranges.
+
+    Arguments
+    ---------
+    text : str
+        Such as "0-3,7".
+    limit : int or None
+        All must be below it.
+
+    Returns
+    -------
+    list of int
+        Each number once, in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a list, or a number is too great.
+
+    Example
+    -------
+    >>> parse_numbers("7,0-3,2")
+    [0, 1, 2, 3, 7]
+    """
+    numbers = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if not match:
+            raise ValueError(f"{text!r} is no list of numbers such as 0-3,7")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"{text!r}: the range {part.strip()} runs backwards")
+        numbers.update(range(first, last + 1))
+    if limit is not None and max(numbers) >= limit:
+        raise ValueError(f"{text!r}: {max(numbers)} is too great; use 0 to {limit - 1}")
+    return sorted(numbers)
+
+
+def _without_room(value):
+    """A setting's value; of a class of this package the bare name, since rooms have been moved."""
+    if isinstance(value, str) and value.startswith(("!new:hrin_plugin.", "!name:hrin_plugin.")):
+        return value.rpartition(".")[2]
+    return value
 
 
 def _flatten(node, name="", seen=None):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hrin_plugin.pretrained import load_pretrained
+from hrin_plugin.pretrained.folder import load_pretrained
 
 
 def load_first_stages(network, path):
@@ -22,14 +22,14 @@ def load_first_stages(network, path):
             paths:
                 model: !ref <pretrained_folder>/model.safetensors
             custom_hooks:
-                model: !name:hrin_plugin.transfer.load_first_stages
+                model: !name:hrin_plugin.training.load_first_stages
 
     Arguments
     ---------
     network : HRIN
         The network that is to be trained; changed in place.
     path : str or pathlib.Path
-        A file of the folder that :func:`hrin_plugin.pretrained.save_pretrained` wrote.
+        A file of the folder that :func:`hrin_plugin.pretrained.folder.save_pretrained` wrote.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def load_first_stages(network, path):
     Example
     -------
     >>> from hrin_plugin import HRIN, BandStatistics, LogMel, Taxonomy
-    >>> from hrin_plugin.pretrained import PretrainedModel, save_pretrained
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
     >>> sounds = Taxonomy(
     ...     levels=[["no-music", "music"], ["speech", "music"]],
     ...     parents=[{"speech": "no-music", "music": "music"}],

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from experiment.folder import SETTINGS_FILE
-from experiment.lock import alone
-from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.decoding.decoders import Decoding
 from hrin_plugin.decoding.scores import format_table, score_decoding
 from hrin_plugin.decoding.tuning import tune
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import Event
-from hrin_plugin.pretrained import load_pretrained
-from hrin_plugin.results import Prediction
+from hrin_plugin.features.cache import FeatureLoader
+from hrin_plugin.pretrained.folder import load_pretrained
+from hrin_plugin.training.folder import SETTINGS_FILE
+from hrin_plugin.training.lock import alone
+from hrin_plugin.training.results import Prediction
 from train import prepare_data
 
 #: Name of a row, and its decoding; a method's name stands for what tuning finds.

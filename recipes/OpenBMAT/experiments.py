@@ -15,21 +15,20 @@ try:
 except ModuleNotFoundError:
     sys.exit("hrin_plugin is not installed; in the folder of its setup.py, run: pip install .")
 
-import contextlib
 import os
 import platform
-import signal
 from pathlib import Path
 
-from experiment.dry_run import measure_unknown
-from experiment.estimate import Estimator, describe_costs
-from experiment.folder import is_done
-from experiment.lock import RunRefused
-from experiment.options import make_engine, parse_arguments, training_arguments
-from experiment.plan import select_experiments, select_runs
-from experiment.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
-from experiment.progress import Progress
-from experiment.state import all_settings, find_done
+from hrin_plugin.training.folder import is_done
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
+from hrin_plugin.training.processes import signals_as_interrupt
+from hrin_plugin.training.progress import Progress
+from paper.dry_run import measure_unknown
+from paper.estimate import Estimator, describe_costs
+from paper.options import make_engine, parse_arguments, training_arguments
+from paper.plan import select_experiments, select_runs
+from paper.state import all_settings, find_done
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 
@@ -125,21 +124,6 @@ def report(outcomes, n_done_before, folder_of):
         print(describe_failures(outcomes, folder_of))
         print("The same command tries again what failed.")
     return 0 if count[DONE] == len(outcomes) else 1
-
-
-@contextlib.contextmanager
-def signals_as_interrupt():
-    """Let every request to end come as Ctrl-C does."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    try:
-        for name in names:
-            if before[name] != signal.SIG_IGN:  # as below nohup
-                signal.signal(getattr(signal, name), signal.default_int_handler)
-        yield
-    finally:
-        for name in names:
-            signal.signal(getattr(signal, name), before[name])
 
 
 def main(argv, script=TRAIN):

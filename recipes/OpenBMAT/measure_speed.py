@@ -18,16 +18,16 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from experiment.local import available_cores
-from experiment.lock import alone
-from experiment.speed import folder_bytes
-from experiment.training import find_hparams, sounds
-from hrin_plugin.brain import HRINBrain
 from hrin_plugin.files import write_atomically
-from hrin_plugin.memory import keep_freed_memory
-from hrin_plugin.metrics import fast_scores
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.results import score
+from hrin_plugin.metrics.scores import fast_scores
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.training.brain import HRINBrain
+from hrin_plugin.training.lock import alone
+from hrin_plugin.training.processes import available_cores
+from hrin_plugin.training.recipe import find_hparams, sounds
+from hrin_plugin.training.results import score
+from paper.speed import folder_bytes
 from train import dataio_prep, make_brain, prepare_data
 
 #: Training batches that are timed, after one that is not.
@@ -64,7 +64,7 @@ def measure(argv, folder):
     Returns
     -------
     dict
-        As :func:`experiment.speed.speed_from_measurement` takes it, and what the
+        As :func:`paper.speed.speed_from_measurement` takes it, and what the
         preparation of the features takes: ``feature_s`` and ``feature_bytes`` for
         each of ``n_recordings``, on all cores.
     """

@@ -22,19 +22,13 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
-from experiment.folder import RESULTS_FILE, check_settings, is_done
-from experiment.local import LocalEngine
-from experiment.lock import RunRefused
-from experiment.options import visible_gpus
-from experiment.plan import parse_numbers
-from experiment.pool import DONE, describe_failures, run_all
-from experiment.progress import Progress
-from experiment.settings import identify_data, resolve_settings
-from experiments import signals_as_interrupt
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.folder import RESULTS_FILE, check_settings, is_done
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.openbmat import N_FOLDS, identify_data
+from hrin_plugin.training.pool import DONE, describe_failures, run_all
+from hrin_plugin.training.processes import LocalEngine, signals_as_interrupt, visible_gpus
+from hrin_plugin.training.progress import Progress
+from hrin_plugin.training.settings import parse_numbers, resolve_settings
 from speechmusic_corpus import identify_corpus
 from transfer_report import ARMS, format_table, read_scores, save_comparison
 

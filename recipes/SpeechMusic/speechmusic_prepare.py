@@ -21,13 +21,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
 from hrin_plugin.audio.signals import AudioError, audio_duration
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
-from openbmat_prepare import Manifests, manifest_text
+from hrin_plugin.training.manifests import Manifests, manifest_text
 from speechmusic_corpus import find_corpus
 
 logger = logging.getLogger(__name__)

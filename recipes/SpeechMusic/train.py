@@ -18,21 +18,18 @@ except ModuleNotFoundError:
 
 require_working_environment()
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from experiment.lock import alone
-from experiment.training import fit_statistics, make_datasets, refusing, run_recipe, sounds
-from hrin_plugin.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.detection import TASKS
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.results import score, write_results
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.training.lock import alone
+from hrin_plugin.training.recipe import fit_statistics, make_datasets, refusing, run_recipe, sounds
+from hrin_plugin.training.results import score, write_results
 from speechmusic_corpus import identify_corpus, synthesise_corpus
 from speechmusic_examples import ExampleLoader, join_segments
 from speechmusic_prepare import prepare_speechmusic

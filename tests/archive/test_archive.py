@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from hrin_plugin import archive
-from hrin_plugin.archive import Order, claim_results, detect_recordings
+from hrin_plugin.archive import jobs as archive
+from hrin_plugin.archive.collection import collect
+from hrin_plugin.archive.engines import Lost, run_local
+from hrin_plugin.archive.jobs import Order, claim_results, detect_recordings
+from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.audio.signals import AudioError
-from hrin_plugin.collection import collect
 from hrin_plugin.detection import Detection
-from hrin_plugin.engines import Lost, run_local
 from hrin_plugin.events import Event
-from hrin_plugin.progress import AudioProgress
 
 NAMES = [
     "day1/a.mp3",
@@ -128,17 +128,21 @@ class FakeDetector:
         return Detection("x", 2.0, {"md": [Event("music", 0.0, 2.0)], "mrle": [Event("bg-music", 0.0, 2.0)]})
 
 
+def load(*_):
+    """The fake, whatever model is asked for."""
+    return FakeDetector()
+
+
 @pytest.fixture
-def run(monkeypatch):
-    """Detects with the fake, in this process."""
-    monkeypatch.setattr(archive, "_detector", lambda *_: FakeDetector())
+def run():
+    """Detects in this process."""
     return functools.partial(run_local, jobs=1)
 
 
 def detect(recordings, order, run, overwrite=False):
     """Names of what was done, and the problems."""
     to_do = claim_results(recordings, order, overwrite)
-    outcomes = list(detect_recordings(to_do, order, run))
+    outcomes = list(detect_recordings(to_do, order, run, load))
     return [recording.name for recording in to_do], [each.problem for each in outcomes if each.problem]
 
 
@@ -192,7 +196,7 @@ def test_overwriting_that_was_interrupted_goes_on_without_overwriting_again(tree
         os.utime(path, ns=(10**18, 10**18))
     changed = order._replace(levels=("md",))
     assert claim_results(recordings, changed, overwrite=True) == recordings
-    for _ in zip(range(2), detect_recordings(recordings, changed, run)):
+    for _ in zip(range(2), detect_recordings(recordings, changed, run, load)):
         pass
     assert [recording.name for recording in claim_results(recordings, changed)] == WHOLE[2:]
 
@@ -243,14 +247,14 @@ def test_a_full_disk_ends_the_run_and_names_the_folder(tree, run, monkeypatch):
     to_do = claim_results(recordings, order)
     monkeypatch.setattr(archive, "write_detection", fill)
     with pytest.raises(OSError, match="No space left on device: '.*day1'"):
-        list(detect_recordings(to_do, order, run))
+        list(detect_recordings(to_do, order, run, load))
 
 
 def test_a_lost_process_is_a_problem_of_its_recording(tree):
     def run(function, tasks, notify):
         yield 1, Lost("SIGKILL")
 
-    (outcome,) = detect_recordings(collect(["archive"]).recordings, Order(), run)
+    (outcome,) = detect_recordings(collect(["archive"]).recordings, Order(), run, load)
     assert outcome.problem == (
         "archive/day1/b.wav: its process was ended (SIGKILL), for want of memory perhaps; try fewer jobs"
     )
@@ -273,7 +277,7 @@ def bars(monkeypatch):
         made[-1].update = lambda step: setattr(made[-1], "n", made[-1].n + step)
         return made[-1]
 
-    monkeypatch.setattr("hrin_plugin.progress.tqdm", bar)
+    monkeypatch.setattr("hrin_plugin.archive.progress.tqdm", bar)
     return made
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hrin_plugin.engines import Lost, run_local
+from hrin_plugin.archive.engines import Lost, run_local
 
 
 def work(task, notify):
@@ -71,7 +71,7 @@ def program(tmp_path):
     """A program with two workers that are at work and would never end; and their processes."""
     code = (
         "import os, signal, time\n"
-        "from hrin_plugin.engines import run_local\n"
+        "from hrin_plugin.archive.engines import run_local\n"
         "def work(task, notify):\n"
         f"    open(os.path.join({str(tmp_path)!r}, str(os.getpid())), 'w').close()\n"
         "    while True: notify(0); time.sleep(0.05)\n"

@@ -9,10 +9,10 @@ from hrin_plugin.decoding.decoders import METHODS, Decoding
 from hrin_plugin.decoding.scores import decoded_scores, format_table, objective, score_decoding
 from hrin_plugin.decoding.tuning import MINIMA_S, SWITCHING_COSTS, THRESHOLDS, tune
 from hrin_plugin.events import Event
-from hrin_plugin.metrics import fast_scores
-from hrin_plugin.results import Prediction, score
+from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
+from hrin_plugin.training.results import Prediction, score
 
 GRID = FrameGrid()
 N_FRAMES = 751

@@ -8,8 +8,8 @@ import soundfile
 import torch
 
 from hrin_plugin.audio.signals import AudioError
-from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.features import LogMel
+from hrin_plugin.features.cache import FeatureLoader
 
 
 @pytest.fixture

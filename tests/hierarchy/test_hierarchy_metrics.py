@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taxonomies import random_taxonomies
 
-from hrin_plugin.hierarchy_metrics import HierarchyStats
+from hrin_plugin.hierarchy.statistics import HierarchyStats
+from hrin_plugin.hierarchy.violations import violation_rates
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.violations import violation_rates
+from taxonomies import random_taxonomies
 
 
 @given(random_taxonomies(), st.integers(0, 1000))

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from taxonomies import random_taxonomies
 
-from hrin_plugin.levels import check_batch, constant
-from hrin_plugin.padding import frame_mask
+from hrin_plugin.hierarchy.levels import check_batch, constant
+from hrin_plugin.networks.padding import frame_mask
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from taxonomies import random_taxonomies
 
 
 def logits_for(shape=(2, 5), taxonomy=MUSIC_LOUDNESS):

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taxonomies import random_taxonomies
 
-from hrin_plugin.losses import HierarchicalLoss, LevelLoss
+from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.taxonomy import Taxonomy
+from taxonomies import random_taxonomies
 
 
 def written_equations(p1, p2, y1, y2, mask, alpha, beta, gamma):

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from hrin_plugin.hierarchy.violations import violation_rates
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
-from hrin_plugin.violations import violation_rates
 
 DEEP = Taxonomy(
     levels=(("quiet", "sound"), ("quiet", "music", "speech"), ("quiet", "fg", "bg", "speech")),

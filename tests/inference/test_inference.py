@@ -14,17 +14,17 @@ from huggingface_hub.utils import filter_repo_objects
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin import trust
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.decoding.methods import Decoding, write_decoding
 from hrin_plugin.detection import TASKS
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.inference import MusicDetector
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.results import recognise
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained import sources as trust
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.training.results import recognise
 
 RATE = 8000
 THRESHOLD = Decoding("threshold")

@@ -12,13 +12,13 @@ import hrin_plugin
 from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.decoders import decode_events
-from hrin_plugin.inference import MusicDetector
-from hrin_plugin.metrics import fast_scores
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.inference.windows import window_probabilities
+from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.windows import window_probabilities
 
-FOLDER = Path(hrin_plugin.__file__).parent / "models" / "hrin_cr"
+FOLDER = Path(hrin_plugin.__file__).parent / "pretrained" / "models" / "hrin_cr"
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.baselines import MMG
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel
-from hrin_plugin.results import recognise
-from hrin_plugin.windows import window_grid, window_probabilities
+from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.networks.baselines import MMG
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel
+from hrin_plugin.training.results import recognise
 
 SMALL = {"window_s": 4.0, "context_s": 1.0}
 GRID = window_grid(LogMel(), **SMALL)
@@ -200,9 +200,9 @@ MEMORY = """
 import resource, sys
 import numpy as np, torch
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel
-from hrin_plugin.windows import window_probabilities
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel
+from hrin_plugin.inference.windows import window_probabilities
 
 torch.set_num_threads(1)
 model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=2, num_layers=1).eval())

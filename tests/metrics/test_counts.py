@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.counts import align, count_events, count_segments
 from hrin_plugin.events import Event
+from hrin_plugin.metrics.counts import align, count_events, count_segments
 
 LABELS = ("no-music", "fg-music", "bg-music")
 SEGMENT = Fraction(1, 100)

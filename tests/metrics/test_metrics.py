@@ -9,9 +9,9 @@ import sed_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.counts import align, count_segments
 from hrin_plugin.events import Event
-from hrin_plugin.metrics import fast_scores, format_scores, sed_eval_scores
+from hrin_plugin.metrics.counts import align, count_segments
+from hrin_plugin.metrics.scores import fast_scores, format_scores, sed_eval_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 DETECTION, LOUDNESS = MUSIC_LOUDNESS.levels

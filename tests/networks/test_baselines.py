@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hrin_plugin.baselines import MMG, SinglePath, derive_upper_level
 from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.losses import HierarchicalLoss, LevelLoss
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import NETWORKS, PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
+from hrin_plugin.networks.baselines import MMG, SinglePath, derive_upper_level
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import NETWORKS, PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from hrin_plugin.baselines import MMG, SinglePath
-from hrin_plugin.carrying import CarriedStates, FrameMemory, begin_network
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.onnx_model import export_onnx, load_onnx
-from hrin_plugin.pretrained import PretrainedModel
+from hrin_plugin.networks.baselines import MMG, SinglePath
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.networks.states import CarriedStates, FrameMemory, begin_network
+from hrin_plugin.pretrained.folder import PretrainedModel
+from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 NETWORKS = {

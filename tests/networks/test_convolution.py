@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hrin_plugin.convolution import normalised_convolution, rectified_max_pool
-from hrin_plugin.units import ConvUnit, keep_statistics
+from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
+from hrin_plugin.networks.units import ConvUnit, keep_statistics
 
 
 def images(width, channels=3, batch=4, height=1):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from hypothesis import given, settings
-from taxonomies import random_taxonomies, taxonomy_of
 
-from hrin_plugin.heads import HierarchicalHeads
-from hrin_plugin.networks import HRIN
+from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from taxonomies import random_taxonomies, taxonomy_of
 
 DEEP = taxonomy_of([[1, 2], [2, 1, 3]])
 
@@ -130,7 +130,7 @@ def test_a_recording_of_padding_alone_is_refused():
 
 def test_heads_are_made_from_yaml():
     text = """
-    heads: !new:hrin_plugin.heads.HierarchicalHeads
+    heads: !new:hrin_plugin.networks.HierarchicalHeads
         input_size: 4
         style: recurrent
         hidden_size: 3

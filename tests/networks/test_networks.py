@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from hrin_plugin.heads import HierarchicalHeads
-from hrin_plugin.networks import HRIN
-from hrin_plugin.recurrence import bidirectional_gru
+from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
+from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit, carry_states
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.units import ConvUnit, RecurrentUnit, carry_states
 
 HRIN_R = {"hidden_size": 100, "num_layers": 4}
 HRIN_CR = {"hidden_size": 50, "num_layers": 2, "conv_unit": True}

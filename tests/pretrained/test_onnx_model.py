@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from hrin_plugin.baselines import MMG, SinglePath
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.onnx_model import export_onnx, load_onnx
-from hrin_plugin.pretrained import NETWORKS, PretrainedModel, save_pretrained
+from hrin_plugin.networks.baselines import MMG, SinglePath
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import NETWORKS, PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 from hrin_plugin.taxonomy import Taxonomy
 
 SMALL = {"hidden_size": 6, "num_layers": 2}

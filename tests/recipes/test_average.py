@@ -7,8 +7,8 @@ from safetensors.numpy import load_file
 
 from average import main
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 
 
 @pytest.fixture

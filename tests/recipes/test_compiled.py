@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from compiled import compile_loops, use
-from hrin_plugin import recurrence, units
-from hrin_plugin.losses import HierarchicalLoss
-from hrin_plugin.networks import HRIN
-from hrin_plugin.units import carry_states, keep_statistics
+from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.networks import cpu_recurrence as recurrence
+from hrin_plugin.networks.hrin import HRIN, units
+from hrin_plugin.networks.units import carry_states, keep_statistics
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,18 @@ import pytest
 import experiments
 import measure_speed
 import train
-from experiment import cluster as experiment_cluster
-from experiment.estimate import Estimator, describe_costs
-from experiment.folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
-from experiment.lock import IN_USE_STATUS, FolderInUse, hold_folder
-from experiment.options import parse_arguments, training_arguments
-from experiment.plan import Run, select_experiments, select_runs
-from experiment.pool import FAILED, Outcome
-from experiment.progress import Progress
-from experiment.settings import identify_data
-from experiment.speed import speed_from_measurement, times_from_log
+from hrin_plugin.training.folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
+from hrin_plugin.training.lock import IN_USE_STATUS, FolderInUse, hold_folder
+from hrin_plugin.training.pool import FAILED, Outcome
+from hrin_plugin.training.progress import Progress
+from hrin_plugin.training.settings import identify_data
+from paper import cluster as experiment_cluster
+from paper.estimate import Estimator, describe_costs
+from paper.options import parse_arguments, training_arguments
+from paper.plan import Run, select_experiments, select_runs
+from paper.speed import speed_from_measurement, times_from_log
 
-RECIPE = Path(__file__).parents[1] / "recipes/OpenBMAT"
+RECIPE = Path(__file__).parents[2] / "recipes/OpenBMAT"
 
 # Stands for train.py: claims the folder in the same way, and leaves what a run leaves. Files in the folder
 # "orders" beside the results tell it to fail, to wait, or to meet another run.
@@ -35,9 +35,9 @@ STUB = f"""
 import json, os, pathlib, sys, time
 from types import SimpleNamespace
 sys.path.insert(0, {str(RECIPE)!r})
-from experiment.folder import claim_folder
-from experiment.lock import RunRefused
-from experiment.settings import resolve_settings
+from hrin_plugin.training.folder import claim_folder
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.settings import resolve_settings
 words = [word for word in sys.argv[2:] if word != "--noprogressbar"]
 options = SimpleNamespace(overridden_args=())
 settings = resolve_settings(sys.argv[1], options, "\\n".join(w[2:].replace("=", ": ", 1) for w in words))
@@ -267,7 +267,7 @@ def test_two_holders_of_one_folder_are_refused(tmp_path):
 
 def test_jobs_take_the_gpus_in_turn_and_share_the_cores(plan, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("experiment.local.available_cores", lambda: 8)
+    monkeypatch.setattr("hrin_plugin.training.processes.available_cores", lambda: 8)
     (tmp_path / "orders/meet").touch()
     assert plan("--folds", "0-1", "--jobs", "2", "--gpus", "3,5") == 0
     notes = [starts(tmp_path, fold)[0] for fold in (0, 1)]
@@ -278,7 +278,7 @@ def test_jobs_take_the_gpus_in_turn_and_share_the_cores(plan, tmp_path, monkeypa
 def test_what_is_shared_is_prepared_by_one_at_a_time(tmp_path):
     code = (
         f"import sys, time; sys.path.insert(0, {str(RECIPE)!r})\n"
-        "from experiment.lock import alone\n"
+        "from hrin_plugin.training.lock import alone\n"
         "def work(path):\n"
         "    for word in ('in', 'out'):\n"
         "        with open(path, 'a') as file: print(word, file=file)\n"
@@ -483,7 +483,7 @@ def test_what_is_not_known_is_measured_once_side_by_side_before_the_start(
         "figures['train_batch_s'] = {'3': 0.25, '5': 0.75}[os.environ['CUDA_VISIBLE_DEVICES']]\n"
         "json.dump(figures, open(sys.argv[1], 'w'))\n"
     )
-    monkeypatch.setattr("experiment.dry_run.SCRIPT", script)
+    monkeypatch.setattr("paper.dry_run.SCRIPT", script)
     words = ["--experiments", "gru,lstm", "--folds", "0-1", "--jobs", "2", "--gpus", "3,5", "--dry_run"]
     words += ["--results_folder", str(tmp_path / "results")]
     assert experiments.main(words, script="never_started.py") == 0

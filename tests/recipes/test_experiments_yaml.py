@@ -4,10 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
-import yaml
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import load_hyperpyyaml
 
-ROOT = Path(__file__).parents[1]
+from yaml_files import differences, resolved
+
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "recipes/OpenBMAT/hparams"
 ALL_FILES = sorted(FOLDER.glob("*.yaml"))
 #: Trainings that are no experiments of the paper.
@@ -26,9 +27,9 @@ TRAINING = {
 }
 RECURRENT = {"unit": "gru", "hidden_size": 100, "num_layers": 4, "conv_unit": False}
 CONVOLUTIONAL = {"unit": "gru", "hidden_size": 50, "num_layers": 2, "conv_unit": True}
-HRIN, SINGLE_PATH = "!new:hrin_plugin.networks.HRIN", "!new:hrin_plugin.baselines.SinglePath"
+HRIN, SINGLE_PATH = "!new:hrin_plugin.networks.HRIN", "!new:hrin_plugin.networks.SinglePath"
 NETWORKS = {
-    "mmg": {"!": "!new:hrin_plugin.baselines.MMG", "block_frames": 128, "channels": [16, 32, 64, 128]},
+    "mmg": {"!": "!new:hrin_plugin.networks.MMG", "block_frames": 128, "channels": [16, 32, 64, 128]},
     "lstm": {"!": SINGLE_PATH, **RECURRENT, "unit": "lstm"},
     "gru": {"!": SINGLE_PATH, **RECURRENT},
     "cnn_gru": {"!": SINGLE_PATH, **CONVOLUTIONAL},
@@ -53,44 +54,6 @@ CONCATENATIONS = {
     "hrin_cr_concat_before_fc": "before_fc",
 }
 ONE_LEVEL = ("mmg", "lstm", "gru", "cnn_gru")
-
-
-class TagsAsData(yaml.SafeLoader):
-    """Reads what a file says without building any of it: a tag becomes the key '!'."""
-
-
-def keep_tag(loader, suffix, node):
-    if isinstance(node, yaml.MappingNode):
-        return {"!": f"!{suffix}", **loader.construct_mapping(node, deep=True)}
-    if isinstance(node, yaml.SequenceNode):
-        return {"!": f"!{suffix}", "arguments": loader.construct_sequence(node, deep=True)}
-    return {"!": f"!{suffix}", "value": loader.construct_scalar(node)}
-
-
-TagsAsData.add_multi_constructor("!", keep_tag)
-
-
-def resolved(stem, folder=FOLDER, **overrides):
-    """A file with its references followed, as plain data."""
-    with open(folder / f"{stem}.yaml", encoding="utf-8") as file:
-        return yaml.load(resolve_references(file, overrides), TagsAsData)
-
-
-def leaves(data, path=""):
-    """Every value of nested mappings by its path."""
-    if not isinstance(data, dict):
-        return {path: data}
-    return {
-        name: value
-        for key, item in data.items()
-        for name, value in leaves(item, f"{path}/{key}" if path else key).items()
-    }
-
-
-def differences(stem, parent, folder=FOLDER):
-    """Values of a file that are not its parent's, but for the output folder; a key that it lacks is None."""
-    ours, theirs = (leaves(resolved(name, folder, output_folder="out")) for name in (stem, parent))
-    return {key: ours.get(key) for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
 
 
 def test_there_is_one_file_for_each_experiment_of_the_paper():
@@ -133,9 +96,9 @@ def test_the_features_are_the_papers(stem):
 def test_a_network_of_one_level_is_trained_on_it_and_hrin_on_both(stem):
     objective = resolved(stem)["objective"]
     if stem in ONE_LEVEL:
-        assert objective == {"!": "!new:hrin_plugin.losses.LevelLoss", "level": 2}
+        assert objective == {"!": "!new:hrin_plugin.hierarchy.LevelLoss", "level": 2}
     else:
-        assert objective["!"] == "!new:hrin_plugin.losses.HierarchicalLoss"
+        assert objective["!"] == "!new:hrin_plugin.hierarchy.HierarchicalLoss"
         assert objective["penalty_weights"] == {"fg-music": 1.0, "bg-music": 1.0, "no-music": 1.0}
 
 

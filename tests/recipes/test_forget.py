@@ -7,10 +7,10 @@ import torch
 
 from forget import decays, forget, main
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
-from hrin_plugin.results import recognise
-from hrin_plugin.windows import window_probabilities
+from hrin_plugin.inference.windows import window_probabilities
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.training.results import recognise
 
 HOLDER = "recurrent_2.rnn.bias_ih_l0_reverse"
 

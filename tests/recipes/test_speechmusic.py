@@ -13,24 +13,24 @@ import soundfile
 import torch
 import yaml
 from hyperpyyaml import load_hyperpyyaml
-from test_experiments_yaml import TagsAsData, differences
 
 import compare_transfer
 import train as openbmat_train
 from hrin_plugin.audio.signals import AudioError, read_audio
-from hrin_plugin.baselines import SinglePath
 from hrin_plugin.events import AnnotationError
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.networks.baselines import SinglePath
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
-from hrin_plugin.transfer import load_first_stages
+from hrin_plugin.training.transfer import load_first_stages
 from speechmusic_corpus import identify_corpus, synthesise_corpus
 from speechmusic_examples import ExampleLoader, join_segments, read_segment
 from speechmusic_prepare import main, prepare_speechmusic
 from transfer_report import COLUMNS, format_table, read_scores, save_comparison
+from yaml_files import TagsAsData, differences
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/SpeechMusic"
 SOUNDS = Taxonomy(
     levels=[["no-music", "music"], ["speech", "noise", "music"]],

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hrin_plugin.results import write_results
+from hrin_plugin.training.results import write_results
 from paper.published import load_paper_tables, select_tables
 from paper.runs import ResultsError, read_runs
 from paper.statistics import best_rows, compare
 from paper.text import CSV_FIELDS, to_csv, to_latex, to_markdown
 from tables import main
 
-RECIPE = Path(__file__).parents[1] / "recipes/OpenBMAT"
+RECIPE = Path(__file__).parents[2] / "recipes/OpenBMAT"
 MD = ["Acc", "Music_F", "Non-Music_F", "Music_F_500_on", "Non-Music_F_500_on"]
 MRLE = ["Acc", "Fg-Music_F", "Bg-Music_F", "Non-Music_F"]
 MRLE += ["Fg-Music_F_500_on", "Bg-Music_F_500_on", "Non-Music_F_500_on"]
@@ -73,7 +73,7 @@ SPOTS = [
 
 
 def document(value, task_classes=(("md", ["music"]), ("mrle", ["fg-music", "bg-music"]))):
-    """Scores in the form of ``hrin_plugin.results.score``; ``value(task, level, class)`` gives each."""
+    """Scores as ``training.results.score`` gives them; ``value(task, level, class)`` gives each."""
     scores = {}
     for task, labels in task_classes:
         of = {

@@ -14,14 +14,14 @@ from speechbrain.utils.checkpoints import torch_patched_state_dict_load
 
 import train
 from hrin_plugin.audio.signals import read_audio
-from hrin_plugin.brain import HRINBrain
 from hrin_plugin.events import parse_tsv, read_tsv
 from hrin_plugin.features import Overlay
-from hrin_plugin.pretrained import load_pretrained
-from hrin_plugin.results import recognise
+from hrin_plugin.pretrained.folder import load_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.training.brain import HRINBrain
+from hrin_plugin.training.results import recognise
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HPARAMS = sorted((ROOT / "recipes/OpenBMAT/hparams").glob("*.yaml"))
 #: One of each kind; the others differ from these in numbers alone.
 KINDS = ("cnn_gru", "hrin_cr", "hrin_cr_concat_before_fc", "hrin_r", "hrin_r_lstm", "mmg")

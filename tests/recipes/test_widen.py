@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from hrin_plugin.baselines import MMG
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.networks.baselines import MMG
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from widen import _positions, main, widen
 
 

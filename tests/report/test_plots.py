@@ -4,14 +4,15 @@ import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
+import torch
 from matplotlib.colors import to_hex
 
 from hrin_plugin.cli import main
 from hrin_plugin.events import Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.networks import HRIN
-from hrin_plugin.plots import COLOURS, draw_recording, save_picture
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.report.plots import COLOURS, draw_recording, save_picture
 
 EVENTS = [Event("no-music", 0.0, 0.5), Event("bg-music", 0.5, 1.2), Event("fg-music", 1.2, 2.0)]
 
@@ -19,6 +20,12 @@ EVENTS = [Event("no-music", 0.0, 0.5), Event("bg-music", 0.5, 1.2), Event("fg-mu
 @pytest.fixture
 def wav():
     return np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+
+
+def heard(wav):
+    """The frames of a signal, and their times."""
+    features = LogMel()
+    return features(torch.from_numpy(wav)[None])[0].numpy(), features.grid
 
 
 @pytest.fixture
@@ -29,7 +36,7 @@ def recording(wav, tmp_path):
 
 
 def test_lanes_show_the_events_at_their_times_in_their_colours(wav):
-    figure = draw_recording(wav, LogMel(), {"reference": EVENTS, "network": EVENTS[:1]})
+    figure = draw_recording(wav, *heard(wav), {"reference": EVENTS, "network": EVENTS[:1]})
     panel = figure.axes[2]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["reference", "network"]
     bars = panel.collections[0]
@@ -41,7 +48,7 @@ def test_lanes_show_the_events_at_their_times_in_their_colours(wav):
 
 def test_probabilities_are_drawn_one_line_a_class(wav):
     probabilities = [np.random.default_rng(0).random((126, size)) for size in (2, 3)]
-    figure = draw_recording(wav, LogMel(), {}, probabilities)
+    figure = draw_recording(wav, *heard(wav), {}, probabilities)
     for panel, level in zip(figure.axes[2:], probabilities, strict=True):
         for line, column in zip(panel.lines, level.T):
             assert line.get_ydata() == pytest.approx(column)
@@ -52,7 +59,7 @@ def test_probabilities_are_drawn_one_line_a_class(wav):
 def test_the_waveform_shows_every_extreme(length):
     wav = np.zeros(length, dtype=np.float32)
     wav[length // 3], wav[length // 2] = 0.9, -0.7
-    vertices = draw_recording(wav, LogMel(), {}).axes[0].collections[0].get_paths()[0].vertices
+    vertices = draw_recording(wav, *heard(wav), {}).axes[0].collections[0].get_paths()[0].vertices
     assert (vertices[:, 1].max(), vertices[:, 1].min()) == pytest.approx((0.9, -0.7))
 
 

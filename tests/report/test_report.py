@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin import report, report_page
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import Event, relabel
 from hrin_plugin.formats import FORMATS, write_detection
-from hrin_plugin.report import format_summary, read_results, write_csv, write_html
+from hrin_plugin.report import page as report_page
+from hrin_plugin.report import tables as report
+from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
+from hrin_plugin.report.timeline import MARGIN, WIDTH, draw_timeline
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.timeline import MARGIN, WIDTH, draw_timeline
 from hrin_plugin.totals import LABELS, add_up, hourly_totals
 
 LOUDNESS = [

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from hrin_plugin.checkpoints import AtomicCheckpointer, RandomStates
+from hrin_plugin.training.checkpoints import AtomicCheckpointer, RandomStates
 
 SAVE_FOREVER = """
 import sys, torch
-from hrin_plugin.checkpoints import AtomicCheckpointer
+from hrin_plugin.training.checkpoints import AtomicCheckpointer
 layer = torch.nn.Linear(300, 300)
 checkpointer = AtomicCheckpointer(sys.argv[1], {f"part_{number}": layer for number in range(8)})
 print("ready", flush=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import load_pretrained, save_pretrained
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained
 
 #: Gates of a GRU; their weights stand below one another.
 GATES = 3

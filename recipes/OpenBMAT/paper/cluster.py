@@ -91,7 +91,7 @@ class TrainingCommand:
 
 
 class ClusterEngine:
-    """Starts commands as jobs of a cluster; the counterpart of :class:`experiment.local.LocalEngine`.
+    """Starts commands as jobs of a cluster; the counterpart of ``LocalEngine``.
 
     Arguments
     ---------

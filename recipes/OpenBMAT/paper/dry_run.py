@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiment.folder import last_lines
-from experiment.local import wait_for
-from experiment.options import training_arguments
+from hrin_plugin.training.folder import last_lines
+from hrin_plugin.training.processes import wait_for
+from paper.options import training_arguments
 
 SCRIPT = Path(__file__).parents[1] / "measure_speed.py"
 

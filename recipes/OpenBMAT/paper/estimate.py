@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from experiment.folder import RESULTS_FILE, SETTINGS_FILE
-from experiment.progress import format_duration
-from experiment.settings import comparable
-from experiment.speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
 from hrin_plugin.files import write_atomically
+from hrin_plugin.training.folder import RESULTS_FILE, SETTINGS_FILE
+from hrin_plugin.training.progress import format_duration
+from hrin_plugin.training.settings import comparable
+from paper.speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
 
 #: Figures of dry runs, below the results folder.
 MEASURED_FILE = "measured.json"
@@ -26,7 +26,7 @@ def pace_of(settings):
     Arguments
     ---------
     settings : dict
-        As :func:`experiment.settings.resolve_settings` gives them, or as kept in a run's folder.
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them, or as kept in a run's folder.
 
     Returns
     -------

@@ -1,12 +1,11 @@
 """The command line of ``experiments.py``, and what follows from it for each run."""
 
 import argparse
-import os
 from pathlib import Path
 
-from experiment.cluster import KINDS, ClusterEngine, parse_options
-from experiment.local import LocalEngine
-from experiment.plan import HPARAMS
+from hrin_plugin.training.processes import LocalEngine, visible_gpus
+from paper.cluster import KINDS, ClusterEngine, parse_options
+from paper.plan import HPARAMS
 
 #: Options of train.py that follow from the plan.
 OF_THE_PLAN = ("fold", "seed", "data_folder", "results_folder", "output_folder")
@@ -93,7 +92,7 @@ def training_arguments(run, options):
 
     Example
     -------
-    >>> from experiment.plan import Run
+    >>> from paper.plan import Run
     >>> words = training_arguments(Run("gru", 2, 0), parse_arguments(["--results_folder", "/out"]))
     >>> words[1:3] + words[4:]
     ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--noprogressbar']
@@ -137,20 +136,3 @@ def make_engine(options, n_runs):
         raise ValueError("--cluster_option needs --cluster")
     jobs = options.jobs or 1
     return LocalEngine(jobs, options.gpus.split(",") if options.gpus else visible_gpus()), jobs
-
-
-def visible_gpus():
-    """GPUs of this machine as ``CUDA_VISIBLE_DEVICES`` names them, a list of str; it may be empty.
-
-    Example
-    -------
-    >>> os.environ["CUDA_VISIBLE_DEVICES"] = "2,3"
-    >>> visible_gpus()
-    ['2', '3']
-    >>> del os.environ["CUDA_VISIBLE_DEVICES"]
-    """
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
-    import torch
-
-    return [str(index) for index in range(torch.cuda.device_count())]

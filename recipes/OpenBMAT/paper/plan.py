@@ -1,10 +1,10 @@
 """Which runs a plan has: experiments by table or by name, folds and seeds."""
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.openbmat import N_FOLDS
+from hrin_plugin.training.settings import parse_numbers
 from paper.published import select_tables
 
 HPARAMS = Path(__file__).parents[1] / "hparams"
@@ -76,45 +76,6 @@ def select_experiments(tables=None, names=None, hparams=HPARAMS):
             f"the experiments are {', '.join(known)}"
         )
     return list(dict.fromkeys(chosen))
-
-
-def parse_numbers(text, limit=None):
-    """Numbers from a list of numbers and ranges.
-
-    Arguments
-    ---------
-    text : str
-        Such as "0-3,7".
-    limit : int or None
-        All must be below it.
-
-    Returns
-    -------
-    list of int
-        Each number once, in ascending order.
-
-    Raises
-    ------
-    ValueError
-        If the text is not such a list, or a number is too great.
-
-    Example
-    -------
-    >>> parse_numbers("7,0-3,2")
-    [0, 1, 2, 3, 7]
-    """
-    numbers = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        if not match:
-            raise ValueError(f"{text!r} is no list of numbers such as 0-3,7")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise ValueError(f"{text!r}: the range {part.strip()} runs backwards")
-        numbers.update(range(first, last + 1))
-    if limit is not None and max(numbers) >= limit:
-        raise ValueError(f"{text!r}: {max(numbers)} is too great; use 0 to {limit - 1}")
-    return sorted(numbers)
 
 
 def select_runs(experiments, folds, seeds):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from experiment.folder import SETTINGS_FILE
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.folder import SETTINGS_FILE
+from hrin_plugin.training.openbmat import N_FOLDS
 
 #: Settings that say what was learnt from; the runs of one table must share them.
 DATA_SETTINGS = ("data", "annotator", "md_from")

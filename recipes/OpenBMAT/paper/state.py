@@ -3,9 +3,10 @@
 import functools
 from pathlib import Path
 
-from experiment.folder import SettingsChanged, is_done, set_aside
-from experiment.options import training_arguments
-from experiment.settings import identify_data, resolve_settings
+from hrin_plugin.training.folder import SettingsChanged, is_done, set_aside
+from hrin_plugin.training.openbmat import identify_data
+from hrin_plugin.training.settings import resolve_settings
+from paper.options import training_arguments
 
 
 def all_settings(runs, options):
@@ -21,7 +22,7 @@ def all_settings(runs, options):
     Returns
     -------
     dict of Run to dict
-        As :func:`experiment.settings.resolve_settings` gives them.
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them.
 
     Raises
     ------

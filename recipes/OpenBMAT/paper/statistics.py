@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scipy.stats import ttest_rel
 
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.openbmat import N_FOLDS
 from paper.published import Table
 
 #: Two rows differ if chance alone would set them so far apart with less than this probability.
