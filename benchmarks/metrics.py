@@ -29,7 +29,7 @@ def tiling(rng):
     label, events = None, []
     for first, end in zip(bounds, bounds[1:]):
         label = rng.choice([other for other in LABELS if other != label])
-        events.append(Event(label, first * 128 / 8000, end * 128 / 8000))
+        events.append(Event(first * 128 / 8000, end * 128 / 8000, label))
     return events
 
 
@@ -38,7 +38,7 @@ def shaken(rng, events):
     moved = [event.onset_s + rng.choice([-1, 1]) * rng.random() for event in events[1:]]
     bounds = sorted([0.0, *(min(max(bound, 0.001), DURATION_S - 0.001) for bound in moved), DURATION_S])
     pairs = zip(events, bounds, bounds[1:])
-    return [Event(event.label, onset, offset) for event, onset, offset in pairs if onset < offset]
+    return [Event(onset, offset, event.label) for event, onset, offset in pairs if onset < offset]
 
 
 def as_dicts(label, onset, offset):

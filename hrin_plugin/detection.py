@@ -16,7 +16,7 @@ class Detection(NamedTuple):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> found = Detection("a", 2.0, {"md": [Event("music", 0.0, 2.0)], "mrle": [Event("bg-music", 0.0, 2.0)]})
+    >>> found = Detection("a", 2.0, {"md": [Event(0.0, 2.0, "music")], "mrle": [Event(0.0, 2.0, "bg-music")]})
     >>> found.events["md"][0].label
     'music'
     """

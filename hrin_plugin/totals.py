@@ -102,7 +102,7 @@ def hourly_totals(events, task, duration_s):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> hours = hourly_totals([Event("music", 3000.0, 4200.0)], "md", 5400.0)
+    >>> hours = hourly_totals([Event(3000.0, 4200.0, "music")], "md", 5400.0)
     >>> [(hour["music"].seconds, hour["music"].segments) for hour in hours]
     [(600.0, 1), (600.0, 0)]
     """
@@ -169,7 +169,7 @@ def total_up(detections):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> total_up([Detection("a", 4.0, {"md": [Event("music", 0.0, 1.0)]})])["md"].whole["music"].share
+    >>> total_up([Detection("a", 4.0, {"md": [Event(0.0, 1.0, "music")]})])["md"].whole["music"].share
     0.25
     """
     by_task = {}

@@ -26,8 +26,8 @@ from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.pretrained.onnx_model import load_onnx
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
-TRUTH = [Event("no-music", 0.0, 1.0), Event("bg-music", 1.0, 2.5), Event("fg-music", 2.5, 4.0)]
-FOUND = [Event("no-music", 0.0, 1.5), Event("bg-music", 1.5, 2.2), Event("fg-music", 2.2, 4.0)]
+TRUTH = [Event(0.0, 1.0, "no-music"), Event(1.0, 2.5, "bg-music"), Event(2.5, 4.0, "fg-music")]
+FOUND = [Event(0.0, 1.5, "no-music"), Event(1.5, 2.2, "bg-music"), Event(2.2, 4.0, "fg-music")]
 
 
 def hrin(*arguments):
@@ -87,7 +87,7 @@ def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path):
     write_tsv(annotations / "a.tsv", TRUTH)
     (annotations / "b.tsv").write_text("fg-music")
     assert hrin("evaluate", tmp_path / "set", tmp_path / "found", "--json", tmp_path / "scores.json") == 0
-    truth = [TRUTH, [Event("fg-music", 0.0, 4.0)]]
+    truth = [TRUTH, [Event(0.0, 4.0, "fg-music")]]
     expected = sed_eval_scores(truth, [FOUND] * 2, [4.0] * 2, MUSIC_LOUDNESS.levels[1])
     assert json.loads((tmp_path / "scores.json").read_text())["mrle"] == expected
 
@@ -95,7 +95,7 @@ def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path):
 def test_evaluate_scores_the_task_that_is_there(tmp_path, capsys):
     for kind in ("truth", "found"):
         write_detection(
-            tmp_path / kind, Detection("a", 4.0, {"md": [Event("music", 0.0, 4.0)]}), "tsv", ("md",)
+            tmp_path / kind, Detection("a", 4.0, {"md": [Event(0.0, 4.0, "music")]}), "tsv", ("md",)
         )
     assert hrin("evaluate", tmp_path / "truth", tmp_path / "found") == 0
     printed = capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_annotations_of_music_detection_alone_are_taken_as_such(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(32000), 8000)
     write_tsv(tmp_path / "a.tsv", derive_detection(TRUTH))
     (reference,) = read_references(tmp_path)
-    assert reference.detection.events == {"md": [Event("no-music", 0.0, 1.0), Event("music", 1.0, 4.0)]}
+    assert reference.detection.events == {"md": [Event(0.0, 1.0, "no-music"), Event(1.0, 4.0, "music")]}
 
 
 def test_report_prints_totals_and_writes_them(folders, tmp_path, capsys):
@@ -396,7 +396,7 @@ def test_ray_gives_the_same_and_goes_on(detect, archive, monkeypatch, capsys):
 
 def test_tune_finds_decisions_that_detect_takes(model, detect, archive, capsys):
     for path in archive.rglob("*.*"):
-        write_tsv(path.with_suffix(".tsv"), [Event("no-music", 0.0, 0.7), Event("bg-music", 0.7, 2.0)])
+        write_tsv(path.with_suffix(".tsv"), [Event(0.0, 0.7, "no-music"), Event(0.7, 2.0, "bg-music")])
     options = ["--decode", "argmax", "--decode", "threshold", "--model", model, "--backend", "torch"]
     assert hrin("tune", "archive", "--output", "decoding.json", *options) == 0
     printed = capsys.readouterr().out
@@ -411,7 +411,7 @@ def test_tune_finds_decisions_that_detect_takes(model, detect, archive, capsys):
     ("truth", "message"),
     [
         (None, "archive: holds no recording with a TSV of the same name beside it"),
-        ([Event("music", 0.0, 2.0)], "annotations without foreground and background:"),
+        ([Event(0.0, 2.0, "music")], "annotations without foreground and background:"),
     ],
 )
 def test_tune_refuses_what_is_not_labelled(model, archive, capsys, truth, message):

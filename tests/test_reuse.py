@@ -308,7 +308,7 @@ def test_the_pages_python_runs(capsys):
     for block in blocks("python"):
         exec(compile(block, "docs/reuse.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert "[(8, 100, 3), (8, 100, 4)]" in printed and "Event(label='d" in printed
+    assert "[(8, 100, 3), (8, 100, 4)]" in printed and "label='d" in printed
 
 
 def test_the_ten_lines_of_the_page_are_ten():

@@ -65,7 +65,7 @@ def read_references(folder):
     >>> soundfile.write(folder / "a.wav", np.zeros(16000), 8000)
     >>> _ = (folder / "a.tsv").write_text("bg-music")
     >>> read_references(folder)[0].detection.events["md"]
-    [Event(label='music', onset_s=0.0, offset_s=2.0)]
+    [Event(onset_s=0.0, offset_s=2.0, label='music')]
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -111,8 +111,8 @@ def derive_detection(events):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> derive_detection([Event("fg-music", 0.0, 2.0), Event("bg-music", 1.0, 5.0)])
-    [Event(label='music', onset_s=0.0, offset_s=5.0)]
+    >>> derive_detection([Event(0.0, 2.0, "fg-music"), Event(1.0, 5.0, "bg-music")])
+    [Event(onset_s=0.0, offset_s=5.0, label='music')]
     """
     joined = {}
     for event in relabel(sorted(events, key=lambda event: event.onset_s), MUSIC_LOUDNESS.parents[0]):

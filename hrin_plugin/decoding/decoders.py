@@ -50,9 +50,9 @@ class EventDecoder:
     >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.2, 0.8]])))
     []
     >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.8, 0.2]])))
-    [(1, Event(label='bg-music', onset_s=0.0, offset_s=0.016))]
+    [(1, Event(onset_s=0.0, offset_s=0.016, label='bg-music'))]
     >>> decoder.finish(duration_s=0.02)
-    [(0, Event(label='music', onset_s=0.0, offset_s=0.02)), (1, Event(label='fg-music', ...))]
+    [(0, Event(onset_s=0.0, offset_s=0.02, label='music')), (1, Event(... label='fg-music'))]
     """
 
     def __init__(self, decoding, taxonomy, grid):

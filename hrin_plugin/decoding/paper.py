@@ -47,8 +47,8 @@ def threshold_events(probabilities, labels, grid, duration_s, threshold=0.5):
     >>> probabilities = [[0.9, 0.1], [0.9, 0.5], [0.2, 0.7]]
     >>> for event in threshold_events(probabilities, ["no-music", "music"], FrameGrid(), 0.04):
     ...     print(*event)
-    no-music 0.0 0.032
-    music 0.016 0.04
+    0.0 0.032 no-music
+    0.016 0.04 music
     """
     probabilities, threshold = _check(probabilities, labels, duration_s, threshold)
     n_frames, n_classes = probabilities.shape
@@ -62,7 +62,7 @@ def threshold_events(probabilities, labels, grid, duration_s, threshold=0.5):
     duration_s = float(duration_s)
     runs = sorted(zip(firsts.tolist(), class_indices.tolist(), ends.tolist()))
     events = [
-        Event(labels[index], grid.time_of(first), min(grid.time_of(end), duration_s))
+        Event(grid.time_of(first), min(grid.time_of(end), duration_s), labels[index])
         for first, index, end in runs
     ]
     return [event for event in events if event.onset_s < event.offset_s]
@@ -98,8 +98,8 @@ def argmax_events(probabilities, labels, grid, duration_s):
     >>> probabilities = [[0.9, 0.6], [0.3, 0.2], [0.2, 0.4]]
     >>> for event in argmax_events(probabilities, ["no-music", "music"], FrameGrid(), 0.04):
     ...     print(*event)
-    no-music 0.0 0.032
-    music 0.032 0.04
+    0.0 0.032 no-music
+    0.032 0.04 music
     """
     probabilities, _ = _check(probabilities, labels, duration_s, 0.5)
     one_hot = np.eye(len(labels))[probabilities.argmax(axis=1)]

@@ -36,7 +36,7 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "music")], [Event(0.0, 2.0, "bg-music")]
     >>> probabilities = np.tile([0.1, 0.9], (126, 1)), np.tile([0.1, 0.2, 0.7], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> of_md, _ = decoded_scores(Decoding("argmax"), recordings, MUSIC_LOUDNESS, FrameGrid())
@@ -88,7 +88,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "music")], [Event(0.0, 2.0, "bg-music")]
     >>> probabilities = np.tile([0.1, 0.9], (126, 1)), np.tile([0.1, 0.2, 0.7], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> score_decoding(Decoding("argmax"), recordings, MUSIC_LOUDNESS, FrameGrid())["objective"]
@@ -123,7 +123,7 @@ def objective(scores):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> truth, late = [[Event("music", 0.0, 2.0)]], [[Event("music", 1.0, 2.0)]]
+    >>> truth, late = [[Event(0.0, 2.0, "music")]], [[Event(1.0, 2.0, "music")]]
     >>> round(objective([fast_scores(truth, late, [2.0], ["music"])]), 4)  # segments 2/3, events 0
     0.3333
     """
@@ -152,7 +152,7 @@ def class_objective(scores, label):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> truth, late = [[Event("music", 0.0, 2.0)]], [[Event("music", 1.0, 2.0)]]
+    >>> truth, late = [[Event(0.0, 2.0, "music")]], [[Event(1.0, 2.0, "music")]]
     >>> round(class_objective(fast_scores(truth, late, [2.0], ["music"]), "music"), 4)
     0.3333
     """

@@ -78,7 +78,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("no-music", 0.0, 2.0)], [Event("no-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "no-music")], [Event(0.0, 2.0, "no-music")]
     >>> probabilities = np.tile([0.3, 0.2], (126, 1)), np.tile([0.3, 0.2, 0.1], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> tune(recordings, MUSIC_LOUDNESS, FrameGrid(), ["threshold"]).best["threshold"].thresholds

@@ -134,7 +134,7 @@ def render(detection, format, levels=("mrle",)):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> render(Detection("a", 2.0, {"mrle": [Event("bg-music", 0.0, 2.0)]}), "audacity")
+    >>> render(Detection("a", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]}), "audacity")
     {'.txt': '0.000\\t2.000\\tbg-music\\n'}
     """
     endings = _endings(detection.name, format, levels)
@@ -172,7 +172,7 @@ def write_detection(folder, detection, format, levels=("mrle",)):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> found = Detection("a", 2.0, {"mrle": [Event("bg-music", 0.0, 2.0)]})
+    >>> found = Detection("a", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]})
     >>> paths = write_detection(getfixture("tmp_path"), found, "webvtt")
     >>> paths[0].name, read_detection(paths[0]) == found
     ('a.vtt', True)
@@ -216,7 +216,7 @@ def read_detection(path):
     >>> _ = path.write_text("0.0\\t2.5\\tmusic\\n")
     >>> found = read_detection(path)
     >>> found.name, found.duration_s, found.events
-    ('show.2024', 2.5, {'md': [Event(label='music', onset_s=0.0, offset_s=2.5)]})
+    ('show.2024', 2.5, {'md': [Event(onset_s=0.0, offset_s=2.5, label='music')]})
     """
     path = Path(path)
     format = _BY_SUFFIX.get(path.suffix.lower())

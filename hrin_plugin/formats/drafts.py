@@ -13,7 +13,7 @@ class Row(NamedTuple):
 
     Example
     -------
-    >>> Row(3, None, Event("music", 0.0, 2.0)).line
+    >>> Row(3, None, Event(0.0, 2.0, "music")).line
     3
     """
 
@@ -67,7 +67,7 @@ def check_draft(path, draft, name, task=None):
 
     Example
     -------
-    >>> found = check_draft("a.tsv", Draft([Row(1, None, Event("bg-music", 0.0, 2.0))]), "a")
+    >>> found = check_draft("a.tsv", Draft([Row(1, None, Event(0.0, 2.0, "bg-music"))]), "a")
     >>> found.duration_s, list(found.events)
     (2.0, ['mrle'])
     """
@@ -107,7 +107,7 @@ def _unknown_label(path, row, known):
 def _faults(path, row, tasks, duration_s):
     """What is wrong with one row, in a recording whose length may be unknown (None)."""
     task = row.task or tasks[0]
-    label, onset_s, offset_s = row.event
+    onset_s, offset_s, label = row.event
     if task not in TASKS:
         return [Fault(path, row.line, f"unknown task {task!r}", f"use one of {', '.join(TASKS)}")]
     if label not in LABELS[task]:

@@ -28,7 +28,7 @@ def read_tsv(path):
     >>> path = getfixture("tmp_path") / "a.tsv"
     >>> _ = path.write_text("0.0\\t2.0\\tmusic\\n")
     >>> read_tsv(path).rows
-    [Row(line=1, task=None, event=Event(label='music', onset_s=0.0, offset_s=2.0))]
+    [Row(line=1, task=None, event=Event(onset_s=0.0, offset_s=2.0, label='music'))]
     """
     events = parse_tsv(path, math.nan)
     if len(events) == 1 and "\t" not in read_text(path):
@@ -55,7 +55,7 @@ def read_audacity(path):
         if len(columns) != 3:
             raise _fault(path, line, f"{text!r} is not start, end and label between tabs")
         onset_s, offset_s = (_number(path, line, column) for column in columns[:2])
-        rows.append(Row(line, None, Event(columns[2].strip(), onset_s, offset_s)))
+        rows.append(Row(line, None, Event(onset_s, offset_s, columns[2].strip())))
     return Draft(rows)
 
 
@@ -82,7 +82,7 @@ def read_csv(path):
         if None in row.values():
             raise _fault(path, line, "holds fewer columns than the first line")
         onset_s, offset_s = (_number(path, line, row[column]) for column in ("onset", "offset"))
-        rows.append(Row(line, row["task"], Event(row["label"], onset_s, offset_s)))
+        rows.append(Row(line, row["task"], Event(onset_s, offset_s, row["label"])))
         names.add(row["name"])
     return Draft(rows, _only_name(path, names), None, tuple({row.task for row in rows}))
 
@@ -110,7 +110,7 @@ def read_json(path):
     for task in levels:
         for item in _member(path, _member(path, levels, task, dict), "events", list):
             onset_s, offset_s = (_number(path, 0, _member(path, item, key)) for key in ("onset", "offset"))
-            rows.append(Row(0, task, Event(_member(path, item, "label", str), onset_s, offset_s)))
+            rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "label", str))))
     duration_s = _number(path, 0, _member(path, content, "duration"))
     return Draft(rows, _member(path, content, "name", str), duration_s, tuple(levels))
 
@@ -141,7 +141,7 @@ def read_jams(path):
             onset_s, length_s = (_number(path, 0, _member(path, item, key)) for key in ("time", "duration"))
             # Both have at most three decimals, and so has their sum, but for the binary rest.
             offset_s = round(onset_s + length_s, 6)
-            rows.append(Row(0, task, Event(_member(path, item, "value", str), onset_s, offset_s)))
+            rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "value", str))))
     duration, name = about.get("duration"), about.get("title")
     duration_s = None if duration is None else _number(path, 0, duration)
     return Draft(rows, name if isinstance(name, str) else None, duration_s, tuple(tasks))
@@ -155,9 +155,9 @@ def read_textgrid(path):
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.formats.writing import textgrid_text
     >>> path = getfixture("tmp_path") / "a.TextGrid"
-    >>> _ = path.write_text(textgrid_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> _ = path.write_text(textgrid_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> read_textgrid(path).rows[0].event
-    Event(label='music', onset_s=0.5, offset_s=2.0)
+    Event(onset_s=0.5, offset_s=2.0, label='music')
     """
     rows, tasks, times, duration_s, task = [], set(), {}, None, None
     for line, text in enumerate(read_text(path).splitlines(), start=1):
@@ -172,7 +172,7 @@ def read_textgrid(path):
             times[key] = _number(path, line, number or string)
             duration_s = times["xmax"] if duration_s is None and key == "xmax" else duration_s
         elif task and string:
-            event = Event(string.replace('""', '"'), times.get("xmin", 0.0), times.get("xmax", 0.0))
+            event = Event(times.get("xmin", 0.0), times.get("xmax", 0.0), string.replace('""', '"'))
             rows.append(Row(line, task, event))
     if not tasks:
         problem = f"has no tier called {' or '.join(TASKS)} in the long text form"
@@ -188,7 +188,7 @@ def read_rttm(path):
     >>> path = getfixture("tmp_path") / "a.rttm"
     >>> _ = path.write_text("SPEAKER news%20at%206 1 0.5 1.5 <NA> <NA> music <NA> <NA>\\n")
     >>> read_rttm(path).name, read_rttm(path).rows[0].event
-    ('news at 6', Event(label='music', onset_s=0.5, offset_s=2.0))
+    ('news at 6', Event(onset_s=0.5, offset_s=2.0, label='music'))
     """
     rows, names = [], set()
     for line, text in enumerate(read_text(path).splitlines(), start=1):
@@ -198,7 +198,7 @@ def read_rttm(path):
         if len(fields) < 8:
             raise _fault(path, line, f"{text!r} holds fewer than 8 fields")
         onset_s, length_s = (_number(path, line, field) for field in fields[3:5])
-        rows.append(Row(line, None, Event(unquote(fields[7]), onset_s, round(onset_s + length_s, 6))))
+        rows.append(Row(line, None, Event(onset_s, round(onset_s + length_s, 6), unquote(fields[7]))))
         names.add(unquote(fields[1]))
     return Draft(rows, _only_name(path, names))
 
@@ -211,7 +211,7 @@ def read_webvtt(path):
     >>> path = getfixture("tmp_path") / "a.vtt"
     >>> _ = path.write_text("WEBVTT\\n\\n00:00:00.500 --> 25:00:00.000\\nmusic\\n")
     >>> read_webvtt(path).rows[0].event
-    Event(label='music', onset_s=0.5, offset_s=90000.0)
+    Event(onset_s=0.5, offset_s=90000.0, label='music')
     """
     lines = read_text(path).splitlines()
     if not lines or not lines[0].startswith("WEBVTT"):
@@ -226,7 +226,7 @@ def read_webvtt(path):
         parts = [int(part or 0) for part in cue.groups()]
         onset_s, offset_s = (h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (parts[:4], parts[4:]))
         label = html.unescape(lines[line]).strip() if line < len(lines) else ""
-        rows.append(Row(line, None, Event(label, onset_s, offset_s)))
+        rows.append(Row(line, None, Event(onset_s, offset_s, label)))
     return Draft(rows)
 
 

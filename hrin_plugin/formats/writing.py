@@ -37,10 +37,10 @@ def to_milliseconds(detection, tasks):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> events = [Event("music", 0.0, 1.0006), Event("no-music", 1.0006, 2.0004)]
+    >>> events = [Event(0.0, 1.0006, "music"), Event(1.0006, 2.0004, "no-music")]
     >>> found = Detection("a", 2.0004, {"md": events})
     >>> to_milliseconds(found, ["md"]).events["md"]
-    [Event(label='music', onset_s=0.0, offset_s=1.001), Event(label='no-music', onset_s=1.001, offset_s=2.0)]
+    [Event(onset_s=0.0, offset_s=1.001, label='music'), Event(onset_s=1.001, offset_s=2.0, label='no-music')]
     """
     events = {}
     for task in tasks:
@@ -62,7 +62,7 @@ def tsv_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> tsv_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]}))
+    >>> tsv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]}))
     '0.500\\t2.000\\tmusic\\n'
     """
     return "".join(f"{e.onset_s:.3f}\t{e.offset_s:.3f}\t{e.label}\n" for e in _only_level(detection))
@@ -75,14 +75,14 @@ def csv_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> csv_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})).splitlines()
+    >>> csv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})).splitlines()
     ['name,task,onset,offset,duration,label', 'a,md,0.500,2.000,1.500,music']
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", "task", "onset", "offset", "duration", "label"))
     for task, events in detection.events.items():
-        for label, onset, offset in events:
+        for onset, offset, label in events:
             times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
             writer.writerow((detection.name, task, *times, label))
     return text.getvalue()
@@ -95,7 +95,7 @@ def json_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> content = json.loads(json_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> content = json.loads(json_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> content["levels"]["md"]["totals"]["music"]
     {'seconds': 1.5, 'share': 0.75, 'segments': 1}
     """
@@ -129,7 +129,7 @@ def textgrid_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> print(textgrid_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> print(textgrid_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     File type = "ooTextFile"
     ...
             name = "md"
@@ -160,7 +160,7 @@ def textgrid_text(detection):
             f"        name = {_in_quotes(name)}",
         ]
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
-        for index, (label, onset_s, offset_s) in enumerate(intervals, start=1):
+        for index, (onset_s, offset_s, label) in enumerate(intervals, start=1):
             lines += [f"        intervals [{index}]:", f"            xmin = {onset_s:.3f}"]
             lines += [f"            xmax = {offset_s:.3f}", f"            text = {_in_quotes(label)}"]
     return "\n".join(lines) + "\n"
@@ -176,11 +176,11 @@ def rttm_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> rttm_text(Detection("news at 6", 2.0, {"md": [Event("music", 0.5, 2.0)]}))
+    >>> rttm_text(Detection("news at 6", 2.0, {"md": [Event(0.5, 2.0, "music")]}))
     'SPEAKER news%20at%206 1 0.500 1.500 <NA> <NA> music <NA> <NA>\\n'
     """
     name, lines = _without_blanks(detection.name), []
-    for label, onset_s, offset_s in _only_level(detection):
+    for onset_s, offset_s, label in _only_level(detection):
         times = f"{onset_s:.3f} {offset_s - onset_s:.3f}"
         lines.append(f"SPEAKER {name} 1 {times} <NA> <NA> {_without_blanks(label)} <NA> <NA>\n")
     return "".join(lines)
@@ -193,12 +193,12 @@ def webvtt_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> webvtt_text(Detection("a", 90000.0, {"md": [Event("music", 0.5, 90000.0)]}))
+    >>> webvtt_text(Detection("a", 90000.0, {"md": [Event(0.5, 90000.0, "music")]}))
     'WEBVTT\\n\\n00:00:00.500 --> 25:00:00.000\\nmusic\\n'
     """
     cues = [
         f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n{html.escape(label, quote=False)}\n"
-        for label, onset_s, offset_s in _only_level(detection)
+        for onset_s, offset_s, label in _only_level(detection)
     ]
     return "WEBVTT\n" + "".join(cues)
 
@@ -210,7 +210,7 @@ def jams_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> content = json.loads(jams_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> content = json.loads(jams_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> content["annotations"][0]["data"]
     [{'time': 0.5, 'duration': 1.5, 'value': 'music', 'confidence': None}]
     """
@@ -218,7 +218,7 @@ def jams_text(detection):
     for task, events in detection.events.items():
         data = [
             {"time": on, "duration": round(off - on, 3), "value": label, "confidence": None}
-            for label, on, off in events
+            for on, off, label in events
         ]
         annotations.append(
             {
@@ -251,13 +251,13 @@ def _only_level(detection):
 def _tile(events, duration_s):
     """Events, ordered and apart, with empty ones in the gaps; of those that overlap, one that spans both."""
     tiled, end_s = [], 0.0
-    for label, onset_s, offset_s in events:
+    for onset_s, offset_s, label in events:
         if onset_s < end_s:
-            tiled[-1] = (label, tiled[-1][1], max(end_s, offset_s))
+            tiled[-1] = (tiled[-1][0], max(end_s, offset_s), label)
         else:
-            tiled += [("", end_s, onset_s)] * (onset_s > end_s) + [(label, onset_s, offset_s)]
-        end_s = tiled[-1][2]
-    return tiled + [("", end_s, duration_s)] * (duration_s > end_s)
+            tiled += [(end_s, onset_s, "")] * (onset_s > end_s) + [(onset_s, offset_s, label)]
+        end_s = tiled[-1][1]
+    return tiled + [(end_s, duration_s, "")] * (duration_s > end_s)
 
 
 def _in_quotes(text):

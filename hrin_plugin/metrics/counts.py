@@ -108,9 +108,9 @@ def align(references, estimates, durations_s, labels):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> align([[Event("music", 0.0, 5.0)]], [[Event("music", 1.0, 9.0)]], [5.0], ["music"]).estimate.offset_s
+    >>> align([[Event(0.0, 5.0, "music")]], [[Event(1.0, 9.0, "music")]], [5.0], ["music"]).estimate.offset_s
     array([5.])
-    >>> align([[Event("music", 5.0, 2.0)]], [[]], [60.0], ["music"])
+    >>> align([[Event(5.0, 2.0, "music")]], [[]], [60.0], ["music"])
     Traceback (most recent call last):
     ...
     ValueError: reference of file 0, event 0: offset 2.0 is not after onset 5.0, ...
@@ -145,7 +145,7 @@ def _tabulate(files, durations_s, labels, role):
     """The events of all files as a Track, with offsets clipped to the durations."""
     file = np.repeat(np.arange(len(files)), [len(events) for events in files])
     events = [event for events in files for event in events]
-    names, onsets_s, offsets_s = zip(*events) if events else ((), (), ())
+    onsets_s, offsets_s, names = zip(*events) if events else ((), (), ())
     index_of = {label: index for index, label in enumerate(labels)}
     label = np.array([index_of.get(name, -1) for name in names], dtype=int)
     onset_s, offset_s = np.array(onsets_s, dtype=float), np.array(offsets_s, dtype=float)
@@ -161,7 +161,7 @@ def _tabulate(files, durations_s, labels, role):
 
 def _fault(event, labels):
     """What is wrong with an event, and the cure."""
-    label, onset_s, offset_s = event
+    onset_s, offset_s, label = event
     if label not in labels:
         return f"unknown label {label!r}; use one of {', '.join(labels)}"
     if not 0 <= onset_s < float("inf"):
@@ -195,7 +195,7 @@ def count_segments(alignment):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> files = [[Event("music", 0.0, 5.0)]], [[Event("music", 1.0, 6.0)]]
+    >>> files = [[Event(0.0, 5.0, "music")]], [[Event(1.0, 6.0, "music")]]
     >>> counts = count_segments(align(*files, [60.0], ["music"]))
     >>> [int(count[0]) for count in counts]
     [500, 500, 400, 100, 100, 5400]
@@ -256,7 +256,7 @@ def count_events(alignment, collar_s, with_offset=False):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> files = [[Event("music", 2.0, 5.0)]], [[Event("music", 2.4, 9.0)]]
+    >>> files = [[Event(2.0, 5.0, "music")]], [[Event(2.4, 9.0, "music")]]
     >>> alignment = align(*files, [60.0], ["music"])
     >>> int(count_events(alignment, 0.5).Ntp[0]), int(count_events(alignment, 0.5, with_offset=True).Ntp[0])
     (1, 0)

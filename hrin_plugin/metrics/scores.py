@@ -55,8 +55,8 @@ def fast_scores(references, estimates, durations_s, labels, collars=COLLARS_S):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> reference = [Event("no-music", 0.0, 2.0), Event("music", 2.0, 4.0)]
-    >>> estimate = [Event("no-music", 0.0, 2.4), Event("music", 2.4, 4.0)]
+    >>> reference = [Event(0.0, 2.0, "no-music"), Event(2.0, 4.0, "music")]
+    >>> estimate = [Event(0.0, 2.4, "no-music"), Event(2.4, 4.0, "music")]
     >>> scores = fast_scores([reference], [estimate], [4.0], ["no-music", "music"])
     >>> scores["segment"]["accuracy"], scores["event"]["500ms_onset"]["classes"]["music"]["f_measure"]
     (0.9, 1.0)
@@ -104,7 +104,7 @@ def sed_eval_scores(references, estimates, durations_s, labels, collars=COLLARS_
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> reference = [Event("no-music", 0.0, 2.0), Event("music", 2.0, 4.0)]
+    >>> reference = [Event(0.0, 2.0, "no-music"), Event(2.0, 4.0, "music")]
     >>> scores = sed_eval_scores([reference], [reference[:1]], [4.0], ["no-music", "music"])
     >>> scores["segment"]["accuracy"], scores["event"]["500ms_onset"]["macro_f_measure"]
     (0.75, 0.5)
@@ -219,7 +219,7 @@ def format_scores(scores_md, scores_mrle):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> events = [[Event("music", 0.0, 2.0)]]
+    >>> events = [[Event(0.0, 2.0, "music")]]
     >>> scores = fast_scores(events, events, [2.0], ["no-music", "music"])
     >>> print(format_scores(scores, scores).split("\\n\\n")[0])
     Music detection

@@ -84,7 +84,7 @@ def render_page(detections):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> page = render_page([Detection("<a>", 3.0, {"md": [Event("music", 0.0, 1.0)]})])
+    >>> page = render_page([Detection("<a>", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
     >>> "&lt;a&gt;" in page, "<a>" in page
     (True, False)
     """

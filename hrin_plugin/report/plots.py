@@ -41,7 +41,7 @@ def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_
     >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.timing import FrameGrid
     >>> wav = np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32")
-    >>> frames, lanes = np.zeros((126, 128)), {"reference": [Event("music", 0.5, 1.5)]}
+    >>> frames, lanes = np.zeros((126, 128)), {"reference": [Event(0.5, 1.5, "music")]}
     >>> len(draw_recording(wav, frames, FrameGrid(8000, 128), lanes).axes)
     3
     """

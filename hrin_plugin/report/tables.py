@@ -108,7 +108,7 @@ def write_csv(path, detections):
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
     >>> path = getfixture("tmp_path") / "report.csv"
-    >>> write_csv(path, [Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})])
+    >>> write_csv(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
     >>> path.read_text().splitlines()[:3]
     ['scope,name,hour,task,label,seconds,share,segments', 'total,,,md,no-music,0.000,0.000000,0', ...]
     """
@@ -140,7 +140,7 @@ def write_html(path, detections):
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
     >>> path = getfixture("tmp_path") / "report.html"
-    >>> write_html(path, [Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})])
+    >>> write_html(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
     >>> "<svg" in path.read_text()
     True
     """
@@ -164,7 +164,7 @@ def format_summary(detections):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> print(format_summary([Detection("a", 3.0, {"md": [Event("music", 0.0, 1.0)]})]))
+    >>> print(format_summary([Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})]))
     Music detection: time, share of the length, segments
          length                   Music                No music  recording
         0:00:03    0:00:01  33.3 %    1    0:00:00   0.0 %    0  a

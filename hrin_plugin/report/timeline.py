@@ -38,7 +38,7 @@ def draw_timeline(detection, titles=True):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> drawing = draw_timeline(Detection("a", 7200.0, {"md": [Event("music", 3000.0, 4200.0)]}))
+    >>> drawing = draw_timeline(Detection("a", 7200.0, {"md": [Event(3000.0, 4200.0, "music")]}))
     >>> drawing.count("<title>Music 0:50:00.000 to 1:10:00.000</title>")
     2
     """
@@ -74,7 +74,7 @@ def draw_timeline(detection, titles=True):
 
 def _lines(event, y, row_height, row_ms, end_ms):
     """Path and title of an event in each of the rows in which it lies."""
-    label, onset_s, offset_s = event
+    onset_s, offset_s, label = event
     onset, offset = milliseconds(onset_s), min(milliseconds(offset_s), end_ms)
     title = f"{CLASS_NAMES[label]} {fine_clock(onset)} to {fine_clock(offset)}"
     for row in range(onset // HOUR_MS, max(offset - 1, onset) // HOUR_MS + 1):

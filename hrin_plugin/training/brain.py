@@ -219,7 +219,7 @@ class HRINBrain(Brain):
                 name,
                 duration_s,
                 tuple(
-                    [Event(label, onset_s, offset_s) for onset_s, offset_s, label in rows] for rows in events
+                    [Event(onset_s, offset_s, label) for onset_s, offset_s, label in rows] for rows in events
                 ),
                 tuple(level[index, :count] for level in probs),
             )

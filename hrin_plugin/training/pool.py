@@ -142,7 +142,7 @@ def describe_failures(outcomes, folder_of):
 
     Example
     -------
-    >>> describe_failures([Outcome("fold_0", DONE)], Path)
+    >>> describe_failures([Outcome("fold_0", DONE)], folder_of=None)
     ''
     """
     failed = [outcome for outcome in outcomes if outcome.status == FAILED]

@@ -126,7 +126,7 @@ def make_datasets(entries, sound, load_features, taxonomy):
         frames = load_features(heard)
         yield frames
         for rows, labels in zip((md, mrle), taxonomy.levels):
-            events = [Event(label, onset_s, offset_s) for onset_s, offset_s, label in rows]
+            events = [Event(onset_s, offset_s, label) for onset_s, offset_s, label in rows]
             yield events_to_frames(events, labels, grid, len(frames))
 
     return {

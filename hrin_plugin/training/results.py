@@ -21,7 +21,7 @@ class Prediction(NamedTuple):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> prediction = Prediction("a", 0.016, ([Event("music", 0.0, 0.016)],), (np.array([[0.2, 0.8]]),))
+    >>> prediction = Prediction("a", 0.016, ([Event(0.0, 0.016, "music")],), (np.array([[0.2, 0.8]]),))
     >>> prediction.probabilities[0].shape
     (1, 2)
     """
@@ -55,7 +55,7 @@ def decode(predictions, taxonomy, grid):
     >>> from hrin_plugin.timing import FrameGrid
     >>> probabilities = (np.array([[0.9, 0.1]]), np.array([[0.9, 0.1, 0.1]]))
     >>> decode([Prediction("a", 0.016, ([], []), probabilities)], MUSIC_LOUDNESS, FrameGrid())
-    [[[Event(label='no-music', ...)]], [[Event(label='no-music', ...)]]]
+    [[[Event(... label='no-music')]], [[Event(... label='no-music')]]]
     """
     return [
         [
@@ -124,7 +124,7 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
     >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> silence = [Event("no-music", 0.0, 0.032)]
+    >>> silence = [Event(0.0, 0.032, "no-music")]
     >>> probabilities = (np.array([[0.9, 0.1]] * 2), np.array([[0.9, 0.1, 0.1]] * 2))
     >>> prediction = Prediction("a", 0.032, (silence, silence), probabilities)
     >>> scores = score([prediction], MUSIC_LOUDNESS, FrameGrid())

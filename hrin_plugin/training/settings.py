@@ -114,7 +114,7 @@ def describe_changes(before, now):
     -------
     >>> describe_changes({"lr": 0.1, "beta": 1.0, "adam.lr": 0.1}, {"lr": 0.2, "beta": 1, "adam.lr": 0.2})
     ['lr was 0.1, is now 0.2']
-    >>> describe_changes({"model": "!new:hrin_plugin.models.HRIN"}, {"model": "!new:hrin_plugin.networks.HRIN"})
+    >>> describe_changes({"model": "!new:hrin_plugin.networks.HRIN"}, {"model": "!new:hrin_plugin.HRIN"})
     []
     """
     names = sorted(before.keys() | now.keys())

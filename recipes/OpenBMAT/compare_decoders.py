@@ -69,7 +69,7 @@ def predict(model, manifest, data_folder, cache):
         frames = load_features(entry["wav"].replace("{data_root}", str(data_folder)))
         with torch.inference_mode():
             logits = network(statistics(frames[None].to(device)))
-        references = tuple([Event(label, *times) for *times, label in entry[task]] for task in TASKS)
+        references = tuple([Event(*times, label) for *times, label in entry[task]] for task in TASKS)
         probabilities = tuple(torch.sigmoid(level)[0].cpu().numpy() for level in logits)
         predictions.append(Prediction(name, entry["duration"], references, probabilities))
     return predictions

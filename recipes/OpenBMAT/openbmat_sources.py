@@ -119,7 +119,7 @@ def disagreement_s(events, others):
     -------
     >>> from hrin_plugin.events import Event
     >>> disagreement_s(
-    ...     [Event("no-music", 0.0, 2.0), Event("music", 2.0, 5.0)], [Event("music", 0.0, 5.0)]
+    ...     [Event(0.0, 2.0, "no-music"), Event(2.0, 5.0, "music")], [Event(0.0, 5.0, "music")]
     ... )
     2.0
     """

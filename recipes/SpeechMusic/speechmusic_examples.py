@@ -53,7 +53,7 @@ def join_segments(entries, taxonomy, example_s, seed):
     for number, entry in enumerate(row, start=1):
         onset_s = events[-1].offset_s if events else 0.0
         pieces.append(entry["wav"])
-        events.append(Event(entry["class"], onset_s, onset_s + entry["duration"]))
+        events.append(Event(onset_s, onset_s + entry["duration"], entry["class"]))
         if events[-1].offset_s >= example_s or number == len(row):
             examples[f"example_{len(examples)}"] = {
                 "pieces": pieces,

@@ -125,7 +125,7 @@ class FakeDetector:
         if text == "huge":
             raise MemoryError
         progress(1.0, 2.0)
-        return Detection("x", 2.0, {"md": [Event("music", 0.0, 2.0)], "mrle": [Event("bg-music", 0.0, 2.0)]})
+        return Detection("x", 2.0, {"md": [Event(0.0, 2.0, "music")], "mrle": [Event(0.0, 2.0, "bg-music")]})
 
 
 def load(*_):

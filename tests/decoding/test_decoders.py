@@ -146,7 +146,7 @@ def test_what_needs_more_than_the_look_ahead_is_decided_at_the_next_stretch(shor
     whole = viterbi_path(leaf_log_likelihood(levels, MUSIC_LOUDNESS), 10.0)
     assert whole.tolist() == [2] * 30 + [1] * 70
     _, loudness = decode_events(decoding, levels, MUSIC_LOUDNESS, GRID, 1.6)
-    assert loudness == [Event("bg-music", 0.0, 40 * HOP_S), Event("fg-music", 40 * HOP_S, 1.6)]
+    assert loudness == [Event(0.0, 40 * HOP_S, "bg-music"), Event(40 * HOP_S, 1.6, "fg-music")]
 
 
 @pytest.mark.parametrize("least", [0.0, 0.4])
@@ -215,7 +215,7 @@ def test_short_runs_join_the_run_before_and_the_first_the_run_after():
 def test_a_recording_shorter_than_every_minimum_is_one_event_of_its_commonest_class():
     levels = np.full((10, 2), 0.5), np.eye(3)[[0, 1, 1, 2, 2, 2, 2, 0, 0, 1]]
     found = decode_events(Decoding("argmax", min_event_s=1.0), levels, MUSIC_LOUDNESS, GRID, 0.16)
-    assert found[1] == [Event("bg-music", 0.0, 0.16)]
+    assert found[1] == [Event(0.0, 0.16, "bg-music")]
 
 
 @pytest.mark.parametrize("method", ["threshold", "median"])
@@ -282,7 +282,7 @@ def test_no_frames_give_no_events(method):
 def test_one_frame_gives_one_event_a_level(method):
     levels = np.array([[0.1, 0.9]], dtype=np.float32), np.array([[0.1, 0.8, 0.2]], dtype=np.float32)
     found = decode_events(Decoding(method), levels, MUSIC_LOUDNESS, GRID, 0.005)
-    assert found == ([Event("music", 0.0, 0.005)], [Event("fg-music", 0.0, 0.005)])
+    assert found == ([Event(0.0, 0.005, "music")], [Event(0.0, 0.005, "fg-music")])
     assert type(found[0][0].onset_s) is float and type(found[0][0].offset_s) is float
 
 

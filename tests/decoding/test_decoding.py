@@ -25,7 +25,7 @@ def runs_by_hand(column, label, duration_s):
         first, frame = frame, frame + len(list(run))
         onset_s, offset_s = first * 0.016, min(frame * 0.016, duration_s)
         if active and onset_s < duration_s:
-            events.append((label, pytest.approx(onset_s), pytest.approx(offset_s)))
+            events.append((pytest.approx(onset_s), pytest.approx(offset_s), label))
     return events
 
 
@@ -66,7 +66,7 @@ def test_a_minute_ends_at_the_minute():
     probabilities = np.zeros((3751, 2), dtype=np.float32)
     probabilities[:100, 0] = probabilities[100:, 1] = 0.9
     events = threshold_events(probabilities, ["no-music", "music"], GRID, 60.0)
-    assert events == [Event("no-music", 0.0, 1.6), Event("music", 1.6, 60.0)]
+    assert events == [Event(0.0, 1.6, "no-music"), Event(1.6, 60.0, "music")]
     assert type(events[0].onset_s) is float and type(events[1].offset_s) is float
 
 
@@ -79,7 +79,7 @@ def test_events_are_in_order_of_onset_then_of_class():
 
 def test_threshold_itself_is_active():
     below = np.nextafter(0.5, 0)
-    assert threshold_events([[0.5, below]], ["a", "b"], GRID, 0.016) == [Event("a", 0.0, 0.016)]
+    assert threshold_events([[0.5, below]], ["a", "b"], GRID, 0.016) == [Event(0.0, 0.016, "a")]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -140,7 +140,7 @@ def test_of_equals_argmax_takes_the_first():
 
 
 def test_argmax_leaves_no_gap_where_nothing_reaches_a_threshold():
-    assert argmax_events(np.full((5, 2), 0.01), ["a", "b"], GRID, 0.064) == [Event("a", 0.0, 0.064)]
+    assert argmax_events(np.full((5, 2), 0.01), ["a", "b"], GRID, 0.064) == [Event(0.0, 0.064, "a")]
 
 
 def test_argmax_refuses_nan():

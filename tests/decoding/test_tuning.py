@@ -32,7 +32,7 @@ def recording(name, seed, noise, offset=0.0):
         bounds = [0, *(np.flatnonzero(np.diff(active)) + 1).tolist(), N_FRAMES]
         references.append(
             [
-                Event(labels[active[first]], GRID.time_of(first), min(GRID.time_of(end), DURATION_S))
+                Event(GRID.time_of(first), min(GRID.time_of(end), DURATION_S), labels[active[first]])
                 for first, end in itertools.pairwise(bounds)
                 if GRID.time_of(first) < DURATION_S
             ]
@@ -118,7 +118,7 @@ def test_bursts_that_no_threshold_removes_get_a_minimum():
 
 
 def test_the_objective_weighs_segments_and_events_alike():
-    truth, late = [Event("music", 0.0, 2.0)], [Event("music", 1.0, 2.0)]
+    truth, late = [Event(0.0, 2.0, "music")], [Event(1.0, 2.0, "music")]
     scores = fast_scores([truth], [late], [2.0], ["music"])  # segments: recall 1/2, precision 1; no event
     assert objective([scores]) == pytest.approx((2 / 3 + 0) / 2)
 
@@ -143,7 +143,7 @@ def test_the_papers_decoding_has_the_scores_of_the_results_file(noisy):
 
 
 def test_an_absent_class_neither_helps_nor_harms():
-    silence = [Event("no-music", 0.0, DURATION_S)]
+    silence = [Event(0.0, DURATION_S, "no-music")]
     probabilities = np.tile([0.9, 0.1], (N_FRAMES, 1)), np.tile([0.9, 0.1, 0.1], (N_FRAMES, 1))
     prediction = Prediction("a", DURATION_S, (silence, silence), probabilities)
     row = score_decoding(Decoding("argmax"), [prediction], MUSIC_LOUDNESS, GRID)

@@ -21,16 +21,16 @@ from hrin_plugin.formats import FORMATS, output_paths, read_detection, render, w
 from hrin_plugin.totals import LABELS
 
 DAY_S = 86_400.0
-MUSIC = [Event("no-music", 0.0, 1.5), Event("music", 1.5, 90_000.25), Event("no-music", 90_000.25, 90_001.0)]
+MUSIC = [Event(0.0, 1.5, "no-music"), Event(1.5, 90_000.25, "music"), Event(90_000.25, 90_001.0, "no-music")]
 LOUDNESS = [
-    Event("no-music", 0.0, 1.5),
-    Event("fg-music", 1.5, 3_723.004),
-    Event("bg-music", 3_723.004, 90_000.25),
-    Event("no-music", 90_000.25, 90_001.0),
+    Event(0.0, 1.5, "no-music"),
+    Event(1.5, 3_723.004, "fg-music"),
+    Event(3_723.004, 90_000.25, "bg-music"),
+    Event(90_000.25, 90_001.0, "no-music"),
 ]
 FOUND = Detection("show.2024", 90_001.0, {"md": MUSIC, "mrle": LOUDNESS})
-GAPS = Detection("gaps", 10.0, {"mrle": [Event("fg-music", 1.0, 4.0), Event("bg-music", 5.0, 8.0)]})
-OVERLAP = Detection("overlap", 10.0, {"mrle": [Event("fg-music", 1.0, 5.0), Event("bg-music", 4.0, 8.0)]})
+GAPS = Detection("gaps", 10.0, {"mrle": [Event(1.0, 4.0, "fg-music"), Event(5.0, 8.0, "bg-music")]})
+OVERLAP = Detection("overlap", 10.0, {"mrle": [Event(1.0, 5.0, "fg-music"), Event(4.0, 8.0, "bg-music")]})
 NAMES = ["show.2024", "news at 6", "Музыка 東京 é", 'quo"te, 100%', "a.md", "b.mrle", ".hidden", "tab\tname"]
 
 
@@ -51,7 +51,7 @@ def test_audacity_reads_start_end_and_label_between_tabs(tmp_path):
     assert path.name == "show.2024.txt"
     times = np.genfromtxt(path, delimiter="\t", usecols=(0, 1))
     labels = np.genfromtxt(path, delimiter="\t", usecols=2, dtype=str)
-    np.testing.assert_array_equal(times, [event[1:] for event in LOUDNESS])
+    np.testing.assert_array_equal(times, [event[:2] for event in LOUDNESS])
     assert labels.tolist() == [event.label for event in LOUDNESS]
 
 
@@ -82,7 +82,7 @@ def test_praat_has_a_tier_for_each_label_where_events_overlap(tmp_path):
 
 
 def test_praat_reads_quotation_marks_of_a_label(tmp_path):
-    quoted = Detection("a", 1.0, {"md": [Event('7" single', 0.0, 1.0)]})
+    quoted = Detection("a", 1.0, {"md": [Event(0.0, 1.0, '7" single')]})
     grid = textgrid.TextGrid.fromFile(write_one(tmp_path, quoted, "textgrid", "md"))
     assert grid.tiers[0][0].mark == '7" single'
 
@@ -95,7 +95,7 @@ def test_pyannote_reads_rttm_of_any_name(name, tmp_path):
     found = [(label, segment) for segment, _, label in annotation.itertracks(yield_label=True)]
     assert [label for label, _ in found] == [event.label for event in LOUDNESS]
     for (_, segment), event in zip(found, LOUDNESS):
-        assert (segment.start, segment.end) == pytest.approx(event[1:], abs=1e-9)
+        assert (segment.start, segment.end) == pytest.approx(event[:2], abs=1e-9)
     assert annotation.label_duration("fg-music") == pytest.approx(3_721.504)
     assert annotation.get_timeline().extent() == Segment(0.0, 90_001.0)
 
@@ -111,7 +111,7 @@ def test_webvtt_reads_cues_of_more_than_a_day(tmp_path):
 
 
 def test_webvtt_cue_text_is_escaped(tmp_path):
-    marked = Detection("a", 1.0, {"md": [Event("R&B <live> -->", 0.0, 1.0)]})
+    marked = Detection("a", 1.0, {"md": [Event(0.0, 1.0, "R&B <live> -->")]})
     (cue,) = webvtt.read(write_one(tmp_path, marked, "webvtt", "md"))
     assert cue.raw_text == "R&amp;B &lt;live&gt; --&gt;"
 
@@ -123,7 +123,7 @@ def test_jams_validates_with_an_annotation_for_each_level(tmp_path):
     for annotation, task in zip(content.search(namespace="segment_open"), TASKS):
         assert (annotation.sandbox.task, annotation.duration) == (task, 90_001.0)
         intervals, labels = annotation.to_interval_values()
-        np.testing.assert_allclose(intervals, [event[1:] for event in FOUND.events[task]], atol=1e-9)
+        np.testing.assert_allclose(intervals, [event[:2] for event in FOUND.events[task]], atol=1e-9)
         assert labels == [event.label for event in FOUND.events[task]]
 
 
@@ -184,7 +184,7 @@ def detections(draw):
         labels = draw(st.lists(st.sampled_from((None, *LABELS[task])), min_size=8, max_size=8))
         edges = [sample / 8_000 for sample in samples]
         events[task] = [
-            Event(label, onset_s, offset_s)
+            Event(onset_s, offset_s, label)
             for label, onset_s, offset_s in zip(labels, edges, edges[1:])
             if label
         ]
@@ -223,7 +223,7 @@ def test_what_is_written_is_read_back_to_the_millisecond(format, tmp_path, detec
 def test_neighbours_still_touch(format, tmp_path, lengths):
     times = [0.0] + [int(sample) / 48_000 for sample in np.cumsum(lengths)]
     labels = ["fg-music", "no-music", "bg-music"] * len(lengths)
-    events = [Event(*event) for event in zip(labels, times, times[1:])]
+    events = [Event(*event) for event in zip(times, times[1:], labels)]
     back = read_detection(write_one(tmp_path, Detection("a", times[-1], {"mrle": events}), format))
     assert [event.label for event in back.events["mrle"]] == labels[: len(lengths)]
     for before, after in zip(back.events["mrle"], back.events["mrle"][1:]):
@@ -262,7 +262,7 @@ def test_files_of_single_levels_are_called_after_them(tmp_path):
 
 
 def test_a_recording_without_music_is_so_on_both_levels(tmp_path):
-    silent = Detection("a", 60.0, {"mrle": [Event("no-music", 0.0, 60.0)]})
+    silent = Detection("a", 60.0, {"mrle": [Event(0.0, 60.0, "no-music")]})
     events = read_detection(write_one(tmp_path, silent, "tsv")).events
     assert events == {"md": silent.events["mrle"], "mrle": silent.events["mrle"]}
 
@@ -286,14 +286,14 @@ def test_foreign_rttm_lines_are_passed_over(tmp_path):
     lines = [";; a comment", "SPKR-INFO a 1 <NA> <NA> <NA> unknown music <NA> <NA>", ""]
     lines += ["SPEAKER a 1 0.5 1.25 <NA> <NA> music <NA> <NA>"]
     (tmp_path / "a.rttm").write_text("\n".join(lines))
-    assert read_detection(tmp_path / "a.rttm").events == {"md": [Event("music", 0.5, 1.75)]}
+    assert read_detection(tmp_path / "a.rttm").events == {"md": [Event(0.5, 1.75, "music")]}
 
 
 def test_labels_that_audacity_saved_again_are_read(tmp_path):
     text = "\ufeff1.500000\t2.000000\tmusic\r\n\\\t100.000000\t200.000000\r\n0.000000\t1.500000\tno-music\r\n"
     (tmp_path / "a.txt").write_bytes(text.encode())
     found = read_detection(tmp_path / "a.txt")
-    assert found.events == {"md": [Event("no-music", 0.0, 1.5), Event("music", 1.5, 2.0)]}
+    assert found.events == {"md": [Event(0.0, 1.5, "no-music"), Event(1.5, 2.0, "music")]}
 
 
 def test_a_textgrid_with_tiers_of_others_is_read(tmp_path):
@@ -316,7 +316,7 @@ def test_jams_that_the_library_saved_again_is_read(tmp_path):
 
 def test_webvtt_without_hours_and_with_settings_is_read(tmp_path):
     (tmp_path / "a.vtt").write_text("WEBVTT - x\n\nNOTE b\n\n1\n00:01.000 --> 00:02.500 align:start\nmusic\n")
-    assert read_detection(tmp_path / "a.vtt").events == {"md": [Event("music", 1.0, 2.5)]}
+    assert read_detection(tmp_path / "a.vtt").events == {"md": [Event(1.0, 2.5, "music")]}
 
 
 # Refusals
@@ -413,7 +413,7 @@ def test_what_cannot_be_written_is_refused(format, levels, message):
 @pytest.mark.parametrize("label", ["", " ", "two\nlines", "tab\tbed"])
 def test_a_label_that_would_break_the_lines_is_refused(label):
     with pytest.raises(ValueError, match="label .* cannot be written; rename it"):
-        render(Detection("a", 1.0, {"md": [Event(label, 0.0, 1.0)]}), "tsv", ["md"])
+        render(Detection("a", 1.0, {"md": [Event(0.0, 1.0, label)]}), "tsv", ["md"])
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a"])

@@ -48,7 +48,7 @@ def in_seconds(files):
     """The three columns of files, with events in seconds, as `align` takes them."""
     references, estimates, ends = zip(*files)
     to_events = [
-        [[Event(label, onset / 1e6, offset / 1e6) for label, onset, offset in events] for events in column]
+        [[Event(onset / 1e6, offset / 1e6, label) for label, onset, offset in events] for events in column]
         for column in (references, estimates)
     ]
     return *to_events, [end / 1e6 for end in ends]
@@ -104,7 +104,7 @@ def test_events_are_matched_so_that_most_match(files, collar_s, with_offset):
         n_ref = n_sys = n_tp = 0
         for reference, estimate, duration_s in zip(references, estimates, durations_s):
             ref, sys = (
-                [(onset, min(offset, duration_s)) for name, onset, offset in events if name == label]
+                [(onset, min(offset, duration_s)) for onset, offset, name in events if name == label]
                 for events in (reference, estimate)
             )
             hits = [
@@ -120,7 +120,7 @@ def test_events_are_matched_so_that_most_match(files, collar_s, with_offset):
 
 
 def test_events_of_different_files_or_classes_never_match():
-    events = [Event(label, 1.0, 2.0) for label in LABELS]
+    events = [Event(1.0, 2.0, label) for label in LABELS]
     for (file, reference), (other, estimate) in itertools.product(enumerate(events), repeat=2):
         references, estimates = [[], [], []], [[], [], []]
         references[file], estimates[other] = [reference], [estimate]
@@ -131,19 +131,19 @@ def test_events_of_different_files_or_classes_never_match():
 
 def test_onset_exactly_a_collar_away_matches():
     for onset_s, hits in [(1.5, 1), (0.5, 1), (math.nextafter(1.5, 2), 0), (0.5 - 1e-9, 0)]:
-        alignment = align([[Event("a", 1.0, 3.0)]], [[Event("a", onset_s, 3.0)]], [3.0], ["a"])
+        alignment = align([[Event(1.0, 3.0, "a")]], [[Event(onset_s, 3.0, "a")]], [3.0], ["a"])
         assert count_events(alignment, 0.5).Ntp.tolist() == [hits]
 
 
 def test_offset_may_be_off_by_half_a_long_event():
     for offset_s, hits in [(7.0, 1), (math.nextafter(7.0, 0), 0)]:
-        alignment = align([[Event("a", 1.0, 13.0)]], [[Event("a", 1.0, offset_s)]], [13.0], ["a"])
+        alignment = align([[Event(1.0, 13.0, "a")]], [[Event(1.0, offset_s, "a")]], [13.0], ["a"])
         assert count_events(alignment, 0.5, with_offset=True).Ntp.tolist() == [hits]
 
 
 def test_estimate_after_the_end_counts_for_nothing():
-    reference = [Event("a", 0.0, 1.0)]
-    inside, outside = [Event("a", 0.0, 0.5)], [Event("a", 1.0, 2.0), Event("a", 7.0, 9.0)]
+    reference = [Event(0.0, 1.0, "a")]
+    inside, outside = [Event(0.0, 0.5, "a")], [Event(1.0, 2.0, "a"), Event(7.0, 9.0, "a")]
     counts = []
     for estimate in (inside, inside + outside):
         alignment = align([reference], [estimate], [1.0], ["a"])
@@ -151,15 +151,15 @@ def test_estimate_after_the_end_counts_for_nothing():
     assert counts[0] == counts[1]
 
 
-GOOD = [Event("a", 0.0, 1.0)]
+GOOD = [Event(0.0, 1.0, "a")]
 REFUSED = {
-    "offset 2.0 is not after onset 5.0": Event("a", 5.0, 2.0),
-    "offset 2.0 is not after onset 2.0": Event("a", 2.0, 2.0),
-    "onset -0.5 is negative": Event("a", -0.5, 2.0),
-    "onset nan is negative or not finite": Event("a", math.nan, 2.0),
-    "offset nan is not after": Event("a", 0.0, math.nan),
-    "offset inf is not after": Event("a", 0.0, math.inf),
-    "unknown label 'b'; use one of a": Event("b", 0.0, 1.0),
+    "offset 2.0 is not after onset 5.0": Event(5.0, 2.0, "a"),
+    "offset 2.0 is not after onset 2.0": Event(2.0, 2.0, "a"),
+    "onset -0.5 is negative": Event(-0.5, 2.0, "a"),
+    "onset nan is negative or not finite": Event(math.nan, 2.0, "a"),
+    "offset nan is not after": Event(0.0, math.nan, "a"),
+    "offset inf is not after": Event(0.0, math.inf, "a"),
+    "unknown label 'b'; use one of a": Event(0.0, 1.0, "b"),
 }
 
 
@@ -174,7 +174,7 @@ def test_impossible_event_is_refused_with_its_file(message):
 
 def test_reference_after_the_end_is_refused():
     with pytest.raises(ValueError, match="reference of file 1: onset 5.0 is not before the end, 5.0"):
-        align([GOOD, [Event("a", 5.0, 6.0)], [Event("a", 8.0, 9.0)]], [[]] * 3, [9.0, 5.0, 4.0], ["a"])
+        align([GOOD, [Event(5.0, 6.0, "a")], [Event(8.0, 9.0, "a")]], [[]] * 3, [9.0, 5.0, 4.0], ["a"])
 
 
 @pytest.mark.parametrize("references, estimates, durations_s", [(1, 2, 2), (2, 1, 2), (2, 2, 1), (0, 1, 1)])

@@ -31,7 +31,7 @@ def tilings(draw, duration_s):
     """Events without gap or overlap, of random classes."""
     bounds = draw(st.sets(TIMES_S, max_size=6))
     bounds = [0.0, *sorted(time_s for time_s in bounds if 0 < time_s < duration_s), duration_s]
-    return [Event(draw(st.sampled_from(LOUDNESS)), *span) for span in itertools.pairwise(bounds)]
+    return [Event(*span, draw(st.sampled_from(LOUDNESS))) for span in itertools.pairwise(bounds)]
 
 
 @st.composite
@@ -40,7 +40,7 @@ def tracks(draw, duration_s):
     spans = draw(st.lists(st.tuples(TIMES_S, TIMES_S), max_size=6))
     spans = [sorted(span) for span in spans]
     return [
-        Event(draw(st.sampled_from(LOUDNESS)), onset_s, offset_s)
+        Event(onset_s, offset_s, draw(st.sampled_from(LOUDNESS)))
         for onset_s, offset_s in spans
         if onset_s < min(offset_s, duration_s)
     ]
@@ -76,7 +76,7 @@ def events_of(sequence, labels):
     for index, run in itertools.groupby(sequence):
         first, frame = frame, frame + len(list(run))
         if index >= 0:
-            events.append(Event(labels[index], first * 128 / 8000, frame * 128 / 8000))
+            events.append(Event(first * 128 / 8000, frame * 128 / 8000, labels[index]))
     return events
 
 
@@ -112,7 +112,7 @@ def test_event_scores_are_what_sed_eval_itself_reports_in_seconds(files):
                 *(
                     [
                         {"event_label": label, "onset": onset_s, "offset": min(offset_s, duration_s)}
-                        for label, onset_s, offset_s in events
+                        for onset_s, offset_s, label in events
                         if onset_s < duration_s
                     ]
                     for events in (reference, estimate)
@@ -142,7 +142,7 @@ def plain_sed_eval(reference, estimate, duration_s, labels):
     """Segment metrics of `sed_eval` in seconds, as its manual has it."""
     metric = sed_eval.sound_event.SegmentBasedMetrics(list(labels), time_resolution=0.01)
     events = [
-        [{"event_label": label, "onset": onset_s, "offset": offset_s} for label, onset_s, offset_s in track]
+        [{"event_label": label, "onset": onset_s, "offset": offset_s} for onset_s, offset_s, label in track]
         for track in (reference, estimate)
     ]
     return metric.evaluate(*events, evaluated_length_seconds=duration_s)
@@ -158,7 +158,7 @@ def test_segment_scores_are_what_sed_eval_itself_reports_where_its_floats_are_ri
     spans = st.lists(st.tuples(st.sampled_from(LOUDNESS), times, times), max_size=5)
     reference, estimate = (
         [
-            Event(label, min(a, b) / 1000, max(a, b) / 1000)
+            Event(min(a, b) / 1000, max(a, b) / 1000, label)
             for label, a, b in data.draw(spans)
             if a != b and min(a, b) < end_ms
         ]
@@ -172,7 +172,7 @@ def test_segment_scores_are_what_sed_eval_itself_reports_where_its_floats_are_ri
 
 def test_segment_bounds_are_right_where_floats_of_sed_eval_are_not():
     """0.29 s and 0.57 s are bounds of segments, but 0.29 * 1 / 0.01 is 28.99... and 0.57 gives 56.99..."""
-    events = [Event("music", 0.29, 0.57)]
+    events = [Event(0.29, 0.57, "music")]
     assert plain_sed_eval(events, [], 1.0, ["music"]).class_wise["music"]["Nref"] == 29
     scores = sed_eval_scores([events], [[]], [1.0], ["music"])
     assert scores["segment"]["classes"]["music"]["Nref"] == 28
@@ -181,15 +181,15 @@ def test_segment_bounds_are_right_where_floats_of_sed_eval_are_not():
 
 def test_neighbours_share_a_segment_only_where_their_bound_lies_in_it():
     for bound_ms in range(1, 1000):
-        events = [Event("a", 0.0, bound_ms / 1000), Event("b", bound_ms / 1000, 1.0)]
+        events = [Event(0.0, bound_ms / 1000, "a"), Event(bound_ms / 1000, 1.0, "b")]
         counts = count_segments(align([events], [events], [1.0], ["a", "b"]))
         assert counts.Nref.sum() == 100 + (bound_ms % 10 != 0)
 
 
 def test_figures_worked_out_by_hand():
     """4 s; music from 2 s, found from 2.4 s: 40 of 400 segments are wrong in both classes."""
-    reference = [Event("no-music", 0.0, 2.0), Event("music", 2.0, 4.0)]
-    estimate = [Event("no-music", 0.0, 2.4), Event("music", 2.4, 4.0)]
+    reference = [Event(0.0, 2.0, "no-music"), Event(2.0, 4.0, "music")]
+    estimate = [Event(0.0, 2.4, "no-music"), Event(2.4, 4.0, "music")]
     scores = fast_scores([reference], [estimate], [4.0], DETECTION, collars=[0.25, 0.5])
     music = scores["segment"]["classes"]["music"]
     assert scores["segment"]["accuracy"] == 720 / 800
@@ -209,7 +209,7 @@ def test_figures_worked_out_by_hand():
     assert scores["event"]["250ms_onset"]["macro_f_measure"] == 0.5
 
 
-MUSIC, NOTHING = [Event("music", 0.0, 1.0)], []
+MUSIC, NOTHING = [Event(0.0, 1.0, "music")], []
 BOTH = [fast_scores, sed_eval_scores]
 
 
@@ -252,7 +252,7 @@ def test_files_without_any_event_have_an_accuracy_and_no_f_measure(score):
 
 @pytest.mark.parametrize("score", BOTH)
 def test_estimate_longer_than_the_file_adds_nothing(score):
-    longer = [Event("music", 0.0, 9.0), Event("music", 8.0, 9.0)]
+    longer = [Event(0.0, 9.0, "music"), Event(8.0, 9.0, "music")]
     assert score([MUSIC], [longer], [1.0], DETECTION) == score([MUSIC], [MUSIC], [1.0], DETECTION)
 
 
@@ -263,13 +263,13 @@ def test_one_segment_of_one_class_has_a_whole_accuracy(score):
 
 @pytest.mark.parametrize("label", ["none", " music ", "N/A, or 0"])
 def test_any_name_may_be_a_label(label):
-    files = [[Event(label, 0.0, 1.0)]], [[Event(label, 0.2, 1.0)]], [1.0]
+    files = [[Event(0.0, 1.0, label)]], [[Event(0.2, 1.0, label)]], [1.0]
     assert fast_scores(*files, [label]) == sed_eval_scores(*files, [label])
 
 
 @pytest.mark.parametrize("score", BOTH)
 def test_scores_survive_json(score):
-    scores = score([MUSIC], [[Event("music", 0.7, 0.9)]], [1.0], DETECTION)
+    scores = score([MUSIC], [[Event(0.7, 0.9, "music")]], [1.0], DETECTION)
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
 
@@ -283,7 +283,7 @@ def test_collar_that_is_no_time_is_refused(score, collar_s):
 @pytest.mark.parametrize("score", BOTH)
 def test_reversed_event_is_refused(score):
     with pytest.raises(ValueError, match="estimate of file 1, event 0: offset 1.0 is not after onset 2.0"):
-        score([MUSIC, MUSIC], [MUSIC, [Event("music", 2.0, 1.0)]], [3.0, 3.0], DETECTION)
+        score([MUSIC, MUSIC], [MUSIC, [Event(2.0, 1.0, "music")]], [3.0, 3.0], DETECTION)
 
 
 @pytest.mark.parametrize("score", BOTH)
@@ -293,10 +293,10 @@ def test_no_file_is_refused(score):
 
 
 def test_tables_have_the_columns_of_the_paper():
-    events = [[Event("no-music", 0.0, 1.0), Event("music", 1.0, 4.0)]]
-    found = [[Event("no-music", 0.0, 2.0), Event("music", 2.0, 4.0)]]
+    events = [[Event(0.0, 1.0, "no-music"), Event(1.0, 4.0, "music")]]
+    found = [[Event(0.0, 2.0, "no-music"), Event(2.0, 4.0, "music")]]
     detection = fast_scores(events, found, [4.0], DETECTION)
-    loudness = [[Event("fg-music", 0.0, 4.0)]]
+    loudness = [[Event(0.0, 4.0, "fg-music")]]
     text = format_scores(detection, fast_scores(loudness, loudness, [4.0], LOUDNESS))
     first, second = text.split("\n\n")
     rows = [line.split() for line in first.splitlines()]

@@ -182,7 +182,7 @@ def test_disagreement_is_the_time_of_unequal_milliseconds(ours, theirs):
 
     def events(flags):
         return [
-            Event("music" if flag else "no-music", i / 1000, (i + 1) / 1000) for i, flag in enumerate(flags)
+            Event(i / 1000, (i + 1) / 1000, "music" if flag else "no-music") for i, flag in enumerate(flags)
         ]
 
     expected = sum(a != b for a, b in zip(ours, theirs)) / 1000

@@ -14,7 +14,7 @@ from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.report.plots import COLOURS, draw_recording, save_picture
 
-EVENTS = [Event("no-music", 0.0, 0.5), Event("bg-music", 0.5, 1.2), Event("fg-music", 1.2, 2.0)]
+EVENTS = [Event(0.0, 0.5, "no-music"), Event(0.5, 1.2, "bg-music"), Event(1.2, 2.0, "fg-music")]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_lanes_show_the_events_at_their_times_in_their_colours(wav):
     assert [label.get_text() for label in panel.get_yticklabels()] == ["reference", "network"]
     bars = panel.collections[0]
     spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in bars.get_paths()]
-    np.testing.assert_allclose(spans, [event[1:] for event in EVENTS])
+    np.testing.assert_allclose(spans, [event[:2] for event in EVENTS])
     assert [to_hex(colour) for colour in bars.get_facecolors()] == [COLOURS[event.label] for event in EVENTS]
     assert figure.axes[-1].get_xlim() == (0.0, 2.0)
 

@@ -20,15 +20,15 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.totals import LABELS, add_up, hourly_totals
 
 LOUDNESS = [
-    Event("no-music", 0.0, 3_000.0),
-    Event("fg-music", 3_000.0, 4_000.0),
-    Event("bg-music", 4_000.0, 7_800.25),
-    Event("fg-music", 7_800.25, 8_100.0),
+    Event(0.0, 3_000.0, "no-music"),
+    Event(3_000.0, 4_000.0, "fg-music"),
+    Event(4_000.0, 7_800.25, "bg-music"),
+    Event(7_800.25, 8_100.0, "fg-music"),
 ]
 SHOW = Detection("show.2024", 8_100.0, {"mrle": LOUDNESS})
 BOTH = SHOW._replace(events={"md": relabel(LOUDNESS, MUSIC_LOUDNESS.parents[0]), "mrle": LOUDNESS})
-SHORT = Detection("<b>jingle & more</b>", 4.5, {"mrle": [Event("fg-music", 0.5, 4.5)]})
-SILENT = Detection("silent", 900.0, {"mrle": [Event("no-music", 0.0, 900.0)]})
+SHORT = Detection("<b>jingle & more</b>", 4.5, {"mrle": [Event(0.5, 4.5, "fg-music")]})
+SILENT = Detection("silent", 900.0, {"mrle": [Event(0.0, 900.0, "no-music")]})
 
 
 # Totals
@@ -43,7 +43,7 @@ def recordings(draw):
         for onset, length in draw(
             st.lists(st.tuples(st.integers(0, end_ms), st.integers(1, 5_000_000)), max_size=5)
         ):
-            events.append(Event(label, onset / 1000, (onset + length) / 1000))
+            events.append(Event(onset / 1000, (onset + length) / 1000, label))
     return events, end_ms
 
 
@@ -81,7 +81,7 @@ def test_rounding_noise_in_a_length_makes_no_further_hour():
 
 
 def test_time_that_two_events_of_a_class_share_counts_once():
-    events = [Event("music", 0.0, 10.0), Event("music", 5.0, 20.0), Event("music", 20.0, 30.0)]
+    events = [Event(0.0, 10.0, "music"), Event(5.0, 20.0, "music"), Event(20.0, 30.0, "music")]
     (hour,) = hourly_totals(events, "md", 60.0)
     assert (hour["music"].seconds, hour["music"].segments) == (30.0, 1)
 
@@ -168,7 +168,7 @@ def test_silent_recordings_count_on_the_level_that_the_others_have(level, tmp_pa
 
 
 def test_a_silent_level_that_the_file_states_is_kept(tmp_path):
-    music = SILENT._replace(events={"md": SILENT.events["mrle"], "mrle": [Event("bg-music", 0.0, 900.0)]})
+    music = SILENT._replace(events={"md": SILENT.events["mrle"], "mrle": [Event(0.0, 900.0, "bg-music")]})
     write_detection(tmp_path, music, "json", TASKS)
     assert read_results([tmp_path]).detections == [music]
 
@@ -305,13 +305,13 @@ def test_with_very_many_segments_they_no_longer_tell_their_times(tmp_path, monke
 
 
 def test_overlaps_are_explained(tmp_path):
-    events = [Event("fg-music", 0.0, 60.0), Event("bg-music", 30.0, 60.0)]
+    events = [Event(0.0, 60.0, "fg-music"), Event(30.0, 60.0, "bg-music")]
     write_html(tmp_path / "report.html", [Detection("a", 60.0, {"mrle": events})])
     assert "The shares add up to 150.0 %, since classes overlap" in (tmp_path / "report.html").read_text()
 
 
 def test_a_page_of_a_thousand_recordings_is_a_few_megabytes(tmp_path):
-    events = [Event(LABELS["mrle"][place % 3], 60.0 * place, 60.0 * (place + 1)) for place in range(60)]
+    events = [Event(60.0 * place, 60.0 * (place + 1), LABELS["mrle"][place % 3]) for place in range(60)]
     write_html(tmp_path / "report.html", [Detection(f"{n}", 3600.0, {"mrle": events}) for n in range(1000)])
     assert (tmp_path / "report.html").stat().st_size < 8e6
 
