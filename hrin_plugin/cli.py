@@ -5,7 +5,7 @@ import os
 import sys
 
 from hrin_plugin import __version__
-from hrin_plugin.commands import Failure, detect, evaluate, export, mix, plot, report, tune
+from hrin_plugin.commands import Failure, subcommands
 
 #: Status of a program whose reader has left, as shells see it.
 READER_LEFT = 141
@@ -35,7 +35,7 @@ def main(argv=None):
     )
     parser.add_argument("--version", action="version", version=f"hrin {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (detect, report, evaluate, tune, export, plot, mix):
+    for command in subcommands():
         command.add_parser(commands)
     try:
         arguments = parser.parse_args(argv)
