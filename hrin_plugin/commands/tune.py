@@ -52,22 +52,25 @@ def _tune(arguments):
     from hrin_plugin.decoding.methods import METHODS, write_decoding
     from hrin_plugin.decoding.scores import format_table
     from hrin_plugin.decoding.tuning import tune
-    from hrin_plugin.detection import TASKS
-    from hrin_plugin.inference import load_detector
+    from hrin_plugin.inference import load_detector, load_taxonomy
     from hrin_plugin.training.results import Prediction
 
-    references = read_references(arguments.labelled)
+    taxonomy = load_taxonomy(arguments.model)
+    references = read_references(arguments.labelled, taxonomy)
     if not references:
         raise Failure(f"{arguments.labelled}: holds no recording with a TSV of the same name beside it")
-    without = [path for path, detection in references if set(detection.events) < set(TASKS)]
+    without = [path for path, truth in references if set(truth.events) < set(taxonomy.level_names)]
     if without:
-        raise Failure("\n  ".join(["annotations without foreground and background:", *without]))
+        classes = ", ".join(taxonomy.levels[-1])
+        raise Failure("\n  ".join([f"annotations of the upper level alone, without {classes}:", *without]))
     detector = load_detector(arguments.model, arguments.backend, arguments.device)
     predictions = []
     for path, truth in tqdm(references, "detecting", unit="file", disable=None):
         found = detector.detect_file(path, probabilities=True)
-        levels = (tuple(each[task] for task in TASKS) for each in (truth.events, found.probabilities))
-        predictions.append(Prediction(truth.name, truth.duration_s, *levels))
+        levels = (
+            [each[level] for level in taxonomy.level_names] for each in (truth.events, found.probabilities)
+        )
+        predictions.append(Prediction(truth.name, truth.duration_s, *map(tuple, levels)))
     tuning = tune(predictions, detector.taxonomy, detector.grid, arguments.decode or METHODS)
     print(format_table(tuning.rows))
     best = next(iter(tuning.best.values()))
