@@ -274,7 +274,7 @@ def test_the_recipe_after_learns_the_hierarchy(sounds, tmp_path):
         for line in (epochs[0], epochs[-1])
     )
     assert first > 0.3 and last < 0.5 * first
-    assert float(re.search(r"test level_1_F: ([\d.e+-]+)", test)[1]) > 0.5
+    assert float(re.search(r"test md_F: ([\d.e+-]+)", test)[1]) > 0.5
 
 
 def difference():

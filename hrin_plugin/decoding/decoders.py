@@ -170,10 +170,10 @@ def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
     >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.9, 0.1, 0.1], [0.1, 0.4, 0.4]])
-    >>> detection, loudness = decode_events(
+    >>> md, mrle = decode_events(
     ...     Decoding("threshold"), probabilities, MUSIC_LOUDNESS, FrameGrid(), duration_s=0.032
     ... )
-    >>> [event.label for event in detection], [event.label for event in loudness]
+    >>> [event.label for event in md], [event.label for event in mrle]
     (['no-music', 'music'], ['no-music'])
     """
     _check_duration(duration_s)

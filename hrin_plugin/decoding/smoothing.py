@@ -80,8 +80,8 @@ def leaf_log_likelihood(probabilities, taxonomy):
     Example
     -------
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-    >>> detection, loudness = [[0.1, 0.9]], [[0.1, 0.6, 0.7]]
-    >>> leaf_log_likelihood([detection, loudness], MUSIC_LOUDNESS).round(2).tolist()
+    >>> md, mrle = [[0.1, 0.9]], [[0.1, 0.6, 0.7]]
+    >>> leaf_log_likelihood([md, mrle], MUSIC_LOUDNESS).round(2).tolist()
     [[-9.03, -2.03, -1.59]]
     """
     total = 0.0

@@ -1,5 +1,6 @@
 """HRIN's objective: a cross-entropy for each level and a penalty for each child (paper, eq. (19) to (24))."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch, constant
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class LossTerms(NamedTuple):
@@ -15,7 +16,7 @@ class LossTerms(NamedTuple):
 
     Example
     -------
-    >>> LossTerms(torch.tensor(1.0), {"level_1": torch.tensor(1.0)}).total
+    >>> LossTerms(torch.tensor(1.0), {"md": torch.tensor(1.0)}).total
     tensor(1.)
     """
 
@@ -129,8 +130,8 @@ def child_penalties(parent_probs, child_probs, level, taxonomy, mask):
 
     Example
     -------
-    >>> detection, loudness = torch.tensor([[[0.5, 0.5]]]), torch.tensor([[[1.0, 1.0, 0.0]]])
-    >>> child_penalties(detection, loudness, 1, MUSIC_LOUDNESS, torch.ones(1, 1, dtype=torch.bool))
+    >>> md, mrle = torch.tensor([[[0.5, 0.5]]]), torch.tensor([[[1.0, 1.0, 0.0]]])
+    >>> child_penalties(md, mrle, 1, MUSIC_LOUDNESS, torch.ones(1, 1, dtype=torch.bool))
     tensor([0.1250, 0.2500, 0.0000])
     """
     parents = constant(taxonomy.parent_indices(level), torch.long, parent_probs.device)
@@ -184,13 +185,17 @@ class HierarchicalLoss(torch.nn.Module):
     >>> targets = [torch.zeros(2, 5, dtype=torch.long), torch.zeros(2, 5, dtype=torch.long)]
     >>> loss = objective(logits, targets)
     >>> list(loss.terms)
-    ['level_1', 'level_2', 'no-music', 'fg-music', 'bg-music']
+    ['md', 'mrle', 'no-music', 'fg-music', 'bg-music']
     >>> loss.total
     tensor(3.4657)
     """
 
     def __init__(
-        self, penalty_weights=None, taxonomy=MUSIC_LOUDNESS, activation="sigmoid", check_hierarchy=True
+        self,
+        penalty_weights: Mapping[str, float] | None = None,
+        taxonomy: Taxonomy = MUSIC_LOUDNESS,
+        activation: str = "sigmoid",
+        check_hierarchy: bool = True,
     ):
         super().__init__()
         children = {name for names in taxonomy.levels[1:] for name in names}
@@ -227,15 +232,15 @@ class HierarchicalLoss(torch.nn.Module):
         Returns
         -------
         LossTerms
-            The objective, and its terms without their weights: ``level_1``,
-            ``level_2`` and so on, then the penalty of each class by its name.
+            The objective, and its terms without their weights: each level's cross-entropy by
+            the level's name, then the penalty of each class by its name.
         """
         logits, targets, mask = check_batch(
             logits, targets, self.taxonomy, mask, lens, self.activation == "softmax", self.check_hierarchy
         )
         terms = {
-            f"level_{number}": level_cross_entropy(level, target, mask, self.activation)
-            for number, (level, target) in enumerate(zip(logits, targets), start=1)
+            name: level_cross_entropy(level, target, mask, self.activation)
+            for name, level, target in zip(self.taxonomy.level_names, logits, targets)
         }
         total = sum(terms.values())
         probs = [ACTIVATIONS[self.activation](level) for level in logits]
@@ -255,8 +260,8 @@ class LevelLoss(torch.nn.Module):
 
     Arguments
     ---------
-    level : int
-        Number of the level, from 1 as in the names of the terms.
+    level : str or int
+        Name of the level (:attr:`hrin_plugin.taxonomy.Taxonomy.level_names`), or its number from 1.
     taxonomy : Taxonomy
         The levels and their classes.
 
@@ -267,18 +272,22 @@ class LevelLoss(torch.nn.Module):
 
     Example
     -------
-    >>> objective = LevelLoss(level=2)
+    >>> objective = LevelLoss("mrle")
     >>> logits = [torch.zeros(2, 5, 2), torch.zeros(2, 5, 3)]
     >>> targets = [torch.zeros(2, 5, dtype=torch.long), torch.zeros(2, 5, dtype=torch.long)]
     >>> objective(logits, targets)
-    LossTerms(total=tensor(2.0794), terms={'level_2': tensor(2.0794)})
+    LossTerms(total=tensor(2.0794), terms={'mrle': tensor(2.0794)})
     """
 
-    def __init__(self, level, taxonomy=MUSIC_LOUDNESS):
+    def __init__(self, level: str | int, taxonomy: Taxonomy = MUSIC_LOUDNESS):
         super().__init__()
-        if level not in range(1, len(taxonomy.levels) + 1):
-            raise ValueError(f"level is {level!r}; this taxonomy has levels 1 to {len(taxonomy.levels)}")
-        self.level, self.taxonomy = level, taxonomy
+        by_number = dict(enumerate(taxonomy.level_names, start=1))
+        self.level, self.taxonomy = by_number.get(level, level), taxonomy
+        if self.level not in taxonomy.level_names:
+            raise ValueError(
+                f"level is {level!r}; this taxonomy has the levels {', '.join(taxonomy.level_names)}, "
+                f"or 1 to {len(taxonomy.levels)}"
+            )
 
     def forward(self, logits, targets, mask=None, lens=None):
         """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
@@ -297,9 +306,10 @@ class LevelLoss(torch.nn.Module):
         Returns
         -------
         LossTerms
-            The objective, and itself as the only term: ``level_2`` for the second level.
+            The objective, and itself as the only term, by the level's name.
         """
         # The other levels' targets are not used, so that they may contradict this one's.
         logits, targets, mask = check_batch(logits, targets, self.taxonomy, mask, lens, check_hierarchy=False)
-        loss = level_cross_entropy(logits[self.level - 1], targets[self.level - 1], mask)
-        return LossTerms(loss, {f"level_{self.level}": loss})
+        place = self.taxonomy.level_names.index(self.level)
+        loss = level_cross_entropy(logits[place], targets[place], mask)
+        return LossTerms(loss, {self.level: loss})

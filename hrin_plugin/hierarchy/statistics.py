@@ -5,7 +5,7 @@ from speechbrain.utils.metric_stats import MetricStats
 
 from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch
 from hrin_plugin.hierarchy.violations import active_classes, violation_rates
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class HierarchyStats(MetricStats):
@@ -32,14 +32,14 @@ class HierarchyStats(MetricStats):
     -------
     >>> import torch
     >>> stats = HierarchyStats()
-    >>> detection, loudness = torch.tensor([[[-9.0, 9.0]] * 4]), torch.tensor([[[-9.0, 9.0, -9.0]] * 4])
-    >>> loudness[0, 3] = -9.0  # music that is neither foreground nor background
-    >>> stats.append(["a"], (detection, loudness), torch.tensor([[1, 1, 2, 1]]))
-    >>> stats.summarize("decision_violations"), stats.summarize("level_2_F_fg-music")
+    >>> md, mrle = torch.tensor([[[-9.0, 9.0]] * 4]), torch.tensor([[[-9.0, 9.0, -9.0]] * 4])
+    >>> mrle[0, 3] = -9.0  # music that is neither foreground nor background
+    >>> stats.append(["a"], (md, mrle), torch.tensor([[1, 1, 2, 1]]))
+    >>> stats.summarize("decision_violations"), stats.summarize("mrle_F_fg-music")
     (0.25, 0.6666666666666666)
     """
 
-    def __init__(self, taxonomy=MUSIC_LOUDNESS, activation="sigmoid"):
+    def __init__(self, taxonomy: Taxonomy = MUSIC_LOUDNESS, activation: str = "sigmoid"):
         if activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {activation!r}; use one of {', '.join(ACTIVATIONS)}")
         self.taxonomy, self.activation = taxonomy, activation
@@ -94,7 +94,7 @@ class HierarchyStats(MetricStats):
             self.scores.append(violation_rates(frames, self.taxonomy, threshold))
             self.n_frames.append(len(frames[0]))
 
-    def summarize(self, field=None):
+    def summarize(self, field: str | None = None) -> dict | float | None:
         """The figures of all that was appended.
 
         Arguments
@@ -106,7 +106,7 @@ class HierarchyStats(MetricStats):
         -------
         dict or float or None
             ``score_violations`` and ``decision_violations``, fractions of the frames; for each
-            level ``level_1_F``, the mean over its classes, and ``level_1_F_<class>``. None for
+            level ``md_F`` (its name), the mean over its classes, and ``md_F_<class>``. None for
             a class that was neither there nor found; the mean leaves it out.
 
         Raises
@@ -118,12 +118,14 @@ class HierarchyStats(MetricStats):
             raise ValueError("nothing was appended to the statistics, so that there is nothing to sum up")
         rates = np.average(self.scores, axis=0, weights=self.n_frames).tolist()
         self.summary = dict(zip(("score_violations", "decision_violations"), rates))
-        for number, (names, (right, *ones)) in enumerate(zip(self.taxonomy.levels, self.counts), start=1):
+        for (level, names), (right, *ones) in zip(self.taxonomy.labels.items(), self.counts):
             total = np.sum(ones, axis=0)
             scores = [2 * r / n if n else None for r, n in zip(right.tolist(), total.tolist())]
             defined = [score for score in scores if score is not None]
-            self.summary[f"level_{number}_F"] = sum(defined) / len(defined) if defined else None
-            self.summary |= {f"level_{number}_F_{name}": score for name, score in zip(names, scores)}
+            self.summary[f"{level}_F"] = sum(defined) / len(defined) if defined else None
+            self.summary |= {f"{level}_F_{name}": score for name, score in zip(names, scores)}
+        for number, level in enumerate(self.taxonomy.level_names, start=1):
+            field = field and field.replace(f"level_{number}_F", f"{level}_F")  # the former name
         return self.summary if field is None else self.summary[field]
 
     def write_stats(self, filestream, verbose=False):

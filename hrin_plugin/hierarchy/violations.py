@@ -53,9 +53,9 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
     Example
     -------
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-    >>> detection = [[0.1, 0.9], [0.4, 0.6]]
-    >>> loudness = [[0.2, 0.8, 0.3], [0.3, 0.7, 0.1]]
-    >>> violation_rates([detection, loudness], MUSIC_LOUDNESS)
+    >>> md = [[0.1, 0.9], [0.4, 0.6]]
+    >>> mrle = [[0.2, 0.8, 0.3], [0.3, 0.7, 0.1]]
+    >>> violation_rates([md, mrle], MUSIC_LOUDNESS)
     ViolationRates(score_violations=0.5, decision_violations=0.0)
     """
     levels = [np.asarray(level) for level in probabilities]

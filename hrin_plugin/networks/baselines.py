@@ -70,8 +70,8 @@ class SinglePath(nn.Module):
     Example
     -------
     >>> cnn_gru = SinglePath(hidden_size=50, num_layers=2, conv_unit=True)
-    >>> detection, loudness = cnn_gru(torch.randn(2, 10, 128))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = cnn_gru(torch.randn(2, 10, 128))
+    >>> md.shape, mrle.shape
     (torch.Size([2, 10, 2]), torch.Size([2, 10, 3]))
     """
 
@@ -121,8 +121,8 @@ class SinglePath(nn.Module):
         """
         mask = frame_mask(frames, lens)
         encoded = frames if self.conv is None else self.conv(frames, mask)
-        loudness = self.head(self.recurrent(encoded, mask, states))
-        return HRINOutput(derive_upper_level(loudness, self.taxonomy), loudness)
+        mrle = self.head(self.recurrent(encoded, mask, states))
+        return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
 
 class MMG(nn.Module):
@@ -161,10 +161,10 @@ class MMG(nn.Module):
 
     Example
     -------
-    >>> detection, loudness = MMG()(torch.randn(1, 200, 128))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = MMG()(torch.randn(1, 200, 128))
+    >>> md.shape, mrle.shape
     (torch.Size([1, 200, 2]), torch.Size([1, 200, 3]))
-    >>> bool((loudness[:, :128] == loudness[:, :1]).all())
+    >>> bool((mrle[:, :128] == mrle[:, :1]).all())
     True
     """
 
@@ -227,8 +227,8 @@ class MMG(nn.Module):
             classified = self._classify(blocks[real])
             shape = (*blocks.shape[:2], classified.shape[-1])
             per_block = classified.new_zeros(shape).index_put((real,), classified)
-        loudness = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
-        return HRINOutput(derive_upper_level(loudness, self.taxonomy), loudness)
+        mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
+        return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
     def _blocks(self, values):
         """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, filled up with zeros."""

@@ -44,11 +44,11 @@ class HierarchicalHeads(nn.Module):
     Example
     -------
     >>> heads = HierarchicalHeads(input_size=40)
-    >>> detection, loudness = heads(torch.randn(8, 50, 40))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = heads(torch.randn(8, 50, 40))
+    >>> md.shape, mrle.shape
     (torch.Size([8, 50, 2]), torch.Size([8, 50, 3]))
-    >>> detection, loudness = heads(torch.randn(8, 40))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = heads(torch.randn(8, 40))
+    >>> md.shape, mrle.shape
     (torch.Size([8, 2]), torch.Size([8, 3]))
     >>> heads = HierarchicalHeads(input_size=40, style="recurrent", hidden_size=10)
     >>> heads(torch.randn(8, 50, 40), lens=torch.linspace(0.3, 1, 8))[1].shape

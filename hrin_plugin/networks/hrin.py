@@ -16,12 +16,16 @@ class HRINOutput(NamedTuple):
 
     Example
     -------
-    >>> HRIN(hidden_size=5, num_layers=1)(torch.randn(1, 4, 128)).loudness.shape
+    >>> HRIN(hidden_size=5, num_layers=1)(torch.randn(1, 4, 128)).mrle.shape
     torch.Size([1, 4, 3])
     """
 
-    detection: Tensor  # [batch, frame, level-1 class]
-    loudness: Tensor  # [batch, frame, level-2 class]
+    md: Tensor  # [batch, frame, level-1 class]
+    mrle: Tensor  # [batch, frame, level-2 class]
+
+    #: Their former names.
+    detection = property(lambda self: self.md)
+    loudness = property(lambda self: self.mrle)
 
 
 class HRIN(nn.Module):
@@ -62,8 +66,8 @@ class HRIN(nn.Module):
     Example
     -------
     >>> hrin_cr = HRIN(hidden_size=50, num_layers=2, conv_unit=True)
-    >>> detection, loudness = hrin_cr(torch.randn(2, 10, 128))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = hrin_cr(torch.randn(2, 10, 128))
+    >>> md.shape, mrle.shape
     (torch.Size([2, 10, 2]), torch.Size([2, 10, 3]))
     >>> sum(p.numel() for p in hrin_cr.parameters())
     602137

@@ -80,8 +80,8 @@ def build_graph(model, start="frames", states=False):
     Returns
     -------
     onnx.ModelProto
-        Its input has the name of ``start``; its outputs are ``detection`` and
-        ``loudness``, ``[batch, frame, class]``. With states, the inputs ``kept``, the number
+        Its input has the name of ``start``; its outputs are ``md`` and
+        ``mrle``, ``[batch, frame, class]``. With states, the inputs ``kept``, the number
         of frames after which the forward ones are wanted, ``[1]``, and ``states``, those that
         both directions begin with, follow, and the output ``next_states``, those after the kept
         frames and, of the backward direction, at the first one; both ``[state, batch, value]``.
@@ -219,8 +219,8 @@ def _hrin(graph, frames, network):
 def _single_path(graph, frames, network):
     """``SinglePath.forward``."""
     encoded = frames if network.conv is None else _conv_unit(graph, frames, network.conv)
-    loudness = _linear(graph, _recurrent_unit(graph, encoded, network.recurrent), network.head)
-    return _upper_level(graph, loudness, network.taxonomy), loudness
+    mrle = _linear(graph, _recurrent_unit(graph, encoded, network.recurrent), network.head)
+    return _upper_level(graph, mrle, network.taxonomy), mrle
 
 
 def _mmg(graph, frames, network):
@@ -237,8 +237,8 @@ def _mmg(graph, frames, network):
     joined = graph.add(
         "Reshape", per_frame, graph.add("Concat", batch, [-1, network.taxonomy.sizes[-1]], axis=0)
     )
-    loudness = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
-    return _upper_level(graph, loudness, network.taxonomy), loudness
+    mrle = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
+    return _upper_level(graph, mrle, network.taxonomy), mrle
 
 
 def _conv_unit(graph, frames, unit):

@@ -15,6 +15,9 @@ from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained,
 from hrin_plugin.pretrained.onnx_graph import build_graph, import_optional
 from hrin_plugin.taxonomy import Taxonomy
 
+#: Names of the outputs in files of earlier versions.
+FORMER_OUTPUTS = {"detection": "md", "loudness": "mrle"}
+
 
 def export_onnx(model, path, start="frames", states=False):
     """Write a model as one ONNX file, which holds its settings as well.
@@ -161,7 +164,10 @@ def _read_settings(graph, path):
 
 def _check_ends(session, settings, features, taxonomy, path):
     """Raise ValueError where the inputs and outputs are not those that the settings announce."""
-    ends = [(end.name, end.type, *end.shape) for end in (*session.get_inputs(), *session.get_outputs())]
+    ends = [
+        (FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape)
+        for end in (*session.get_inputs(), *session.get_outputs())
+    ]
     kind = "tensor(float)"
     levels = [(name, kind, "batch", "frame", size) for name, size in zip(HRINOutput._fields, taxonomy.sizes)]
     frames, waveform = (
@@ -202,8 +208,8 @@ class OnnxModel:
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
     >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
-    >>> detection, loudness = load_onnx(path)(np.zeros((2, 10, 128), dtype=np.float32))
-    >>> detection.shape, loudness.shape
+    >>> md, mrle = load_onnx(path)(np.zeros((2, 10, 128), dtype=np.float32))
+    >>> md.shape, mrle.shape
     ((2, 10, 2), (2, 10, 3))
     """
 
@@ -229,7 +235,7 @@ class OnnxModel:
         Returns
         -------
         HRINOutput
-            ``detection`` and ``loudness``, ``[batch, frame, class]``, arrays of float32.
+            ``md`` and ``mrle``, ``[batch, frame, class]``, arrays of float32.
 
         Raises
         ------

@@ -15,6 +15,9 @@ from hrin_plugin.networks.hrin import frame_mask
 from hrin_plugin.training.checkpoints import CarriedStates, RandomStates
 from hrin_plugin.training.results import TASKS, Prediction, score
 
+#: Names of terms of the objective in checkpoints of earlier versions.
+FORMER_TERMS = {"level_1": "md", "level_2": "mrle"}
+
 
 class NonFiniteLoss(ArithmeticError):
     """Raised when a batch's loss is not a finite number; names the recordings.
@@ -30,8 +33,8 @@ class NonFiniteLoss(ArithmeticError):
 
     Example
     -------
-    >>> print(NonFiniteLoss("train", ["a", "b"], {"level_1": float("nan")}))
-    the train loss of the batch a, b is not finite (level_1 nan); ...
+    >>> print(NonFiniteLoss("train", ["a", "b"], {"md": float("nan")}))
+    the train loss of the batch a, b is not finite (md nan); ...
     """
 
     def __init__(self, stage, names, terms):
@@ -83,7 +86,8 @@ class LossMeter:
         """Bring the sums back, unless the epoch that they belong to is over."""
         if not end_of_epoch:
             with open(path, encoding="utf-8") as file:
-                self.sums, self.n_frames = json.load(file)
+                sums, self.n_frames = json.load(file)
+            self.sums = {FORMER_TERMS.get(name, name): total for name, total in sums.items()}
 
 
 class HRINBrain(Brain):

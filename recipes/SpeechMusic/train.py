@@ -24,7 +24,6 @@ from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from hrin_plugin.detection import TASKS
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
 from hrin_plugin.training.lock import alone
@@ -119,10 +118,10 @@ def report(hparams, predictions):
     save_pretrained(output_folder / "pretrained", model)
     scores = score(predictions, taxonomy, hparams["features"].grid)
     write_results(output_folder / "results.json", scores, {"seed": hparams["seed"]})
-    for number, task in enumerate(TASKS, start=1):
-        segment = scores[task]["segment"]
+    for level in taxonomy.level_names:
+        segment = scores[level]["segment"]
         classes = {name: each["f_measure"] for name, each in segment["classes"].items()}
-        logger.info("Level %s: accuracy %.4f, F-measures %s", number, segment["accuracy"], classes)
+        logger.info("Level %s: accuracy %.4f, F-measures %s", level, segment["accuracy"], classes)
     logger.info("The model is in %s", output_folder / "pretrained")
 
 

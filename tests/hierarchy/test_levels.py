@@ -94,7 +94,7 @@ NO, YES = [1.0, 0.0], [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
-    ("detection", "loudness", "message"),
+    ("md", "mrle", "message"),
     [
         (NO, [1.0, 1.0, 0.0], r"at \[1, 3\] .*, and at 1 of 10 in all: 'fg-music' of level 2 is true "
          "without its parent 'music' of level 1"),
@@ -104,10 +104,10 @@ NO, YES = [1.0, 0.0], [0.0, 1.0]
         ([float("nan"), 0.0], [0.0, 0.0, 0.0], "'no-music' of level 1 is neither 0 nor 1"),
     ],
 )  # fmt: skip
-def test_targets_that_break_the_hierarchy_are_refused(detection, loudness, message):
+def test_targets_that_break_the_hierarchy_are_refused(md, mrle, message):
     targets = torch.tensor(NO).repeat(2, 5, 1), torch.tensor([1.0, 0.0, 0.0]).repeat(2, 5, 1)
     check_batch(logits_for(), targets, MUSIC_LOUDNESS)
-    targets[0][1, 3], targets[1][1, 3] = torch.tensor(detection), torch.tensor(loudness)
+    targets[0][1, 3], targets[1][1, 3] = torch.tensor(md), torch.tensor(mrle)
     with pytest.raises(ValueError, match=message):
         check_batch(logits_for(), targets, MUSIC_LOUDNESS)
 

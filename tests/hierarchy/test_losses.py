@@ -14,14 +14,14 @@ from taxonomies import random_taxonomies
 
 def written_equations(p1, p2, y1, y2, mask, alpha, beta, gamma):
     """Eq. (19) to (24), frame by frame and class by class, in python floats."""
-    terms = dict.fromkeys(("level_1", "level_2", "no-music", "fg-music", "bg-music"), 0.0)
+    terms = dict.fromkeys(("md", "mrle", "no-music", "fg-music", "bg-music"), 0.0)
     n_frames = 0
     for i in range(p1.shape[0]):
         for t in range(p1.shape[1]):
             if not mask[i, t]:
                 continue
             n_frames += 1
-            for name, p, y in (("level_1", p1[i, t], y1[i, t]), ("level_2", p2[i, t], y2[i, t])):
+            for name, p, y in (("md", p1[i, t], y1[i, t]), ("mrle", p2[i, t], y2[i, t])):
                 for j in range(len(p)):
                     pj, yj = float(p[j]), float(y[j])
                     terms[name] -= yj * math.log(pj) + (1 - yj) * math.log(1 - pj)
@@ -30,7 +30,7 @@ def written_equations(p1, p2, y1, y2, mask, alpha, beta, gamma):
             terms["bg-music"] += max(0.0, float(p2[i, t, 2]) - music) ** 2
             terms["no-music"] += 0.5 * (float(p2[i, t, 0]) - no_music) ** 2
     terms = {name: value / n_frames for name, value in terms.items()}
-    total = terms["level_1"] + terms["level_2"]
+    total = terms["md"] + terms["mrle"]
     total += alpha * terms["fg-music"] + beta * terms["bg-music"] + gamma * terms["no-music"]
     return total, terms
 
@@ -126,11 +126,11 @@ def written_rule(taxonomy, frames, truths, weights):
     """
     total, terms = 0.0, {}
     for probs, ones in zip(frames, truths):
-        for number, names in enumerate(taxonomy.levels, start=1):
+        for place, (level, names) in enumerate(taxonomy.labels.items()):
             for name in names:
-                p, y = probs[number - 1][name], ones[number - 1][name]
+                p, y = probs[place][name], ones[place][name]
                 entropy = -(y * math.log(p) + (1 - y) * math.log(1 - p))
-                terms[f"level_{number}"] = terms.get(f"level_{number}", 0.0) + entropy
+                terms[level] = terms.get(level, 0.0) + entropy
                 total += entropy
         for depth, mapping in enumerate(taxonomy.parents, start=1):
             for child, parent in mapping.items():
@@ -197,11 +197,11 @@ def test_softmax_is_torchs_cross_entropy_and_penalises_its_own_probabilities():
     logits = [torch.randn(2, 6, size) for size in (2, 3)]
     lowest = torch.randint(3, (2, 6))
     loss = HierarchicalLoss(activation="softmax")(logits, lowest)
-    for name, level, target in zip(("level_1", "level_2"), logits, ((lowest > 0).long(), lowest)):
+    for name, level, target in zip(("md", "mrle"), logits, ((lowest > 0).long(), lowest)):
         expected = torch.nn.functional.cross_entropy(level.flatten(0, 1), target.flatten())
         torch.testing.assert_close(loss.terms[name], expected)
-    detection, loudness = (level.softmax(-1) for level in logits)
-    excess = (loudness[..., 2] - detection[..., 1]).clamp(min=0) ** 2
+    md, mrle = (level.softmax(-1) for level in logits)
+    excess = (mrle[..., 2] - md[..., 1]).clamp(min=0) ** 2
     torch.testing.assert_close(loss.terms["bg-music"], excess.mean())
 
 

@@ -32,11 +32,11 @@ def test_only_the_paper_s_three_combinations_of_decisions_are_consistent(bits):
 
 
 @pytest.mark.parametrize(
-    "loudness, violated",
+    "mrle, violated",
     [([0.1, 0.6, 0.0], 0), ([0.1, 0.61, 0.0], 1), ([0.1, 0.0, 0.61], 1), ([0.1, 0.3, 0.2], 0)],
 )
-def test_score_of_a_child_above_its_parent_is_a_violation(loudness, violated):
-    assert rates_of_frame([0.1, 0.6], loudness).score_violations == violated
+def test_score_of_a_child_above_its_parent_is_a_violation(mrle, violated):
+    assert rates_of_frame([0.1, 0.6], mrle).score_violations == violated
 
 
 @pytest.mark.parametrize("lower, violated", [(0.49, 1), (0.5, 0), (0.9, 0)])
@@ -51,9 +51,9 @@ def test_score_and_decision_violations_differ():
 
 
 def test_rates_are_fractions_of_frames():
-    detection = [[0.1, 0.9]] * 4
-    loudness = [[0.1, 0.8, 0.1], [0.1, 0.95, 0.97], [0.1, 0.1, 0.1], [0.1, 0.1, 0.2]]
-    assert violation_rates([detection, loudness], MUSIC_LOUDNESS) == (0.25, 0.5)
+    md = [[0.1, 0.9]] * 4
+    mrle = [[0.1, 0.8, 0.1], [0.1, 0.95, 0.97], [0.1, 0.1, 0.1], [0.1, 0.1, 0.2]]
+    assert violation_rates([md, mrle], MUSIC_LOUDNESS) == (0.25, 0.5)
 
 
 def test_any_level_of_a_deeper_hierarchy_counts():
@@ -87,10 +87,10 @@ def test_threshold_moves_the_decisions():
 
 
 @pytest.mark.parametrize(
-    ("loudness", "violated"), [([0.1, 0.2, 0.3], 0), ([0.4, 0.2, 0.3], 1), ([0.1, 0.3, 0.3], 0)]
+    ("mrle", "violated"), [([0.1, 0.2, 0.3], 0), ([0.4, 0.2, 0.3], 1), ([0.1, 0.3, 0.3], 0)]
 )
-def test_without_a_threshold_the_most_probable_class_of_each_level_is_active(loudness, violated):
-    levels = [[[0.3, 0.4]], [loudness]]
+def test_without_a_threshold_the_most_probable_class_of_each_level_is_active(mrle, violated):
+    levels = [[[0.3, 0.4]], [mrle]]
     assert violation_rates(levels, MUSIC_LOUDNESS, threshold=None).decision_violations == violated
 
 

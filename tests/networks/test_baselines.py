@@ -69,7 +69,7 @@ def test_a_single_path_equals_torchs_layers_put_together_by_hand():
     torch.manual_seed(0)
     network, frames = SinglePath(hidden_size=6, num_layers=2), torch.randn(2, 9, 128)
     expected = network.head(network.recurrent.rnn(frames)[0])
-    torch.testing.assert_close(network(frames).loudness, expected)
+    torch.testing.assert_close(network(frames).mrle, expected)
 
 
 def test_mmg_equals_torchs_functions_put_together_by_hand():
@@ -84,7 +84,7 @@ def test_mmg_equals_torchs_functions_put_together_by_hand():
         image = functional.max_pool2d(image, 2)
     assert image.shape == (1, 128, 8, 8)
     expected = weights["head.weight"] @ image[0].mean(dim=(1, 2)) + weights["head.bias"]
-    logits = network(block[None]).loudness[0]
+    logits = network(block[None]).mrle[0]
     torch.testing.assert_close(logits, expected.expand(128, 3), atol=1e-5, rtol=1e-4)
 
 
@@ -191,7 +191,7 @@ def test_mmg_gives_every_frame_of_a_block_the_blocks_logits(n_frames):
     torch.manual_seed(0)
     network, frames = MMG().eval(), torch.randn(2, n_frames, 128)
     with torch.no_grad():
-        logits = network(frames).loudness
+        logits = network(frames).mrle
         assert logits.shape == (2, n_frames, 3)
         for first in range(0, n_frames, 128):
             block = frames[:, first : first + 128]
@@ -258,7 +258,7 @@ def test_impossible_settings_are_refused(network_class, settings, message):
         network_class(**settings)
 
 
-@pytest.mark.parametrize(("level", "name"), [(1, "level_1"), (2, "level_2")])
+@pytest.mark.parametrize(("level", "name"), [("md", "md"), ("mrle", "mrle"), (1, "md"), (2, "mrle")])
 @pytest.mark.parametrize("padded", [False, True])
 def test_a_levels_loss_is_torchs_cross_entropy_summed_over_its_classes(level, name, padded):
     torch.manual_seed(0)
@@ -267,9 +267,9 @@ def test_a_levels_loss_is_torchs_cross_entropy_summed_over_its_classes(level, na
     mask = torch.ones(3, 7, dtype=torch.bool)
     mask[1, 4:] = mask[2, 1:] = not padded
     loss = LevelLoss(level)(logits, indices, mask if padded else None)
-    size, real = (2, 3)[level - 1], int(mask.sum())
-    probabilities = torch.sigmoid(logits[level - 1])[mask]
-    ones = torch.eye(size, dtype=torch.float64)[indices[level - 1][mask]]
+    place, real = ("md", "mrle").index(name), int(mask.sum())
+    probabilities = torch.sigmoid(logits[place])[mask]
+    ones = torch.eye((2, 3)[place], dtype=torch.float64)[indices[place][mask]]
     expected = nn.BCELoss(reduction="sum")(probabilities, ones) / real
     torch.testing.assert_close(loss.total, expected)
     assert list(loss.terms) == [name] and torch.equal(loss.terms[name], loss.total)
@@ -283,9 +283,11 @@ def test_a_levels_loss_leaves_the_other_level_alone():
     assert logits[0].grad is None and logits[1].grad.all()
 
 
-@pytest.mark.parametrize("level", [0, 3, -1, "2"])
+@pytest.mark.parametrize("level", [0, 3, -1, "2", "level_2"])
 def test_a_level_that_does_not_exist_is_refused(level):
-    with pytest.raises(ValueError, match=f"level is {level!r}; this taxonomy has levels 1 to 2"):
+    with pytest.raises(
+        ValueError, match=f"level is {level!r}; this taxonomy has the levels md, mrle, or 1 to 2"
+    ):
         LevelLoss(level)
 
 

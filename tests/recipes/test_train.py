@@ -74,7 +74,7 @@ def test_a_run_leaves_scores_events_and_a_model(run, stem):
     log = (folder / "train_log.txt").read_text().splitlines()
     assert len(log) == 2
     one_level = stem in ("mmg", "cnn_gru")
-    for term in ("level_2",) if one_level else ("level_1", "level_2", "no-music", "fg-music", "bg-music"):
+    for term in ("mrle",) if one_level else ("md", "mrle", "no-music", "fg-music", "bg-music"):
         assert f"train {term}: " in log[0] and f"valid {term}: " in log[0]
     if one_level:
         assert set(results["scores"]["violations"].values()) == {0.0}
@@ -210,13 +210,13 @@ def test_a_loss_that_is_not_finite_stops_with_the_files_names(run, monkeypatch):
 
     def spoilt(self, batch, stage):
         calls.append(batch.id)
-        detection, loudness = forward(self, batch, stage)
-        return (detection * math.nan if len(calls) == 4 else detection), loudness
+        md, mrle = forward(self, batch, stage)
+        return (md * math.nan if len(calls) == 4 else md), mrle
 
     monkeypatch.setattr(HRINBrain, "compute_forward", spoilt)
     with pytest.raises(SystemExit) as stop:
         run("--batch_size=4", "--ckpt_interval_minutes=0", "--ckpt_interval_steps=1", name="spoilt")
-    assert all(name in str(stop.value) for name in calls[-1]) and "level_1 nan" in str(stop.value)
+    assert all(name in str(stop.value) for name in calls[-1]) and "md nan" in str(stop.value)
 
 
 def test_nothing_broken_is_saved_when_a_loss_is_not_finite(run, tmp_path):

@@ -29,13 +29,13 @@ def test_the_first_path_gives_what_it_gave(frames):
     small = hrin_cr(50)
     wide = widen(small, 70).eval()
     assert wide.settings == {**small.settings, "hidden_size": 70}
-    torch.testing.assert_close(wide(frames).detection, small(frames).detection)
+    torch.testing.assert_close(wide(frames).md, small(frames).md)
 
 
 def test_so_does_the_second_where_the_same_units_reach_it(frames):
     # With so few units, the convolution's only position sees the bands alone.
     small = hrin_cr(5)
-    torch.testing.assert_close(widen(small, 9).eval()(frames).loudness, small(frames).loudness)
+    torch.testing.assert_close(widen(small, 9).eval()(frames).mrle, small(frames).mrle)
 
 
 def test_what_the_second_path_takes_from_its_convolution_stands_where_it_stood(frames):
@@ -68,7 +68,7 @@ def test_command(tmp_path, frames):
     main([str(tmp_path / "wide"), str(tmp_path / "small"), "8"])
     wide = load_pretrained(tmp_path / "wide")
     torch.testing.assert_close(wide.statistics.mean, statistics.mean)
-    torch.testing.assert_close(wide.network(frames).detection, small(frames).detection)
+    torch.testing.assert_close(wide.network(frames).md, small(frames).md)
 
 
 @pytest.mark.parametrize(

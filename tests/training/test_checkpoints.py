@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from hrin_plugin.training.brain import LossMeter
 from hrin_plugin.training.checkpoints import AtomicCheckpointer, RandomStates
 
 SAVE_FOREVER = """
@@ -153,3 +154,12 @@ def test_random_states_of_all_three_libraries_come_back(tmp_path):
         random.gauss(0, 1),
         np.random.randn(),
     )
+
+
+def test_an_epoch_that_an_earlier_version_began_goes_on_under_the_terms_present_names(tmp_path):
+    path = tmp_path / "meter"
+    path.write_text('[{"loss": 30.0, "level_1": 10.0, "level_2": 20.0, "no-music": 1.0}, 10]')
+    meter = LossMeter()
+    meter.load(path, end_of_epoch=False)
+    meter.add({"loss": 5.0, "md": 2.0, "mrle": 3.0, "no-music": 0.0}, n_frames=10)
+    assert meter.means() == {"loss": 4.0, "md": 1.5, "mrle": 2.5, "no-music": 0.05}

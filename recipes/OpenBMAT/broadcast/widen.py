@@ -61,7 +61,7 @@ def widen(network, hidden_size):
     -------
     >>> small = HRIN(hidden_size=5, num_layers=2, conv_unit=True).eval()
     >>> wide, frames = widen(small, 9).eval(), torch.randn(1, 10, 128)
-    >>> torch.allclose(wide(frames).detection, small(frames).detection, atol=1e-5)
+    >>> torch.allclose(wide(frames).md, small(frames).md, atol=1e-5)
     True
     """
     if not isinstance(network, HRIN) or network.settings != _hrin_cr(network.settings):
