@@ -147,6 +147,11 @@ def _frame_mean(values, mask):
     return total / mask.sum()
 
 
+def _nan_where(faulty, total):
+    """The objective; NaN where it is of faulty targets, without asking whether it is."""
+    return total if faulty is None else torch.where(faulty, torch.nan, total)
+
+
 class HierarchicalLoss(torch.nn.Module):
     """The sum of every level's cross-entropy and every child's weighted penalty, eq. (24).
 
@@ -207,7 +212,7 @@ class HierarchicalLoss(torch.nn.Module):
         self.taxonomy, self.penalty_weights = taxonomy, weights
         self.activation, self.check_hierarchy = activation, check_hierarchy
 
-    def forward(self, logits, targets, mask=None, lens=None):
+    def forward(self, logits, targets, mask=None, lens=None, wait=True):
         """The objective of a batch.
 
         Arguments
@@ -223,6 +228,9 @@ class HierarchicalLoss(torch.nn.Module):
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
+        wait : bool
+            Whether to wait for the device once, and raise where the targets' values are at
+            fault; without it the objective is NaN there.
 
         Returns
         -------
@@ -230,8 +238,9 @@ class HierarchicalLoss(torch.nn.Module):
             The objective, and its terms without their weights: ``level_1``,
             ``level_2`` and so on, then the penalty of each class by its name.
         """
-        logits, targets, mask = check_batch(
-            logits, targets, self.taxonomy, mask, lens, self.activation == "softmax", self.check_hierarchy
+        one_label = self.activation == "softmax"
+        logits, targets, mask, faulty = check_batch(
+            logits, targets, self.taxonomy, mask, lens, one_label, self.check_hierarchy, wait
         )
         terms = {
             f"level_{number}": level_cross_entropy(level, target, mask, self.activation)
@@ -247,7 +256,7 @@ class HierarchicalLoss(torch.nn.Module):
             total = total + (weights * penalties).sum()
             for name, penalty in zip(names, penalties.unbind()):
                 terms[name] = terms[name] + penalty if name in terms else penalty
-        return LossTerms(total, terms)
+        return LossTerms(_nan_where(faulty, total), terms)
 
 
 class LevelLoss(torch.nn.Module):
@@ -280,7 +289,7 @@ class LevelLoss(torch.nn.Module):
             raise ValueError(f"level is {level!r}; this taxonomy has levels 1 to {len(taxonomy.levels)}")
         self.level, self.taxonomy = level, taxonomy
 
-    def forward(self, logits, targets, mask=None, lens=None):
+    def forward(self, logits, targets, mask=None, lens=None, wait=True):
         """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
 
         Arguments
@@ -293,6 +302,9 @@ class LevelLoss(torch.nn.Module):
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
+        wait : bool
+            Whether to wait for the device once, and raise where the targets' values are at
+            fault; without it the objective is NaN there.
 
         Returns
         -------
@@ -300,6 +312,8 @@ class LevelLoss(torch.nn.Module):
             The objective, and itself as the only term: ``level_2`` for the second level.
         """
         # The other levels' targets are not used, so that they may contradict this one's.
-        logits, targets, mask = check_batch(logits, targets, self.taxonomy, mask, lens, check_hierarchy=False)
+        logits, targets, mask, faulty = check_batch(
+            logits, targets, self.taxonomy, mask, lens, check_hierarchy=False, wait=wait
+        )
         loss = level_cross_entropy(logits[self.level - 1], targets[self.level - 1], mask)
-        return LossTerms(loss, {f"level_{self.level}": loss})
+        return LossTerms(_nan_where(faulty, loss), {f"level_{self.level}": loss})
