@@ -22,7 +22,7 @@ def measure(bench):
     """Rows of the kill and the comparison. This process itself never touches the device."""
     # Eight tenths are for training.
     synthesise_miniature(
-        Path(bench.folder, "data"), n_excerpts=10 if bench.quick else 20, seconds=1.0 if bench.quick else 10.0
+        Path(bench.folder, "data"), n_excerpts=10 if bench.quick else 20, seconds=2.0 if bench.quick else 10.0
     )
     run = bench.processes().Process
     # Two whole trainings tell how far the device repeats itself.
