@@ -112,6 +112,7 @@ def run_limited(bench):
         return process.exitcode == 0
     finally:
         end_group(process.pid)
+        process.kill()  # if it has not come to a group of its own
         process.join(5)
 
 

@@ -129,7 +129,7 @@ def join_all(processes, seconds):
     Returns
     -------
     list of int or None
-        Their exit codes.
+        Their exit codes; -9 of those that were ended.
     """
     deadline = time.monotonic() + seconds
     for process in processes:

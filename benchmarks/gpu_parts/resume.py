@@ -25,8 +25,9 @@ def measure(bench):
         Path(bench.folder, "data"), n_excerpts=10 if bench.quick else 20, seconds=2.0 if bench.quick else 10.0
     )
     run = bench.processes().Process
-    # Two whole trainings tell how far the device repeats itself.
-    whole = [run(target=train_once, args=(bench, name)) for name in ("whole", "again")]
+    # Two whole trainings tell how far a GPU repeats itself; a CPU does to the last bit.
+    names = ("whole", "again") if bench.cuda else ("whole",)
+    whole = [run(target=train_once, args=(bench, name)) for name in names]
     killed = run(target=train_once, args=(bench, "parts", KILLED_AFTER))
     for process in (killed, *whole):
         process.start()
@@ -37,8 +38,8 @@ def measure(bench):
     statuses = join_all([*whole, resumed], 0.9 * bench.left_s())
     if any(statuses):
         raise RuntimeError(f"exit statuses of the whole trainings and of the resumed one: {statuses}")
-    weights = {name: newest_weights(Path(bench.folder, name)) for name in ("whole", "again", "parts")}
-    repeats = difference(weights["again"], weights["whole"])
+    weights = {name: newest_weights(Path(bench.folder, name)) for name in (*names, "parts")}
+    repeats = difference(weights[names[-1]], weights["whole"])
     resumes = difference(weights["parts"], weights["whole"])
     limit = max(TOLERANCE, 10 * repeats)
     bench.row(
