@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from hrin_plugin.features.transform import BandStatistics
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 
 import hrin_plugin.training.brain
+from hrin_plugin.features import BandStatistics
 from hrin_plugin.hierarchy.losses import HierarchicalLoss
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.timing import FrameGrid
