@@ -29,9 +29,12 @@ class Batch(NamedTuple):
     logits: tuple
     targets: tuple
     mask: Tensor
+    faulty: Tensor | None = None  # whether any target is, where nobody has asked yet
 
 
-def check_batch(logits, targets, taxonomy, mask=None, lens=None, one_label=False, check_hierarchy=True):
+def check_batch(
+    logits, targets, taxonomy, mask=None, lens=None, one_label=False, check_hierarchy=True, wait=True
+):
     """Logits and targets of every level, in the form that the objective computes with.
 
     Positions are frames, ``[batch, frame]``, or whole recordings, ``[batch]``.
@@ -55,12 +58,14 @@ def check_batch(logits, targets, taxonomy, mask=None, lens=None, one_label=False
     check_hierarchy : bool
         Whether targets must keep to the hierarchy, as the penalties have it: no class
         true without its parent, an only child true just where its parent is.
+    wait : bool
+        Whether to wait for the device, and raise where the targets' values are at fault.
 
     Returns
     -------
     Batch
         Logits in single precision or better; targets as zeros and ones of the logits'
-        shape and type; the mask.
+        shape and type; the mask; without a wait, whether the targets' values are at fault.
 
     Raises
     ------
@@ -104,7 +109,12 @@ def check_batch(logits, targets, taxonomy, mask=None, lens=None, one_label=False
         faults += [
             _hierarchy_fault(ones[depth - 1], ones[depth], depth, taxonomy) for depth in range(1, len(ones))
         ]
-    _raise_first(faults, mask)
+    faulty = _any_fault(faults, mask)
+    if not wait:
+        return Batch(logits, tuple(ones), mask, faulty)
+    # The one wait for the device.
+    if faulty:
+        _raise_first(faults, mask)
     return Batch(logits, tuple(ones), mask)
 
 
@@ -266,12 +276,14 @@ def _hierarchy_fault(above, below, depth, taxonomy):
     return _Fault((excess > 0) | (alone & (excess < 0)), describe)
 
 
-def _raise_first(faults, mask):
-    """Raise ValueError for a batch without a real position, and for the first fault at one."""
+def _any_fault(faults, mask):
+    """Whether a batch has no real position, or a fault at one, as a tensor."""
     found = [(fault.where & mask[..., None]).any() for fault in faults]
-    # The one wait for the device.
-    if not torch.stack((~mask.any(), *found)).any():
-        return
+    return torch.stack((~mask.any(), *found)).any()
+
+
+def _raise_first(faults, mask):
+    """Raise ValueError for a batch without a real position, or for the first fault at one."""
     if not mask.any():
         raise ValueError(f"no frame of this batch of shape {list(mask.shape)} is real; all is padding")
     for fault in faults:

@@ -148,6 +148,11 @@ def _frame_mean(values, mask):
     return total / mask.sum()
 
 
+def _nan_where(faulty, total):
+    """The objective; NaN where it is of faulty targets, without asking whether it is."""
+    return total if faulty is None else torch.where(faulty, torch.nan, total)
+
+
 class HierarchicalLoss(torch.nn.Module):
     """The sum of every level's cross-entropy and every child's weighted penalty, eq. (24).
 
@@ -212,7 +217,7 @@ class HierarchicalLoss(torch.nn.Module):
         self.taxonomy, self.penalty_weights = taxonomy, weights
         self.activation, self.check_hierarchy = activation, check_hierarchy
 
-    def forward(self, logits, targets, mask=None, lens=None):
+    def forward(self, logits, targets, mask=None, lens=None, wait=True):
         """The objective of a batch.
 
         Arguments
@@ -228,6 +233,9 @@ class HierarchicalLoss(torch.nn.Module):
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
+        wait : bool
+            Whether to wait for the device once, and raise where the targets' values are at
+            fault; without it the objective is NaN there.
 
         Returns
         -------
@@ -235,8 +243,9 @@ class HierarchicalLoss(torch.nn.Module):
             The objective, and its terms without their weights: each level's cross-entropy by
             the level's name, then the penalty of each class by its name.
         """
-        logits, targets, mask = check_batch(
-            logits, targets, self.taxonomy, mask, lens, self.activation == "softmax", self.check_hierarchy
+        one_label = self.activation == "softmax"
+        logits, targets, mask, faulty = check_batch(
+            logits, targets, self.taxonomy, mask, lens, one_label, self.check_hierarchy, wait
         )
         terms = {
             name: level_cross_entropy(level, target, mask, self.activation)
@@ -252,7 +261,7 @@ class HierarchicalLoss(torch.nn.Module):
             total = total + (weights * penalties).sum()
             for name, penalty in zip(names, penalties.unbind()):
                 terms[name] = terms[name] + penalty if name in terms else penalty
-        return LossTerms(total, terms)
+        return LossTerms(_nan_where(faulty, total), terms)
 
 
 class LevelLoss(torch.nn.Module):
@@ -289,7 +298,7 @@ class LevelLoss(torch.nn.Module):
                 f"or 1 to {len(taxonomy.levels)}"
             )
 
-    def forward(self, logits, targets, mask=None, lens=None):
+    def forward(self, logits, targets, mask=None, lens=None, wait=True):
         """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
 
         Arguments
@@ -302,6 +311,9 @@ class LevelLoss(torch.nn.Module):
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
+        wait : bool
+            Whether to wait for the device once, and raise where the targets' values are at
+            fault; without it the objective is NaN there.
 
         Returns
         -------
@@ -309,7 +321,9 @@ class LevelLoss(torch.nn.Module):
             The objective, and itself as the only term, by the level's name.
         """
         # The other levels' targets are not used, so that they may contradict this one's.
-        logits, targets, mask = check_batch(logits, targets, self.taxonomy, mask, lens, check_hierarchy=False)
+        logits, targets, mask, faulty = check_batch(
+            logits, targets, self.taxonomy, mask, lens, check_hierarchy=False, wait=wait
+        )
         place = self.taxonomy.level_names.index(self.level)
         loss = level_cross_entropy(logits[place], targets[place], mask)
-        return LossTerms(loss, {self.level: loss})
+        return LossTerms(_nan_where(faulty, loss), {self.level: loss})

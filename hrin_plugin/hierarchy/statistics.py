@@ -72,7 +72,7 @@ class HierarchyStats(MetricStats):
         ValueError
             If the tensors do not fit the taxonomy, break it, or do not fit the ids.
         """
-        logits, targets, mask = check_batch(
+        logits, targets, mask, _ = check_batch(
             [level.detach() for level in logits],
             targets,
             self.taxonomy,

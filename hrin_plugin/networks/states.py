@@ -144,9 +144,11 @@ def one_direction(rnn, layer, suffix):
         name: getattr(rnn, f"{name}_l{layer}{suffix}")
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }
-    alone = type(rnn)(weights["weight_ih"].shape[1], rnn.hidden_size, batch_first=True)
+    first = weights["weight_ih"]
+    place = {"device": first.device, "dtype": first.dtype}
+    alone = type(rnn)(first.shape[1], rnn.hidden_size, batch_first=True, **place)
     alone.load_state_dict({f"{name}_l0": weight for name, weight in weights.items()})
-    return alone.to(weights["weight_ih"])
+    return alone
 
 
 class FrameMemory:

@@ -7,13 +7,16 @@ import torch
 from speechbrain import Brain, Stage
 from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from speechbrain.utils.logger import get_logger
 from torch.nn.parallel import DistributedDataParallel
 
 from hrin_plugin.events import Event
 from hrin_plugin.metrics.scores import fast_scores
-from hrin_plugin.networks.hrin import frame_mask
+from hrin_plugin.networks.padding import frame_counts, frame_mask
 from hrin_plugin.training.checkpoints import CarriedStates, RandomStates
 from hrin_plugin.training.results import TASKS, Prediction, score
+
+logger = get_logger(__name__)
 
 #: Names of terms of the objective in checkpoints of earlier versions.
 FORMER_TERMS = {"level_1": "md", "level_2": "mrle"}
@@ -138,6 +141,8 @@ class HRINBrain(Brain):
         self.fea_augment, self.overlay = fea_augment, overlay
         self.train_meter, self.stage_meter = LossMeter(), LossMeter()
         self.predictions = []
+        # The present batch's, once the CPU knows it; and how many of this epoch were not finite.
+        self.known_loss, self.nonfinite_count = None, 0
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
         if self.max_grad_norm <= 0:
             self.max_grad_norm = math.inf
@@ -163,7 +168,7 @@ class HRINBrain(Brain):
         HRINOutput
             ``[batch, frame, class]`` for each level.
         """
-        batch = batch.to(self.device)
+        _move(batch, self.device)
         frames, lens = batch.frames
         if stage == Stage.TRAIN and self.overlay is not None:
             frames = self.overlay(frames, self._no_music(batch))
@@ -191,21 +196,67 @@ class HRINBrain(Brain):
         Raises
         ------
         NonFiniteLoss
-            If the objective is not finite; before any weight is touched.
+            If the objective is not finite; before any weight is touched. Where a gradient
+            scaler is in use (fp16), it leaves such a training batch out, as often an epoch as
+            ``nonfinite_patience`` says.
+        ValueError
+            If the targets contradict the taxonomy.
         """
         frames, lens = batch.frames
         mask = frame_mask(frames, lens)
-        loss = self.objective(predictions, (batch.md_frames.data, batch.mrle_frames.data), mask)
+        targets = batch.md_frames.data, batch.mrle_frames.data
+        loss = self.objective(predictions, targets, mask, wait=False)
         names = ["loss", *loss.terms]
+        # The one wait for the device in a training batch.
         values = torch.stack([loss.total, *loss.terms.values()]).detach().cpu().double().tolist()
         values = dict(zip(names, values))
-        if not math.isfinite(values["loss"]):
-            raise NonFiniteLoss(stage.name.lower(), batch.id, values)
-        n_frames = frames.shape[0] * frames.shape[1] if mask is None else int(mask.sum())
-        (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
+        self.known_loss = values["loss"]
+        if math.isfinite(values["loss"]):
+            n_frames = int(frame_counts(frames.shape[1], lens).sum())
+            (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
+        else:
+            self.objective(predictions, targets, mask)  # says where, if the targets are at fault
+            self._look_at_overflow(stage, batch, values)
         if stage != Stage.TRAIN:
             self.predictions += self._collect(predictions, batch)
         return loss.total
+
+    def _look_at_overflow(self, stage, batch, values):
+        """Raise NonFiniteLoss, unless the gradients' scaler will leave the batch out."""
+        scaled = stage == Stage.TRAIN and self.scaler.is_enabled()
+        if not scaled or self.nonfinite_count >= self.nonfinite_patience:
+            raise NonFiniteLoss(stage.name.lower(), batch.id, values)
+        self.nonfinite_count += 1
+        logger.warning("a batch overflows in half precision and is left out: %s", ", ".join(batch.id))
+
+    def fit_batch(self, batch):
+        """A training step, as SpeechBrain's, but that it waits for the device once.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Recordings.
+
+        Returns
+        -------
+        torch.Tensor
+            The objective, a scalar on the CPU.
+        """
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        self.known_loss = None
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, Stage.TRAIN)
+            scaled_loss = self.scaler.scale(loss / self.grad_accumulation_factor)
+            if self.known_loss is None:  # a subclass has an objective of its own
+                self.check_loss_isfinite(scaled_loss)
+            scaled_loss.backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach().cpu() if self.known_loss is None else torch.tensor(self.known_loss)
 
     def _no_music(self, batch):
         """Where there is no music, ``[batch, frame]``; the padding is nothing at all."""
@@ -216,7 +267,7 @@ class HRINBrain(Brain):
     def _collect(self, logits, batch):
         """Predictions of a batch's recordings, without the padding."""
         frames, lens = batch.frames
-        counts = torch.round(lens * frames.shape[1]).long().tolist()
+        counts = frame_counts(frames.shape[1], lens).long().tolist()
         probs = [torch.sigmoid(level.float()).cpu().numpy() for level in logits]
         return [
             Prediction(
@@ -322,3 +373,10 @@ class HRINBrain(Brain):
         for name, module in self.modules.items():
             if any(weight.requires_grad for weight in module.parameters()):
                 self.modules[name] = DistributedDataParallel(module)
+
+
+def _move(batch, device):
+    """Take frames and targets to a device; lengths stay where asking for them makes nobody wait."""
+    for name in ("frames", "md_frames", "mrle_frames"):
+        padded = getattr(batch, name)
+        setattr(batch, name, padded._replace(data=padded.data.to(device, non_blocking=True)))

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hrin_plugin.events import Event, events_to_frames
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.devices import check_device
 from hrin_plugin.training.folder import claim_folder
 from hrin_plugin.training.lock import RunRefused
 from hrin_plugin.training.settings import resolve_settings
@@ -40,6 +41,9 @@ def run_recipe(argv, script, train_and_test, **options):
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     hparams_file = find_hparams(hparams_file, script)
     keep_freed_memory()
+    with refusing(ValueError):
+        precisions = ("fp16",) if run_opts.auto_mix_prec else (run_opts.precision, run_opts.eval_precision)
+        check_device(run_opts.device, *precisions)
     ddp_init_group(run_opts)
     with refusing(ValueError):
         settings = resolve_settings(hparams_file, run_opts, overrides, **options)
