@@ -78,9 +78,9 @@ def css_class(label: str) -> str:
     Example
     -------
     >>> css_class("fg-music"), css_class("one speaker")
-    ('c-fg-music', 'c-one_20speaker')
+    ('c-fg-music', 'c-one_20_speaker')
     """
-    return "c-" + re.sub(r"[^A-Za-z0-9-]", lambda match: f"_{ord(match[0]):x}", label)
+    return "c-" + re.sub(r"[^A-Za-z0-9-]", lambda match: f"_{ord(match[0]):x}_", label)
 
 
 def clock(milliseconds: int) -> str:
