@@ -174,6 +174,7 @@ def _order(arguments):
         backend=arguments.backend,
         device=arguments.device,
         decoding=_decoding(arguments),
+        run_code=arguments.run_code,
     )
 
 

@@ -62,7 +62,9 @@ def _tune(arguments):
     without = [path for path, detection in references if set(detection.events) < set(TASKS)]
     if without:
         raise Failure("\n  ".join(["annotations without foreground and background:", *without]))
-    detector = load_detector(arguments.model, arguments.backend, arguments.device)
+    detector = load_detector(
+        arguments.model, arguments.backend, arguments.device, run_code=arguments.run_code
+    )
     predictions = []
     for path, truth in tqdm(references, "detecting", unit="file", disable=None):
         found = detector.detect_file(path, probabilities=True)

@@ -4,7 +4,7 @@ from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.inference.detector import MusicDetector
 
 
-def load_detector(model=None, backend="auto", device=None, decoding=None):
+def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
     """A detector on a device, with decisions that differ from the model's own.
 
     Arguments
@@ -15,6 +15,8 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
         "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
     decoding : dict or None
         What is to differ from the model's own Decoding.
+    run_code : bool
+        Whether a model may run code, as :meth:`MusicDetector.from_hparams` says.
 
     Returns
     -------
@@ -24,7 +26,8 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
     Raises
     ------
     ValueError
-        If there is no such model, or the decoding makes no sense with it.
+        If there is no such model, it could run code and must not, or the decoding makes no sense
+        with it.
 
     Example
     -------
@@ -36,8 +39,9 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
     >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
     0.4
     """
-
-    detector = MusicDetector.from_hparams(model, backend=backend, run_opts=device and {"device": device})
+    detector = MusicDetector.from_hparams(
+        model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
+    )
     if decoding:
         detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
     return detector
