@@ -126,20 +126,7 @@ class SinglePath(nn.Module):
         return HRINOutput(derive_upper_level(loudness, self.taxonomy), loudness)
 
     def onnx_nodes(self, graph, frames):
-        """Add :meth:`forward` to a graph.
-
-        Arguments
-        ---------
-        graph : hrin_plugin.networks.onnx_nodes.Graph
-            Is added to.
-        frames : str
-            Name of the frames, ``[frame, batch, input_size]``.
-
-        Returns
-        -------
-        tuple of str
-            Names of the logits of both levels, ``[frame, batch, class]``.
-        """
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
         recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
         loudness = onnx_layers.linear(graph, recurrent, self.head)
@@ -252,20 +239,7 @@ class MMG(nn.Module):
         return HRINOutput(derive_upper_level(loudness, self.taxonomy), loudness)
 
     def onnx_nodes(self, graph, frames):
-        """Add :meth:`forward` to a graph.
-
-        Arguments
-        ---------
-        graph : hrin_plugin.networks.onnx_nodes.Graph
-            Is added to.
-        frames : str
-            Name of the frames, ``[frame, batch, input_size]``.
-
-        Returns
-        -------
-        tuple of str
-            Names of the logits of both levels, ``[frame, batch, class]``.
-        """
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         frames = graph.add("Transpose", frames, perm=[1, 0, 2])
         shape = graph.add("Shape", frames)
         batch, n_frames = (graph.add("Slice", shape, [axis], [axis + 1]) for axis in (0, 1))
