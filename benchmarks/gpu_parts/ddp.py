@@ -11,8 +11,8 @@ from speechbrain.utils.run_opts import RunOptions
 from gpu_parts.bench import build, join_all, precision
 from hrin_plugin.training.brain import HRINBrain
 
-#: Relative difference of the gradients that rounding may make. With ReLU and max-pooling it may turn a tie, and
-#: one turned tie among the millions moved the gradients by 1e-4 on an H200, of one process and of two.
+#: Relative difference of the gradients that rounding may make. With ReLU and max-pooling it may turn a tie;
+#: one tie among millions moved the gradients by 1e-4 on an H200, of one process and of two.
 TOLERANCES = {"hrin_r": 1e-4, "hrin_cr": 1e-3}
 WORLD = 2
 
