@@ -17,8 +17,8 @@ import torch
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.networks.onnx_nodes import import_optional
 from hrin_plugin.pretrained.folder import PretrainedModel
-from hrin_plugin.pretrained.onnx_graph import import_optional
 from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 
 NETWORKS = {

@@ -29,6 +29,7 @@ _HOMES = {
     "MusicDetector": "inference",
     "SinglePath": "networks",
     "Taxonomy": "taxonomy",
+    "check_network": "networks",
     "decode_events": "decoding",
     "derive_upper_level": "networks",
     "load_pretrained": "pretrained",

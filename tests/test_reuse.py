@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 import runpy
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -302,12 +303,21 @@ def test_the_page_shows_how_the_two_recipes_differ():
     assert [block.splitlines() for block in blocks("diff")] == [difference()]
 
 
-def test_the_pages_python_runs(capsys):
+def test_the_pages_python_runs(capsys, tmp_path, monkeypatch):
     namespace = {}
     torch.manual_seed(0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "mynet", None)  # taken away again after the test
+    del sys.modules["mynet"]
     for block in blocks("python"):
-        exec(compile(block, "docs/reuse.md", "exec"), namespace)
+        named = re.match(r"# (\w+\.py)\n", block)
+        if named:
+            Path(named[1]).write_text(block)
+        else:
+            exec(compile(block, "docs/reuse.md", "exec"), namespace)
     printed = capsys.readouterr().out
+    assert "{'n_bands': 128, 'width': 16}" in printed
     assert "[(8, 100, 3), (8, 100, 4)]" in printed and "label='d" in printed
 
 

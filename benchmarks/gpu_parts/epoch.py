@@ -165,7 +165,7 @@ def count_waits(brain, batch):
             brain.fit_batch(batch)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = [each for each in caught if "synchronizing" in str(each.message)]
+    waits = [each for each in caught if "called a synchronizing" in str(each.message)]
     for each in waits:
         print(f"waits: {each.filename}:{each.lineno}: {str(each.message).splitlines()[0][:80]}", flush=True)
     return len(waits)

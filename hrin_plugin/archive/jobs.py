@@ -40,6 +40,7 @@ class Order(NamedTuple):
     backend: str = "auto"
     device: str | None = None  # None for an accelerator where there is one
     decoding: dict = {}  # what differs from the model's own Decoding
+    run_code: bool = False  # whether the model may run code
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
 
 
@@ -190,7 +191,9 @@ def detect_recording(recording, notify, order, load):
     ...
     ValueError: ...
     """
-    detector = _detector(load, order.model, order.backend, order.device, json.dumps(order.decoding))
+    detector = _detector(
+        load, order.model, order.backend, order.device, json.dumps(order.decoding), order.run_code
+    )
     try:
         detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
     except MemoryError:
@@ -214,9 +217,9 @@ def detect_recording(recording, notify, order, load):
 
 
 @functools.lru_cache(maxsize=1)
-def _detector(load, model, backend, device, decoding):
+def _detector(load, model, backend, device, decoding, run_code):
     """The detector, loaded once in a process."""
-    return load(model, backend, device, json.loads(decoding))
+    return load(model, backend, device, json.loads(decoding), run_code)
 
 
 def _describe(error, path):

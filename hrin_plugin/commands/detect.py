@@ -164,7 +164,7 @@ def _order(arguments):
     if arguments.output and os.path.exists(arguments.output) and not os.path.isdir(arguments.output):
         raise ValueError(f"{arguments.output}: is not a folder; give another --output")
     model, output = arguments.model, arguments.output
-    taxonomy = load_taxonomy(model)
+    taxonomy = load_taxonomy(model, arguments.run_code)
     if arguments.engine == "ray":  # whose processes work elsewhere
         output = output and os.path.abspath(output)
         model = os.path.abspath(model) if model and os.path.isdir(model) else model
@@ -177,6 +177,7 @@ def _order(arguments):
         device=arguments.device,
         decoding=_decoding(arguments, taxonomy),
         taxonomy=taxonomy,
+        run_code=arguments.run_code,
     )
 
 

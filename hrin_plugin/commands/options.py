@@ -2,7 +2,7 @@
 
 
 def add_model_option(parser):
-    """Add the option that chooses a model.
+    """Add the options that choose a model and let it run code.
 
     Arguments
     ---------
@@ -21,6 +21,30 @@ def add_model_option(parser):
         "--model",
         metavar="SOURCE",
         help="a run's 'pretrained' folder, or a name on the Hugging Face Hub (default: the model that ships)",
+    )
+    add_run_code(parser)
+
+
+def add_run_code(parser):
+    """Add the option by which a model may run code.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand, or a group of its options.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_run_code(parser)
+    >>> parser.parse_args([]).run_code
+    False
+    """
+    parser.add_argument(
+        "--run-code",
+        action="store_true",
+        help="let the model import its own code, such as a network's class; only if you trust it",
     )
 
 

@@ -1,6 +1,7 @@
 """``hrin plot``: a picture of a recording with its events."""
 
 from hrin_plugin.commands import Failure
+from hrin_plugin.commands.options import add_run_code
 
 
 def add_parser(commands):
@@ -37,6 +38,7 @@ def add_parser(commands):
     parser.add_argument(
         "--model", metavar="DIR", help="a run's 'pretrained' folder, whose probabilities and events are drawn"
     )
+    add_run_code(parser)
     parser.add_argument(
         "--output", metavar="PICTURE", help="a .png, .svg or .pdf file (default: the recording's name, .png)"
     )
@@ -62,7 +64,9 @@ def _plot(arguments):
     except ModuleNotFoundError as error:
         raise Failure(f"{error}; run: pip install 'hrin-plugin[plots]'") from None
 
-    detector = load_detector(arguments.model, device="cpu") if arguments.model else None
+    detector = None
+    if arguments.model:
+        detector = load_detector(arguments.model, device="cpu", run_code=arguments.run_code)
     features = detector.model.features if detector else LogMel()
     with open_stream(arguments.recording, features.grid.sample_rate) as blocks:
         wav = np.concatenate(list(blocks))

@@ -55,7 +55,7 @@ def _tune(arguments):
     from hrin_plugin.inference import load_detector, load_taxonomy
     from hrin_plugin.training.results import Prediction
 
-    taxonomy = load_taxonomy(arguments.model)
+    taxonomy = load_taxonomy(arguments.model, arguments.run_code)
     references = read_references(arguments.labelled, taxonomy)
     if not references:
         raise Failure(f"{arguments.labelled}: holds no recording with a TSV of the same name beside it")
@@ -63,7 +63,9 @@ def _tune(arguments):
     if without:
         classes = ", ".join(taxonomy.levels[-1])
         raise Failure("\n  ".join([f"annotations of the upper level alone, without {classes}:", *without]))
-    detector = load_detector(arguments.model, arguments.backend, arguments.device)
+    detector = load_detector(
+        arguments.model, arguments.backend, arguments.device, run_code=arguments.run_code
+    )
     predictions = []
     for path, truth in tqdm(references, "detecting", unit="file", disable=None):
         found = detector.detect_file(path, probabilities=True)

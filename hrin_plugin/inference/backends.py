@@ -4,7 +4,7 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from hrin_plugin.pretrained.folder import NETWORKS
+from hrin_plugin.networks.onnx_nodes import has_onnx
 from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -48,8 +48,8 @@ def onnx_backend(model, device_type, required):
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             problem = f"{package} is not installed; run: pip install {package}"
-    if type(model.network).__name__ not in NETWORKS:
-        problem = f"a network of class {type(model.network).__name__} cannot be exported; use 'torch'"
+    if not has_onnx(model.network):
+        problem = f"the class {type(model.network).__name__} has no ONNX builder; use 'torch'"
     if problem and required:
         raise ValueError(f"backend 'onnx' cannot be had: {problem}")
     if problem:

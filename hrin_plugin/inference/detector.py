@@ -85,9 +85,10 @@ class MusicDetector(Pretrained):
     ):
         """Load a model.
 
-        Its files are data, and are read as such. A source that has a SpeechBrain
-        ``hyperparams.yaml`` instead can run any code: it is refused, with a list of what it
-        would build, unless `run_code` is given.
+        Its files are data, and are read as such. Two kinds of source run code, and are refused
+        unless `run_code` is given: one whose network is a class from outside this package, which
+        would be imported; and one that has a SpeechBrain ``hyperparams.yaml`` instead, whose
+        refusal lists what it would build.
 
         Arguments
         ---------
@@ -106,7 +107,8 @@ class MusicDetector(Pretrained):
         savedir : str, pathlib.Path or None
             Where to put fetched files; None for the Hub's cache.
         run_code : bool
-            Whether to load a ``hyperparams.yaml`` as SpeechBrain does, which runs what it names.
+            Whether to import a network's class from outside this package, and to load a
+            ``hyperparams.yaml`` as SpeechBrain does, which runs what it names.
         **options : dict
             Further options of SpeechBrain's ``from_hparams``, such as ``overrides``, with `run_code` only.
 
@@ -143,7 +145,7 @@ class MusicDetector(Pretrained):
             )
         else:
             hparams = {"decoding": _read_decoding(folder)}
-            detector = cls(load_pretrained(folder)._asdict(), hparams, run_opts=run_opts)
+            detector = cls(load_pretrained(folder, run_code)._asdict(), hparams, run_opts=run_opts)
         if decoding is not None:
             detector.decoding = decoding
         if backend != "torch":

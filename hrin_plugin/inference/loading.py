@@ -6,17 +6,19 @@ from pathlib import Path
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.inference.detector import MusicDetector
 from hrin_plugin.pretrained.folder import SETTINGS_FILE
-from hrin_plugin.pretrained.sources import find_model
+from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
 from hrin_plugin.taxonomy import Taxonomy
 
 
-def load_taxonomy(model: str | Path | None = None) -> Taxonomy:
-    """The classes of a model, without its weights.
+def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Taxonomy:
+    """The classes of a model, without its weights where its files are data.
 
     Arguments
     ---------
     model : str, pathlib.Path or None
         As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
+    run_code : bool
+        Whether a ``hyperparams.yaml``, which stands for a model without ``model.json``, may run code.
 
     Returns
     -------
@@ -33,7 +35,10 @@ def load_taxonomy(model: str | Path | None = None) -> Taxonomy:
     >>> load_taxonomy().labels["md"]
     ('no-music', 'music')
     """
-    path = find_model(model) / SETTINGS_FILE
+    folder = find_model(model)
+    path = folder / SETTINGS_FILE
+    if (folder / PROGRAM_FILE).is_file() and not path.is_file():
+        return load_detector(model, "torch", "cpu", run_code=run_code).taxonomy
     try:
         return Taxonomy(**json.loads(path.read_text(encoding="utf-8"))["taxonomy"])
     except OSError as error:
@@ -44,7 +49,7 @@ def load_taxonomy(model: str | Path | None = None) -> Taxonomy:
         raise ValueError(f"{path}: holds no taxonomy ({error}); export the model again") from None
 
 
-def load_detector(model=None, backend="auto", device=None, decoding=None):
+def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
     """A detector on a device, with decisions that differ from the model's own.
 
     Arguments
@@ -55,6 +60,8 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
         "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
     decoding : dict or None
         What is to differ from the model's own Decoding.
+    run_code : bool
+        Whether a model may run code, as :meth:`MusicDetector.from_hparams` says.
 
     Returns
     -------
@@ -64,7 +71,8 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
     Raises
     ------
     ValueError
-        If there is no such model, or the decoding makes no sense with it.
+        If there is no such model, it could run code and must not, or the decoding makes no sense
+        with it.
 
     Example
     -------
@@ -76,8 +84,9 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
     >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
     0.4
     """
-
-    detector = MusicDetector.from_hparams(model, backend=backend, run_opts=device and {"device": device})
+    detector = MusicDetector.from_hparams(
+        model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
+    )
     if decoding:
         detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
     return detector

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.hrin import HRINOutput, check_two_levels, frame_mask
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -124,6 +125,13 @@ class SinglePath(nn.Module):
         mrle = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
+        encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
+        recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
+        mrle = onnx_layers.linear(graph, recurrent, self.head)
+        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
+
 
 class MMG(nn.Module):
     """A convolutional network that classifies blocks of the spectrogram as images.
@@ -229,6 +237,24 @@ class MMG(nn.Module):
             per_block = classified.new_zeros(shape).index_put((real,), classified)
         mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
+
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
+        frames = graph.add("Transpose", frames, perm=[1, 0, 2])
+        shape = graph.add("Shape", frames)
+        batch, n_frames = (graph.add("Slice", shape, [axis], [axis + 1]) for axis in (0, 1))
+        # The remainder of a negative number is positive here, as in Python.
+        missing = graph.add("Mod", graph.add("Neg", n_frames), [self.block_frames])
+        filled = graph.add("Pad", frames, graph.add("Concat", [0, 0, 0, 0], missing, [0], axis=0))
+        images = graph.add("Reshape", filled, [-1, 1, self.block_frames, self.settings["input_size"]])
+        maps = onnx_layers.convolutions(graph, images, self.layers)
+        pooled = graph.add("ReduceMean", maps, axes=[2, 3], keepdims=0)
+        per_block = graph.add("Unsqueeze", onnx_layers.linear(graph, pooled, self.head), [1])
+        per_frame = graph.add("Expand", per_block, [1, self.block_frames, 1])
+        joined_shape = graph.add("Concat", batch, [-1, self.taxonomy.sizes[-1]], axis=0)
+        joined = graph.add("Reshape", per_frame, joined_shape)
+        mrle = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
+        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
 
     def _blocks(self, values):
         """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, filled up with zeros."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.heads import HierarchicalHeads
 from hrin_plugin.networks.padding import frame_mask
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
@@ -153,6 +154,35 @@ class HRIN(nn.Module):
         if self.concatenation == "before_fc":
             second = torch.cat((first, second), dim=-1)
         return HRINOutput(*self.heads((first, second)))
+
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph.
+
+        Arguments
+        ---------
+        graph : hrin_plugin.networks.onnx_nodes.Graph
+            Is added to.
+        frames : str
+            Name of the frames, ``[frame, batch, input_size]``.
+
+        Returns
+        -------
+        list of str
+            Names of the logits of both levels, ``[frame, batch, class]``.
+        """
+        encoded = frames if self.conv_1 is None else onnx_layers.conv_unit(graph, frames, self.conv_1)
+        first = onnx_layers.recurrent_unit(graph, encoded, self.recurrent_1)
+        second = graph.add("Concat", frames, first, axis=2) if self.concatenation == "input" else frames
+        if self.conv_2 is not None:
+            second = onnx_layers.conv_unit(graph, second, self.conv_2)
+        if self.concatenation == "after_conv":
+            second = graph.add("Concat", encoded, second, axis=2)
+        second = onnx_layers.recurrent_unit(graph, second, self.recurrent_2)
+        if self.concatenation == "before_fc":
+            second = graph.add("Concat", first, second, axis=2)
+        return [
+            onnx_layers.linear(graph, path, head) for path, head in zip((first, second), self.heads.layers)
+        ]
 
 
 def check_two_levels(taxonomy):

@@ -10,9 +10,10 @@ import torch
 from hrin_plugin.features import LogMel
 from hrin_plugin.files import replacing
 from hrin_plugin.networks.hrin import HRINOutput
+from hrin_plugin.networks.onnx_nodes import check_onnx, import_optional
 from hrin_plugin.networks.states import FrameMemory
 from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
-from hrin_plugin.pretrained.onnx_graph import build_graph, import_optional
+from hrin_plugin.pretrained.onnx_graph import build_graph
 from hrin_plugin.taxonomy import Taxonomy
 
 #: Names of the outputs in files of earlier versions.
@@ -39,8 +40,8 @@ def export_onnx(model, path, start="frames", states=False):
     Raises
     ------
     ValueError
-        If ``start`` is unknown, or does not go with states, if the network's class is
-        unknown, or if onnx is not installed.
+        If ``start`` is unknown, or does not go with states, if the network's class has no
+        ONNX builder, or if onnx is not installed.
 
     Example
     -------
@@ -52,12 +53,14 @@ def export_onnx(model, path, start="frames", states=False):
     >>> path.stat().st_size > 10000
     True
     """
+    check_onnx(model.network)
     onnx = import_optional("onnx")
     with tempfile.TemporaryDirectory() as folder:
         # What is exported is what can be loaded: the settings as they are saved, and a copy of its own.
         save_pretrained(folder, model)
         settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
-        graph = build_graph(load_pretrained(folder), start, states)
+        # The class has been imported before, by whoever made the model.
+        graph = build_graph(load_pretrained(folder, run_code=True), start, states)
     onnx.helper.set_model_props(graph, {SETTINGS_FILE: settings})
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

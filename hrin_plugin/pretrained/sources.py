@@ -192,6 +192,7 @@ def check_program(path, run_code):
         listed = ", ".join(map(str, targets)) or "nothing by itself, but the files that it names are loaded"
         raise ValueError(
             f"{path}: is a program, and loading it would run code: {listed}; "
-            f"pass run_code=True if you trust all of it, or give {SETTINGS_FILE} and {WEIGHTS_FILE} instead"
+            "pass run_code=True (--run-code on the command line) if you trust all of it, "
+            f"or give {SETTINGS_FILE} and {WEIGHTS_FILE} instead"
         )
     return targets

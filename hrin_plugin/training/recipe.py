@@ -5,11 +5,13 @@ import os
 import sys
 
 import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
 from tqdm import tqdm
 
 from hrin_plugin.events import Event, events_to_frames
+from hrin_plugin.networks.contract import check_network
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.devices import check_device
 from hrin_plugin.training.folder import claim_folder
@@ -68,6 +70,41 @@ def find_hparams(path, script):
         f"{path} is found neither here ({os.getcwd()}) nor beside train.py; "
         f"see recipes/{os.path.basename(folder)}/hparams"
     )
+
+
+def load_hparams(hparams_file, overrides):
+    """Build what a hyperparameter file describes; ends the process where its network could not be used.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The YAML file. ``model``, ``features`` and ``objective`` are among its entries.
+    overrides : str
+        Entries that the command line changes, as YAML.
+
+    Returns
+    -------
+    dict
+        The entries.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "linear.yaml"
+    >>> _ = path.write_text(
+    ...     "model: !new:torch.nn.Linear [128, 3]\\n"
+    ...     "features: !new:hrin_plugin.LogMel\\n"
+    ...     "objective: !new:hrin_plugin.HierarchicalLoss\\n"
+    ... )
+    >>> load_hparams(path, "")
+    Traceback (most recent call last):
+        ...
+    SystemExit: the network torch.nn.modules.linear.Linear has no attribute 'taxonomy'; ...
+    """
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    with refusing(ValueError):
+        check_network(hparams["model"], hparams["features"].n_mels, hparams["objective"].taxonomy)
+    return hparams
 
 
 @contextlib.contextmanager

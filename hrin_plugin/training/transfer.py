@@ -5,7 +5,7 @@ from pathlib import Path
 from hrin_plugin.pretrained.folder import load_pretrained
 
 
-def load_first_stages(network, path):
+def load_first_stages(network, path, run_code=False):
     """Take over the weights of a trained HRIN, but for the output layers of levels with other classes.
 
     Convolutional and recurrent units of both paths are those of the trained network
@@ -30,6 +30,8 @@ def load_first_stages(network, path):
         The network that is to be trained; changed in place.
     path : str or pathlib.Path
         A file of the folder that :func:`hrin_plugin.pretrained.folder.save_pretrained` wrote.
+    run_code : bool
+        As :func:`hrin_plugin.pretrained.folder.load_pretrained` takes it.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def load_first_stages(network, path):
     True
     """
     folder = Path(path).parent
-    trained = load_pretrained(folder).network
+    trained = load_pretrained(folder, run_code).network
     ours, theirs = ({"network": type(each).__name__, **each.settings} for each in (network, trained))
     differing = [name for name in ours if ours[name] != theirs.get(name)]
     if differing:

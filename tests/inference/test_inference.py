@@ -334,12 +334,20 @@ def test_a_damaged_decoding_is_refused(own):
         load(own)
 
 
-@pytest.mark.parametrize("class_name", ["os.system", "torch.nn.Linear", "../../../evil", "!apply:os.system"])
-def test_a_folder_cannot_name_a_class_of_its_own(own, class_name):
+@pytest.mark.parametrize(
+    ("class_name", "message"),
+    [
+        ("os.system", "would import the module os and run its code; pass run_code=True"),
+        ("torch.nn.Linear", "would import the module torch.nn and run its code; pass run_code=True"),
+        ("../../../evil", "cannot be loaded: its network's class is '../../../evil', which names no class"),
+        ("!apply:os.system", "cannot be loaded: its network's class is '!apply:os.system', which names no"),
+    ],
+)
+def test_a_folder_cannot_name_a_class_of_its_own(own, class_name, message):
     settings = json.loads((own / "model.json").read_text())
     settings["network"]["class"] = class_name
     (own / "model.json").write_text(json.dumps(settings))
-    with pytest.raises(ValueError, match="cannot be loaded"):
+    with pytest.raises(ValueError, match=message):
         load(own)
 
 

@@ -12,7 +12,7 @@ from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.networks.baselines import MMG, SinglePath, derive_upper_level
 from hrin_plugin.networks.hrin import HRIN
-from hrin_plugin.pretrained.folder import NETWORKS, PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
 
@@ -236,10 +236,6 @@ def test_a_loaded_network_gives_the_same_logits(network_class, settings, taxonom
     assert loaded.taxonomy == taxonomy and loaded.settings == network.settings
     for saved_logits, loaded_logits in zip(network(frames), loaded(frames)):
         assert torch.equal(saved_logits, loaded_logits)
-
-
-def test_a_network_can_be_exported_under_its_own_name():
-    assert all(name == network_class.__name__ for name, network_class in NETWORKS.items())
 
 
 @pytest.mark.parametrize(

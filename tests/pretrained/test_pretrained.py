@@ -93,13 +93,25 @@ def test_settings_that_do_not_fit_the_weights_are_refused(model, tmp_path):
         load_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("class_name", ["Linear", "os.system", "__import__"])
-def test_a_folder_cannot_name_a_class_of_its_own(model, tmp_path, class_name):
+@pytest.mark.parametrize(
+    ("class_name", "message"),
+    [
+        ("Linear", "cannot be loaded: hrin_plugin.networks has no network 'Linear'"),
+        ("__import__", "cannot be loaded: hrin_plugin.networks has no network '__import__'"),
+        ("HRINOutput", "cannot be loaded: hrin_plugin.networks has no network 'HRINOutput'"),
+        ("HierarchicalHeads", "cannot be loaded: .*unexpected keyword argument"),
+        ("hrin_plugin.networks.hrin.nn", "cannot be loaded: hrin_plugin.networks.hrin has no network 'nn'"),
+        ("os.system", "its network is of the class os.system, and loading it would import the module os"),
+        ("hrin_plugin.cli.main", "loading it would import the module hrin_plugin.cli"),
+        (["os"], "cannot be loaded: its network's class is .*, which names no class; export the model again"),
+    ],
+)
+def test_a_folder_cannot_name_what_is_no_network_of_the_package(model, tmp_path, class_name, message):
     save_pretrained(tmp_path, model)
     settings = json.loads((tmp_path / "model.json").read_text())
     settings["network"]["class"] = class_name
     (tmp_path / "model.json").write_text(json.dumps(settings))
-    with pytest.raises(ValueError, match="cannot be loaded"):
+    with pytest.raises(ValueError, match=message):
         load_pretrained(tmp_path)
 
 
@@ -112,5 +124,5 @@ def test_a_later_format_is_refused(model, tmp_path):
 
 
 def test_a_network_that_could_not_be_loaded_is_not_saved(model, tmp_path):
-    with pytest.raises(ValueError, match="class Linear cannot be exported"):
+    with pytest.raises(ValueError, match="Linear has no attribute 'taxonomy'"):
         save_pretrained(tmp_path, model._replace(network=torch.nn.Linear(1, 1)))
