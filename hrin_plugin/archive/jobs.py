@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.archive.collection import Recording
-from hrin_plugin.archive.engines import Lost
+from hrin_plugin.archive.processes import Lost
 from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import write_atomically
@@ -117,7 +117,7 @@ def detect_recordings(recordings, order, run, load):
     order : Order
         How.
     run : callable
-        An engine of :mod:`hrin_plugin.archive.engines`, from a function, tasks and a ``notify``.
+        ``run_local`` or ``run_ray`` with its jobs, from a function, tasks and a ``notify``.
     load : callable
         Loads the detector in each process, such as :func:`hrin_plugin.inference.load_detector`.
 
@@ -133,7 +133,7 @@ def detect_recordings(recordings, order, run, load):
 
     Example
     -------
-    >>> from hrin_plugin.archive.engines import run_local
+    >>> from hrin_plugin.archive.processes import run_local
     >>> run = functools.partial(run_local, jobs=1)
     >>> list(detect_recordings([], Order(), run, load=None))
     []
