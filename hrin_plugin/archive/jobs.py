@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.archive.collection import Recording
+from hrin_plugin.archive.collection import ArchiveFile
 from hrin_plugin.archive.processes import Lost
 from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.detection import Detection
@@ -45,11 +45,11 @@ class Outcome(NamedTuple):
 
     Example
     -------
-    >>> Outcome(Recording("a.mp3", "a"), None, "a.mp3: holds no samples; record it again").detection is None
+    >>> Outcome(ArchiveFile("a.mp3", "a"), None, "a.mp3: holds no samples; record it again").detection is None
     True
     """
 
-    recording: Recording
+    recording: ArchiveFile
     detection: Detection | None
     problem: str | None = None
 
@@ -59,7 +59,7 @@ def claim_results(recordings, order, overwrite=False):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of ArchiveFile
         All of them.
     order : Order
         What is to be done.
@@ -68,7 +68,7 @@ def claim_results(recordings, order, overwrite=False):
 
     Returns
     -------
-    list of Recording
+    list of ArchiveFile
         Those that are to be done.
 
     Raises
@@ -80,7 +80,7 @@ def claim_results(recordings, order, overwrite=False):
     Example
     -------
     >>> order = Order(output=getfixture("tmp_path") / "results")
-    >>> len(claim_results([Recording("a.mp3", "a")], order))
+    >>> len(claim_results([ArchiveFile("a.mp3", "a")], order))
     1
     """
     output = Path(order.output)
@@ -112,7 +112,7 @@ def detect_recordings(recordings, order, run, load):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of ArchiveFile
         What is to be done.
     order : Order
         How.
@@ -152,7 +152,7 @@ def detect_recording(recording, notify, order, load):
 
     Arguments
     ---------
-    recording : Recording
+    recording : ArchiveFile
         The recording, and the name of its results.
     notify : callable
         Called with the seconds that are done and, where it is known, the length.
@@ -176,7 +176,7 @@ def detect_recording(recording, notify, order, load):
     Example
     -------
     >>> from hrin_plugin.inference import load_detector
-    >>> detect_recording(Recording("a.mp3", "a"), print, Order(model="none"), load_detector)
+    >>> detect_recording(ArchiveFile("a.mp3", "a"), print, Order(model="none"), load_detector)
     Traceback (most recent call last):
     ...
     ValueError: ...

@@ -95,7 +95,7 @@ def report(outcomes, n_done_before, folder_of):
 
     Arguments
     ---------
-    outcomes : sequence of Outcome
+    outcomes : sequence of EndedRun
         The runs of this call.
     n_done_before : int
         Runs that were done before.

@@ -18,7 +18,7 @@ import measure_speed
 import train
 from hrin_plugin.training.folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
 from hrin_plugin.training.lock import IN_USE_STATUS, FolderInUse, hold_folder
-from hrin_plugin.training.pool import FAILED, Outcome
+from hrin_plugin.training.pool import FAILED, EndedRun
 from hrin_plugin.training.progress import Progress
 from hrin_plugin.training.settings import identify_data
 from paper import cluster as experiment_cluster
@@ -551,7 +551,7 @@ def test_progress_tells_what_is_done_running_failed_and_left(stream):
     progress.began(runs[0])
     progress.show(runs[1:], runs[:1])
     assert "2 of 5 done, 1 running, 0 failed, about 2 h 0 min left" in shown.getvalue()
-    progress.ended(Outcome(runs[0], FAILED, "exit status 3"))
+    progress.ended(EndedRun(runs[0], FAILED, "exit status 3"))
     progress.show(runs[2:], [])
     progress.close()
     assert "gru fold 0 seed 0: failed after 0 s (exit status 3)" in shown.getvalue()

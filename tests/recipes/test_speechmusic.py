@@ -474,7 +474,9 @@ def compared(speechmusic_train, corpus, miniature, tmp_path_factory):
         assert script == str(RECIPE / "train.py")
         speechmusic_train.main(words)
         for arm in ("scratch", "pretrained"):
-            script, *words = compare_transfer.command_words(compare_transfer.Run(arm, 0.5, 1), options)
+            script, *words = compare_transfer.command_words(
+                compare_transfer.TransferRun(arm, 0.5, 1), options
+            )
             assert script == str(ROOT / "recipes/OpenBMAT/train.py")
             openbmat_train.main(words)
     finally:
@@ -514,7 +516,7 @@ def test_the_pretrained_arm_starts_from_what_was_learnt_on_its_share(compared, m
 
     monkeypatch.setattr(openbmat_train.HRINBrain, "fit", look)
     for arm in ("scratch", "pretrained"):
-        run = compare_transfer.Run(arm, 0.5, 1)
+        run = compare_transfer.TransferRun(arm, 0.5, 1)
         _, *words = compare_transfer.command_words(run, options)
         elsewhere = str(run.folder(folder)), f"{folder}/look_{arm}"
         with pytest.raises(Stop):
@@ -567,7 +569,7 @@ def test_a_bad_start_ends_with_one_sentence(miniature, tmp_path, keep_excepthook
 def test_means_and_deviations_are_those_of_numpy(tmp_path):
     rng = np.random.default_rng(0)
     runs = [
-        compare_transfer.Run(arm, share, seed)
+        compare_transfer.TransferRun(arm, share, seed)
         for seed in range(3)
         for share in (0.1, 1.0)
         for arm in ("scratch", "pretrained")
