@@ -5,9 +5,9 @@ import time
 from collections import deque
 from typing import NamedTuple
 
+from hrin_plugin.training.commands import stop_all
 from hrin_plugin.training.folder import last_lines
 from hrin_plugin.training.lock import IN_USE_STATUS, RunRefused, is_in_use
-from hrin_plugin.training.processes import stop_all
 
 #: A run's output, in its folder.
 LOG_FILE = "run.log"
@@ -59,7 +59,7 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
     Example
     -------
-    >>> from hrin_plugin.training.processes import LocalEngine
+    >>> from hrin_plugin.training.commands import LocalEngine
     >>> from hrin_plugin.training.progress import Progress
     >>> root = getfixture("tmp_path")
     >>> outcomes = run_all(

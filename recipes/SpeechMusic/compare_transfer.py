@@ -22,11 +22,11 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin.training.commands import LocalEngine, signals_as_interrupt, visible_gpus
 from hrin_plugin.training.folder import RESULTS_FILE, check_settings, is_done
 from hrin_plugin.training.lock import RunRefused
 from hrin_plugin.training.openbmat import N_FOLDS, identify_data
 from hrin_plugin.training.pool import DONE, describe_failures, run_all
-from hrin_plugin.training.processes import LocalEngine, signals_as_interrupt, visible_gpus
 from hrin_plugin.training.progress import Progress
 from hrin_plugin.training.settings import parse_numbers, resolve_settings
 from speechmusic_corpus import identify_corpus
