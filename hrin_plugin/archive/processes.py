@@ -32,6 +32,18 @@ class Lost(NamedTuple):
         return f"its process was ended ({self.cause}), for want of memory perhaps; try fewer jobs"
 
 
+class LostTask(Exception):
+    """Raised where every task is needed and the process of one was ended from outside.
+
+    Example
+    -------
+    >>> raise LostTask(f"task 1 of 2: {Lost('SIGKILL')}")
+    Traceback (most recent call last):
+    ...
+    LostTask: task 1 of 2: its process was ended (SIGKILL), for want of memory perhaps; try fewer jobs
+    """
+
+
 def n_cores():
     """Number of cores that this process may use.
 
@@ -130,7 +142,7 @@ def map_local(function, tasks, jobs):
 
     Raises
     ------
-    OSError
+    LostTask
         If a process was ended from outside.
 
     Example
@@ -141,7 +153,7 @@ def map_local(function, tasks, jobs):
     ready, following = {}, 0
     for number, result in run_local(functools.partial(without_notes, function), tasks, jobs, lambda *_: None):
         if isinstance(result, Lost):
-            raise OSError(f"task {number + 1} of {len(tasks)}: {result}")
+            raise LostTask(f"task {number + 1} of {len(tasks)}: {result}")
         ready[number] = result
         while following in ready:
             yield ready.pop(following)

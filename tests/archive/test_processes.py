@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hrin_plugin.archive.processes import Lost, map_local, run_local
+from hrin_plugin.archive.processes import Lost, LostTask, map_local, run_local
 
 
 def work(task, notify):
@@ -74,7 +74,7 @@ def test_mapped_results_are_in_the_order_of_the_tasks():
 
 
 def test_a_map_ends_with_the_reason_when_a_process_was_killed():
-    with pytest.raises(OSError, match=r"task 2 of 2: its process was ended \(SIGKILL\)"):
+    with pytest.raises(LostTask, match=r"task 2 of 2: its process was ended \(SIGKILL\)"):
         list(map_local(wait, [0.0, -1], 2))
 
 
