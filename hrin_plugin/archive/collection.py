@@ -22,12 +22,12 @@ SUFFIXES = frozenset(
 )
 
 
-class Recording(NamedTuple):
+class ArchiveFile(NamedTuple):
     """A recording, and the name of its results.
 
     Example
     -------
-    >>> Recording("archive/day1/a.mp3", "day1/a").name
+    >>> ArchiveFile("archive/day1/a.mp3", "day1/a").name
     'day1/a'
     """
 
@@ -148,5 +148,5 @@ def _named(paths, bases):
     for place, path in paths.items():
         stem = os.path.splitext(whole[place])[0]
         alone = stems[stem] == 1 and stem not in whole.values()
-        recordings.append(Recording(path, stem if alone else whole[place]))
+        recordings.append(ArchiveFile(path, stem if alone else whole[place]))
     return recordings

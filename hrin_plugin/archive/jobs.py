@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.archive.collection import Recording
-from hrin_plugin.archive.engines import Lost
+from hrin_plugin.archive.collection import ArchiveFile
+from hrin_plugin.archive.processes import Lost
 from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import write_atomically
@@ -49,11 +49,11 @@ class Outcome(NamedTuple):
 
     Example
     -------
-    >>> Outcome(Recording("a.mp3", "a"), None, "a.mp3: holds no samples; record it again").detection is None
+    >>> Outcome(ArchiveFile("a.mp3", "a"), None, "a.mp3: holds no samples; record it again").detection is None
     True
     """
 
-    recording: Recording
+    recording: ArchiveFile
     detection: Detection | None
     problem: str | None = None
 
@@ -63,7 +63,7 @@ def claim_results(recordings: Sequence[Recording], order: Order, overwrite: bool
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of ArchiveFile
         All of them.
     order : Order
         What is to be done.
@@ -72,7 +72,7 @@ def claim_results(recordings: Sequence[Recording], order: Order, overwrite: bool
 
     Returns
     -------
-    list of Recording
+    list of ArchiveFile
         Those that are to be done.
 
     Raises
@@ -84,7 +84,7 @@ def claim_results(recordings: Sequence[Recording], order: Order, overwrite: bool
     Example
     -------
     >>> order = Order(output=getfixture("tmp_path") / "results")
-    >>> len(claim_results([Recording("a.mp3", "a")], order))
+    >>> len(claim_results([ArchiveFile("a.mp3", "a")], order))
     1
     """
     output = Path(order.output)
@@ -122,12 +122,12 @@ def detect_recordings(recordings, order, run, load):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of ArchiveFile
         What is to be done.
     order : Order
         How.
     run : callable
-        An engine of :mod:`hrin_plugin.archive.engines`, from a function, tasks and a ``notify``.
+        ``run_local`` or ``run_ray`` with its jobs, from a function, tasks and a ``notify``.
     load : callable
         Loads the detector in each process, such as :func:`hrin_plugin.inference.load_detector`.
 
@@ -143,7 +143,7 @@ def detect_recordings(recordings, order, run, load):
 
     Example
     -------
-    >>> from hrin_plugin.archive.engines import run_local
+    >>> from hrin_plugin.archive.processes import run_local
     >>> run = functools.partial(run_local, jobs=1)
     >>> list(detect_recordings([], Order(), run, load=None))
     []
@@ -162,7 +162,7 @@ def detect_recording(recording, notify, order, load):
 
     Arguments
     ---------
-    recording : Recording
+    recording : ArchiveFile
         The recording, and the name of its results.
     notify : callable
         Called with the seconds that are done and, where it is known, the length.
@@ -186,7 +186,7 @@ def detect_recording(recording, notify, order, load):
     Example
     -------
     >>> from hrin_plugin.inference import load_detector
-    >>> detect_recording(Recording("a.mp3", "a"), print, Order(model="none"), load_detector)
+    >>> detect_recording(ArchiveFile("a.mp3", "a"), print, Order(model="none"), load_detector)
     Traceback (most recent call last):
     ...
     ValueError: ...

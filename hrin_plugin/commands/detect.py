@@ -243,7 +243,8 @@ def _by_label(option, values, taxonomy):
 
 def _engine(arguments):
     """What has the work done: from a function, tasks and a ``notify`` to results."""
-    from hrin_plugin.archive.engines import run_local, run_ray
+    from hrin_plugin.archive.processes import run_local
+    from hrin_plugin.archive.ray_cluster import run_ray
 
     if arguments.jobs is not None and arguments.jobs < 1:
         raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")

@@ -3,8 +3,16 @@
 What every recipe shares: the Brain, checkpoints, transfer, and a run's folder, lock and settings.
 """
 
-from hrin_plugin.training.brain import HRINBrain
-from hrin_plugin.training.checkpoints import AtomicCheckpointer
-from hrin_plugin.training.transfer import load_first_stages
+import importlib
 
-__all__ = ["AtomicCheckpointer", "HRINBrain", "load_first_stages"]
+#: Imported when first asked for: what only watches over runs needs no torch.
+_HOMES = {"AtomicCheckpointer": "checkpoints", "HRINBrain": "brain", "load_first_stages": "transfer"}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    """Import a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from hrin_plugin.events import Event
 from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.networks.padding import frame_counts, frame_mask
-from hrin_plugin.training.checkpoints import CarriedStates, RandomStates
+from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
 from hrin_plugin.training.results import TASKS, Prediction, score
 
 logger = get_logger(__name__)
@@ -151,7 +151,7 @@ class HRINBrain(Brain):
             self.checkpointer.add_recoverable("train_meter", self.train_meter)
             carrying = [unit for unit in self.modules.modules() if getattr(unit, "carries", False)]
             if carrying:
-                self.checkpointer.add_recoverable("carried_states", CarriedStates(carrying))
+                self.checkpointer.add_recoverable("carried_states", CarriedStatesRecoverable(carrying))
 
     def compute_forward(self, batch, stage):
         """Logits of both levels.

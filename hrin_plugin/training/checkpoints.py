@@ -289,7 +289,7 @@ class RandomStates:
 
 
 @register_checkpoint_hooks
-class CarriedStates:
+class CarriedStatesRecoverable:
     """The states that recurrent units carry from one training batch to the next, as a recoverable.
 
     Arguments
@@ -303,9 +303,9 @@ class CarriedStates:
     >>> unit = RecurrentUnit(input_size=4, hidden_size=2, num_layers=1)
     >>> unit.carried = (torch.ones(2, 3, 2),)
     >>> path = getfixture("tmp_path") / "states"
-    >>> CarriedStates([unit]).save(path)
+    >>> CarriedStatesRecoverable([unit]).save(path)
     >>> unit.carried = None
-    >>> CarriedStates([unit]).load(path, end_of_epoch=False)
+    >>> CarriedStatesRecoverable([unit]).load(path, end_of_epoch=False)
     >>> unit.carried[0].shape
     torch.Size([2, 3, 2])
     """

@@ -5,21 +5,21 @@ import time
 from collections import deque
 from typing import NamedTuple
 
+from hrin_plugin.training.commands import stop_all
 from hrin_plugin.training.folder import last_lines
 from hrin_plugin.training.lock import IN_USE_STATUS, RunRefused, is_in_use
-from hrin_plugin.training.processes import stop_all
 
 #: A run's output, in its folder.
 LOG_FILE = "run.log"
 DONE, FAILED, ELSEWHERE = "done", "failed", "being done by another process"
 
 
-class Outcome(NamedTuple):
+class EndedRun(NamedTuple):
     """How a run ended.
 
     Example
     -------
-    >>> Outcome("fold_0", FAILED, "exit status 1").status
+    >>> EndedRun("fold_0", FAILED, "exit status 1").status
     'failed'
     """
 
@@ -54,12 +54,12 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
     Returns
     -------
-    list of Outcome
+    list of EndedRun
         One for each run, in the order of their ends.
 
     Example
     -------
-    >>> from hrin_plugin.training.processes import LocalEngine
+    >>> from hrin_plugin.training.commands import LocalEngine
     >>> from hrin_plugin.training.progress import Progress
     >>> root = getfixture("tmp_path")
     >>> outcomes = run_all(
@@ -84,15 +84,15 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
                 while waiting and slot not in running:
                     run = waiting.popleft()
                     if is_in_use(folder_of(run)):
-                        end(Outcome(run, ELSEWHERE))
+                        end(EndedRun(run, ELSEWHERE))
                         continue
                     if is_done(run):  # by another process, since the plan was made
-                        end(Outcome(run, DONE))
+                        end(EndedRun(run, DONE))
                         continue
                     try:
                         job = engine.start(command_of(run), folder_of(run) / LOG_FILE, slot)
                     except OSError as error:
-                        end(Outcome(run, FAILED, f"could not be started: {error}"))
+                        end(EndedRun(run, FAILED, f"could not be started: {error}"))
                         continue
                     running[slot] = run, job
                     progress.began(run)
@@ -112,17 +112,19 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 def _outcome(run, job, status, is_done):
     """The outcome of a run whose command has ended."""
     if status == IN_USE_STATUS:
-        return Outcome(run, ELSEWHERE)
+        return EndedRun(run, ELSEWHERE)
     if status < 0:
         name = signal.Signals(-status).name
         hint = ", for want of memory perhaps" if -status == signal.SIGKILL else ""
-        return Outcome(run, FAILED, f"ended by {name}{hint}")
+        return EndedRun(run, FAILED, f"ended by {name}{hint}")
     if status:
-        return Outcome(run, FAILED, job.trouble() or f"exit status {status}")
+        return EndedRun(run, FAILED, job.trouble() or f"exit status {status}")
     try:
-        return Outcome(run, DONE) if is_done(run) else Outcome(run, FAILED, "it ended without whole results")
+        return (
+            EndedRun(run, DONE) if is_done(run) else EndedRun(run, FAILED, "it ended without whole results")
+        )
     except RunRefused as error:
-        return Outcome(run, FAILED, str(error))
+        return EndedRun(run, FAILED, str(error))
 
 
 def describe_failures(outcomes, folder_of):
@@ -130,7 +132,7 @@ def describe_failures(outcomes, folder_of):
 
     Arguments
     ---------
-    outcomes : sequence of Outcome
+    outcomes : sequence of EndedRun
         How all runs ended.
     folder_of : callable
         From a run to its folder.
@@ -142,7 +144,7 @@ def describe_failures(outcomes, folder_of):
 
     Example
     -------
-    >>> describe_failures([Outcome("fold_0", DONE)], folder_of=None)
+    >>> describe_failures([EndedRun("fold_0", DONE)], folder_of=None)
     ''
     """
     failed = [outcome for outcome in outcomes if outcome.status == FAILED]

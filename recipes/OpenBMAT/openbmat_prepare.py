@@ -143,13 +143,13 @@ def log_disagreements(excerpts):
 
     Arguments
     ---------
-    excerpts : iterable of Excerpt
+    excerpts : iterable of AnnotatedExcerpt
         Excerpts without faults.
 
     Example
     -------
-    >>> from openbmat_sources import Excerpt
-    >>> log_disagreements([Excerpt("a", {}, [], disagreement_s=0.0)])
+    >>> from openbmat_sources import AnnotatedExcerpt
+    >>> log_disagreements([AnnotatedExcerpt("a", {}, [], disagreement_s=0.0)])
     """
     differing = sorted((e for e in excerpts if e.disagreement_s >= 0.001), key=lambda e: -e.disagreement_s)
     total_s = sum(excerpt.disagreement_s for excerpt in differing)

@@ -13,7 +13,7 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 LABELS = MUSIC_LOUDNESS.labels
 
 
-class Excerpt(NamedTuple):
+class AnnotatedExcerpt(NamedTuple):
     """One excerpt as read: its entry in a manifest (None if it has faults)."""
 
     name: str
@@ -34,7 +34,7 @@ def read_excerpts(sources, md_from):
 
     Returns
     -------
-    list of Excerpt
+    list of AnnotatedExcerpt
         One for each name that has a recording or an annotation.
 
     Example
@@ -74,7 +74,7 @@ def _read_excerpt(name, sources, md_from):
     except AudioError as error:
         faults.append(Fault(error.path, 0, error.problem, error.cure))
     if faults:
-        return Excerpt(name, None, faults, 0.0)
+        return AnnotatedExcerpt(name, None, faults, 0.0)
 
     derived = relabel(events["mrle"], MUSIC_LOUDNESS.parents[0])
     entry = {
@@ -83,7 +83,7 @@ def _read_excerpt(name, sources, md_from):
         "mrle": _as_rows(events["mrle"]),
         "md": _as_rows(events["md"] if md_from == "mapping" else derived),
     }
-    return Excerpt(name, entry, [], disagreement_s(derived, events.get("md", derived)))
+    return AnnotatedExcerpt(name, entry, [], disagreement_s(derived, events.get("md", derived)))
 
 
 def wav_template(file_name):

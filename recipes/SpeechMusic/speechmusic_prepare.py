@@ -121,14 +121,14 @@ def read_lengths(recordings, skip_bad_files):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         The recordings.
     skip_bad_files : bool
         Whether to log those that cannot be read instead of raising.
 
     Returns
     -------
-    dict of Recording to AudioInfo
+    dict of SourceFile to AudioInfo
         Those that can be read.
 
     Raises
@@ -168,14 +168,14 @@ def divide(kind, recordings, rng):
     ---------
     kind : str
         The class, for the message.
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         Its recordings, at least three.
     rng : random.Random
         Source of randomness.
 
     Returns
     -------
-    dict of str to list of Recording
+    dict of str to list of SourceFile
         Split to recordings, none of them empty.
 
     Raises
@@ -210,7 +210,7 @@ def segments(root, recording, info, segment_s):
     ---------
     root : pathlib.Path
         What ``{data_root}`` stands for.
-    recording : Recording
+    recording : SourceFile
         The recording.
     info : AudioInfo
         Its length.
@@ -225,8 +225,8 @@ def segments(root, recording, info, segment_s):
     Example
     -------
     >>> from hrin_plugin.audio.signals import AudioInfo
-    >>> from hrin_plugin.mixing.sources import Recording
-    >>> recording = Recording("music", Path("musan/music/rfm/a.wav"), "rfm/a.wav")
+    >>> from hrin_plugin.mixing.sources import SourceFile
+    >>> recording = SourceFile("music", Path("musan/music/rfm/a.wav"), "rfm/a.wav")
     >>> cut = segments(Path("musan"), recording, AudioInfo(25.0, 400000, 16000), segment_s=10.0)
     >>> list(cut)
     ['music/rfm/a.wav 1', 'music/rfm/a.wav 2', 'music/rfm/a.wav 3']

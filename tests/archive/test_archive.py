@@ -10,8 +10,8 @@ import pytest
 
 from hrin_plugin.archive import jobs as archive
 from hrin_plugin.archive.collection import collect
-from hrin_plugin.archive.engines import Lost, run_local
 from hrin_plugin.archive.jobs import Order, claim_results, detect_recordings
+from hrin_plugin.archive.processes import Lost, run_local
 from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.detection import Detection

@@ -38,10 +38,6 @@ LOSSLESS = [
 ]
 
 
-def tone(n_samples, sample_rate, frequency=440.0):
-    return (0.4 * np.sin(2 * np.pi * frequency * np.arange(n_samples) / sample_rate)).astype(np.float32)
-
-
 def wav_bytes(data, announced=None, before=b"", after=b"", sample_rate=8000, riff=b"RIFF"):
     """A 16-bit mono WAV file made by hand, with other chunks before and after the samples."""
     order = ">" if riff == b"RIFX" else "<"
@@ -53,7 +49,7 @@ def wav_bytes(data, announced=None, before=b"", after=b"", sample_rate=8000, rif
 
 
 @pytest.mark.parametrize("format, subtype, tolerance", LOSSLESS)
-def test_samples_come_back_from_every_lossless_format(tmp_path, format, subtype, tolerance):
+def test_samples_come_back_from_every_lossless_format(tmp_path, format, subtype, tolerance, tone):
     path, wav = tmp_path / "a.audio", tone(4000, 8000)
     soundfile.write(path, wav, 8000, format=format, subtype=subtype)
     read = read_audio(path, 8000)
@@ -63,7 +59,7 @@ def test_samples_come_back_from_every_lossless_format(tmp_path, format, subtype,
 
 
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
-def test_mp3_comes_back_whole(tmp_path, mode):
+def test_mp3_comes_back_whole(tmp_path, mode, tone):
     rate = 44100
     path, wav = tmp_path / "a.mp3", tone(2 * rate, rate) * np.linspace(0, 1, 2 * rate, dtype=np.float32)
     soundfile.write(path, wav, rate, bitrate_mode=mode, compression_level=0.5)
@@ -73,13 +69,13 @@ def test_mp3_comes_back_whole(tmp_path, mode):
     assert 10 * np.log10(np.mean(error**2) / np.mean(wav**2)) < -20
 
 
-def test_a_tone_keeps_its_pitch_phase_and_level_through_resampling(tmp_path):
+def test_a_tone_keeps_its_pitch_phase_and_level_through_resampling(tmp_path, tone):
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(22050, 22050), 22050, subtype="FLOAT")
     np.testing.assert_allclose(read_audio(path, 8000)[200:-200], tone(8000, 8000)[200:-200], atol=1e-3)
 
 
-def test_what_lies_above_the_new_band_is_filtered_out():
+def test_what_lies_above_the_new_band_is_filtered_out(tone):
     assert np.abs(resample(tone(22050, 22050, frequency=6000.0), 22050, 8000)[200:-200]).max() < 1e-3
 
 
@@ -118,7 +114,7 @@ def test_mono_is_the_mean_of_the_channels():
 
 
 @pytest.mark.parametrize("gain", [-1.0, -0.95, -1.05])
-def test_antiphase_stereo_gives_its_stronger_channel(tmp_path, gain):
+def test_antiphase_stereo_gives_its_stronger_channel(tmp_path, gain, tone):
     left = tone(8000, 8000) / 2
     path = tmp_path / "a.wav"
     soundfile.write(path, np.stack([left, gain * left], axis=1), 8000, subtype="FLOAT")
@@ -126,12 +122,12 @@ def test_antiphase_stereo_gives_its_stronger_channel(tmp_path, gain):
     np.testing.assert_allclose(read_audio(path, 8000), stronger, atol=1e-6)
 
 
-def test_partial_cancellation_keeps_the_mean():
+def test_partial_cancellation_keeps_the_mean(tone):
     left = tone(8000, 8000)
     np.testing.assert_allclose(to_mono(np.stack([left, -0.7 * left], axis=1)), 0.15 * left, atol=1e-6)
 
 
-def test_one_sounding_channel_of_eight_keeps_the_mean():
+def test_one_sounding_channel_of_eight_keeps_the_mean(tone):
     channels = np.zeros((8000, 8), dtype=np.float32)
     channels[:, 3] = tone(8000, 8000)
     np.testing.assert_allclose(to_mono(channels), channels[:, 3] / 8, atol=1e-6)
@@ -190,14 +186,14 @@ def test_wav_cut_anywhere_in_its_samples_is_refused(tmp_path_factory, lost):
 
 @pytest.mark.parametrize("format", ["WAV", "WAVEX", "RF64", "AIFF"])
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_half_a_file_is_refused(tmp_path, format, subtype):
+def test_half_a_file_is_refused(tmp_path, format, subtype, tone):
     path = tmp_path / "a.audio"
     soundfile.write(path, tone(4000, 8000), 8000, format=format, subtype=subtype)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "bytes of samples, the file holds" in refusal(path)
 
 
-def test_half_an_mp3_is_refused(tmp_path):
+def test_half_an_mp3_is_refused(tmp_path, tone):
     path = tmp_path / "a.mp3"
     soundfile.write(path, tone(88200, 44100), 44100)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

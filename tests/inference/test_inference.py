@@ -18,11 +18,9 @@ from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.decoding.methods import Decoding, write_decoding
 from hrin_plugin.detection import TASKS
-from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.detector import MusicDetector
-from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained import sources as trust
-from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.folder import save_pretrained
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.training.results import recognise
 
@@ -37,23 +35,9 @@ def sound(n_samples, seed=0):
     return (rng.uniform(-1, 1, n_samples) * levels).astype(np.float32)
 
 
-def make_model():
-    """A model whose probabilities lie around 0.5, so that its decisions change often."""
-    torch.manual_seed(0)
-    features = LogMel(reference=1.0, floor_db=None)
-    frames = features(torch.from_numpy(sound(20 * RATE))[None])
-    statistics = BandStatistics(128).fit(frames)
-    statistics.std.mul_(3.0)
-    network = HRIN(hidden_size=6, num_layers=1).eval()
-    with torch.no_grad():
-        for level, layer in zip(network(statistics(frames)), network.heads.layers):
-            layer.bias -= level[0].median(dim=0).values
-    return PretrainedModel(features, statistics, network)
-
-
 @pytest.fixture(scope="module")
-def model():
-    return make_model()
+def model(make_model):
+    return make_model(hidden_size=6, num_layers=1)
 
 
 @pytest.fixture(scope="module")

@@ -9,26 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.features import LogMel
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.baselines import MMG
-from hrin_plugin.networks.hrin import HRIN
-from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.training.results import recognise
 
+NETWORK = {"hidden_size": 6, "num_layers": 1}
 SMALL = {"window_s": 4.0, "context_s": 1.0}
 GRID = window_grid(LogMel(), **SMALL)
 HOP = 128
-
-
-def make_model(network=None, reference=1.0, floor_db=None):
-    """A model that forgets within a second, and changes its mind often."""
-    torch.manual_seed(0)
-    features = LogMel(reference=reference, floor_db=floor_db)
-    statistics = BandStatistics(128)
-    statistics.mean.fill_(features(torch.from_numpy(sound(8000))[None]).mean())
-    statistics.std.fill_(30.0)
-    return PretrainedModel(features, statistics, (network or HRIN(hidden_size=6, num_layers=1)).eval())
 
 
 def sound(n_samples, seed=0):
@@ -41,24 +30,23 @@ def sound(n_samples, seed=0):
     return np.concatenate(pieces)[:n_samples].astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def model(make_model):
+    return make_model(**NETWORK)
+
+
 def joined(pieces):
     return [np.concatenate(level) for level in zip(*pieces)]
 
 
-def frames_of(features, wav):
+def frames_of(model, features, wav):
     """All frames of a signal as the network would get them, window by window."""
-    model = make_model()._replace(features=features)
 
     def begin(context):
         return lambda frames, n_wanted: (frames[0, :n_wanted].numpy(),)
 
-    (frames,) = joined(window_probabilities(model, [wav], **SMALL, begin=begin))
+    (frames,) = joined(window_probabilities(model._replace(features=features), [wav], **SMALL, begin=begin))
     return frames
-
-
-@pytest.fixture(scope="module")
-def model():
-    return make_model()
 
 
 BORDERS = [
@@ -69,25 +57,25 @@ BORDERS = [
 
 
 @pytest.mark.parametrize("n_samples", [257, 8000, *BORDERS])
-def test_windows_have_the_features_of_the_whole_signal(n_samples):
+def test_windows_have_the_features_of_the_whole_signal(model, n_samples):
     wav, features = sound(n_samples), LogMel(reference=1.0, floor_db=None)
-    frames, whole = frames_of(features, wav), features(torch.from_numpy(wav)[None])[0].numpy()
+    frames, whole = frames_of(model, features, wav), features(torch.from_numpy(wav)[None])[0].numpy()
     assert len(frames) == features.grid.frame_count(n_samples)
     np.testing.assert_allclose(frames, whole, atol=1e-3)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(512, 512), (400, 160), (100, 128), (1024, 64)])
-def test_any_frame_length_and_hop_has_the_features_of_the_whole_signal(n_fft, hop_length):
+def test_any_frame_length_and_hop_has_the_features_of_the_whole_signal(model, n_fft, hop_length):
     wav = sound(70000)
     features = LogMel(n_fft=n_fft, hop_length=hop_length, n_mels=20, reference=1.0, floor_db=None)
     whole = features(torch.from_numpy(wav)[None])[0].numpy()
-    np.testing.assert_allclose(frames_of(features, wav), whole, atol=1e-3)
+    np.testing.assert_allclose(frames_of(model, features, wav), whole, atol=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(257, 80000), st.lists(st.integers(0, 80000), max_size=8))
-def test_the_cut_into_blocks_changes_nothing(n_samples, places):
-    model, wav = make_model(), sound(n_samples)
+def test_the_cut_into_blocks_changes_nothing(model, n_samples, places):
+    wav = sound(n_samples)
     whole = joined(window_probabilities(model, [wav], **SMALL))
     parts = joined(window_probabilities(model, np.split(wav, sorted(places)), **SMALL))
     for level, other in zip(whole, parts):
@@ -96,8 +84,9 @@ def test_the_cut_into_blocks_changes_nothing(n_samples, places):
 
 @pytest.mark.parametrize(("reference", "floor_db"), [(1.0, None), ("max", 80.0)])
 @pytest.mark.parametrize("n_samples", [257, 5000, GRID.window * HOP - 1])
-def test_what_fits_into_a_window_is_one_pass(n_samples, reference, floor_db):
-    model, wav = make_model(reference=reference, floor_db=floor_db), sound(n_samples)
+def test_what_fits_into_a_window_is_one_pass(n_samples, reference, floor_db, make_model):
+    features, wav = LogMel(reference=reference, floor_db=floor_db), sound(n_samples)
+    model = make_model(features=features, **NETWORK)
     whole, _ = recognise(model, wav)
     for level, expected in zip(joined(window_probabilities(model, [wav], **SMALL)), whole):
         np.testing.assert_array_equal(level, expected)
@@ -140,7 +129,7 @@ def test_each_frame_is_wanted_once_and_context_follows_it(model, past_the_end):
     assert length == n_wanted > GRID.context
 
 
-def test_features_relative_to_the_loudest_are_relative_to_the_window_s():
+def test_features_relative_to_the_loudest_are_relative_to_the_window_s(make_model):
     windows = []
 
     def begin(context):
@@ -150,14 +139,14 @@ def test_features_relative_to_the_loudest_are_relative_to_the_window_s():
 
         return step
 
-    model = make_model(reference="max", floor_db=40.0)
+    model = make_model(features=LogMel(reference="max", floor_db=40.0), **NETWORK)
     list(window_probabilities(model, [sound(8000 * 20)], **SMALL, begin=begin))
     assert len(windows) > 3
     for window in windows:
         assert window.max() == 0.0 and window.min() == -40.0
 
 
-def test_a_network_that_labels_blocks_of_frames_gets_whole_blocks():
+def test_a_network_that_labels_blocks_of_frames_gets_whole_blocks(make_model):
     model = make_model(MMG(block_frames=32, channels=(4, 4, 4)))
     wav = sound(8000 * 21)
     whole, _ = recognise(model, wav)

@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks.baselines import MMG, SinglePath
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.networks.states import CarriedStates, FrameMemory, begin_network
-from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
@@ -27,14 +25,15 @@ LAYERS = [
 ]
 
 
-def make_model(network):
-    torch.manual_seed(0)
-    return PretrainedModel(LogMel(), BandStatistics(128), network.eval())
+@pytest.fixture
+def model_of(make_model):
+    """Makes one of the networks by its name."""
 
+    def make(name):
+        network_class, settings = NETWORKS[name]
+        return make_model(network_class, hidden_size=6, num_layers=2, **settings)
 
-def make(name):
-    network_class, settings = NETWORKS[name]
-    return make_model(network_class(hidden_size=6, num_layers=2, **settings))
+    return make
 
 
 def whole_pass(model, frames):
@@ -82,8 +81,8 @@ def test_the_backward_direction_begins_where_it_arrived_in_the_window_before(cel
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_windows_with_enough_context_give_the_probabilities_of_one_pass(name):
-    model, frames = make(name), torch.randn(1, 400, 128)
+def test_windows_with_enough_context_give_the_probabilities_of_one_pass(name, model_of):
+    model, frames = model_of(name), torch.randn(1, 400, 128)
     step = begin_network(model, context=0)
     found = [step(frames[:, begin : begin + 150], 50 if begin < 250 else 150) for begin in range(0, 300, 50)]
     levels = [torch.cat([torch.from_numpy(level) for level in parts]) for parts in zip(*found)]
@@ -94,8 +93,8 @@ def test_windows_with_enough_context_give_the_probabilities_of_one_pass(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_onnx_remembers_the_same(name, tmp_path):
-    model, frames = make(name), torch.randn(1, 90, 128) * 15 - 40
+def test_onnx_remembers_the_same(name, tmp_path, model_of):
+    model, frames = model_of(name), torch.randn(1, 90, 128) * 15 - 40
     export_onnx(model, tmp_path / "model.onnx", states=True)
     network = load_onnx(tmp_path / "model.onnx", threads=1)
     ours, theirs = begin_network(model, 4), network.begin(4)
@@ -108,8 +107,8 @@ def test_onnx_remembers_the_same(name, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_signals_that_take_turns_do_not_mix(backend, tmp_path):
-    model = make("HRIN-r")
+def test_signals_that_take_turns_do_not_mix(backend, tmp_path, model_of):
+    model = model_of("HRIN-r")
     export_onnx(model, tmp_path / "model.onnx", states=True)
     network = load_onnx(tmp_path / "model.onnx")
 
@@ -140,7 +139,7 @@ class Neighbours(nn.Module):
 
 
 @pytest.mark.parametrize("network", [Neighbours(), MMG(block_frames=16, channels=(4, 4, 4))])
-def test_a_network_without_states_gets_the_frames_before_again(network):
+def test_a_network_without_states_gets_the_frames_before_again(network, make_model):
     model, frames = make_model(network), torch.randn(1, 96, 128)
     step = begin_network(model, context=16)
     found = [step(frames[:, begin : begin + 48], 32) for begin in (0, 32, 64)]
@@ -148,7 +147,7 @@ def test_a_network_without_states_gets_the_frames_before_again(network):
     assert greatest_difference(levels, whole_pass(model, frames)) < 1e-6
 
 
-def test_onnx_without_states_gets_the_frames_before_again(tmp_path):
+def test_onnx_without_states_gets_the_frames_before_again(tmp_path, make_model):
     model, frames = make_model(MMG(block_frames=16, channels=(4, 4, 4))), torch.randn(1, 96, 128)
     export_onnx(model, tmp_path / "model.onnx", states=True)
     step = load_onnx(tmp_path / "model.onnx").begin(16)
@@ -174,6 +173,6 @@ def test_no_more_frames_are_remembered_than_asked_for(context):
     assert lengths == [10, 10 + min(context, 10), 10 + min(context, 20)]
 
 
-def test_states_are_for_frames_not_for_a_waveform(tmp_path):
+def test_states_are_for_frames_not_for_a_waveform(tmp_path, model_of):
     with pytest.raises(ValueError, match="take states from frames on"):
-        export_onnx(make("HRIN-r"), tmp_path / "model.onnx", start="waveform", states=True)
+        export_onnx(model_of("HRIN-r"), tmp_path / "model.onnx", start="waveform", states=True)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from hrin_plugin import networks
-from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.features import LogMel
 from hrin_plugin.networks.baselines import MMG, SinglePath
 from hrin_plugin.networks.hrin import HRIN
-from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.folder import save_pretrained
 from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -36,19 +36,6 @@ PETS = Taxonomy(
     levels=[["wild", "pet", "none"], ["none", "cat", "wolf", "dog"]],
     parents=[{"none": "none", "cat": "pet", "wolf": "wild", "dog": "pet"}],
 )
-
-
-def make_model(network_class=HRIN, gain=1.0, features=None, **settings):
-    """A model whose weights and batch statistics have left their start, as training would have it."""
-    torch.manual_seed(0)
-    features = features or LogMel()
-    network = network_class(input_size=features.n_mels, **settings)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(gain)
-        network(torch.randn(2, 200, features.n_mels))
-    statistics = BandStatistics(features.n_mels).fit([torch.randn(100, features.n_mels) * 15 - 40])
-    return PretrainedModel(features, statistics, network.eval())
 
 
 def by_torch(model, frames):
@@ -89,7 +76,7 @@ def edit_settings(path, change):
 
 
 @pytest.fixture
-def model():
+def model(make_model):
     return make_model(**SMALL)
 
 
@@ -102,9 +89,12 @@ def path(model, tmp_path):
 # With weights of four times their size, torch itself is off by more than 1e-4 from double precision.
 @pytest.mark.parametrize("gain", [1.0, 2.5])
 @pytest.mark.parametrize("name", MODELS)
-def test_probabilities_are_those_of_torch(name, gain, tmp_path):
+def test_probabilities_are_those_of_torch(name, gain, tmp_path, make_model):
     network_class, settings = MODELS[name]
-    model = make_model(network_class, gain, **settings)
+    model = make_model(network_class, **settings)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.mul_(gain)
     path = tmp_path / "model.onnx"
     export_onnx(model, path)
     loaded = load_onnx(path, threads=1)
@@ -123,7 +113,7 @@ def test_every_network_of_the_package_that_has_a_builder_is_among_the_tested():
 
 
 @pytest.mark.parametrize("network_class", [HRIN, SinglePath, MMG])
-def test_another_taxonomy_and_another_number_of_bands_are_kept(network_class, tmp_path):
+def test_another_taxonomy_and_another_number_of_bands_are_kept(network_class, tmp_path, make_model):
     settings = {} if network_class is MMG else SMALL
     model = make_model(network_class, features=LogMel(n_mels=40), taxonomy=PETS, **settings)
     export_onnx(model, tmp_path / "model.onnx")
@@ -138,7 +128,7 @@ def test_another_taxonomy_and_another_number_of_bands_are_kept(network_class, tm
     [{}, {"floor_db": None}, {"floor_db": 30, "reference": 1.0}, {"reference": 1e-12, "floor_db": None}]
     + [{"sample_rate": 16000, "n_fft": 400, "hop_length": 160, "n_mels": 64}],
 )
-def test_a_file_from_waveform_on_gives_what_torch_gives(settings, tmp_path):
+def test_a_file_from_waveform_on_gives_what_torch_gives(settings, tmp_path, make_model):
     model = make_model(features=LogMel(**settings), **SMALL)
     path = tmp_path / "model.onnx"
     export_onnx(model, path, start="waveform")
@@ -154,7 +144,7 @@ def test_a_file_from_waveform_on_gives_what_torch_gives(settings, tmp_path):
 
 
 @pytest.mark.parametrize("unit", ["gru", "lstm"])
-def test_each_recurrent_layer_is_one_operation_in_a_valid_graph(unit, tmp_path):
+def test_each_recurrent_layer_is_one_operation_in_a_valid_graph(unit, tmp_path, make_model):
     export_onnx(make_model(unit=unit, **SMALL), tmp_path / "model.onnx")
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
     operations = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
@@ -170,7 +160,7 @@ def test_the_settings_in_the_file_are_those_of_a_saved_folder(model, path, tmp_p
     assert loaded.taxonomy == model.network.taxonomy
 
 
-def test_one_file_comes_and_the_model_stays_as_it_was(tmp_path):
+def test_one_file_comes_and_the_model_stays_as_it_was(tmp_path, make_model):
     model = make_model(conv_unit=True, **SMALL)
     model.network.train()
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}

@@ -16,16 +16,16 @@ import pytest
 import experiments
 import measure_speed
 import train
+from hrin_plugin.training.brain import HRINBrain
 from hrin_plugin.training.folder import RESULTS_FILE, SettingsChanged, check_settings, claim_folder, is_done
 from hrin_plugin.training.lock import IN_USE_STATUS, FolderInUse, hold_folder
-from hrin_plugin.training.pool import FAILED, Outcome
+from hrin_plugin.training.pool import FAILED, EndedRun
 from hrin_plugin.training.progress import Progress
 from hrin_plugin.training.settings import identify_data
 from paper import cluster as experiment_cluster
-from paper.estimate import Estimator, describe_costs
-from paper.options import parse_arguments, training_arguments
-from paper.plan import Run, select_experiments, select_runs
-from paper.speed import speed_from_measurement, times_from_log
+from paper.estimate import Estimate, Speed, describe, times_from_log
+from paper.options import parse_arguments
+from paper.plan import Run, select_experiments, select_runs, training_arguments
 
 RECIPE = Path(__file__).parents[2] / "recipes/OpenBMAT"
 
@@ -267,7 +267,7 @@ def test_two_holders_of_one_folder_are_refused(tmp_path):
 
 def test_jobs_take_the_gpus_in_turn_and_share_the_cores(plan, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("hrin_plugin.training.processes.available_cores", lambda: 8)
+    monkeypatch.setattr("hrin_plugin.training.commands.n_cores", lambda: 8)
     (tmp_path / "orders/meet").touch()
     assert plan("--folds", "0-1", "--jobs", "2", "--gpus", "3,5") == 0
     notes = [starts(tmp_path, fold)[0] for fold in (0, 1)]
@@ -368,60 +368,32 @@ def test_an_unknown_option_of_the_cluster_is_refused(plan, capsys):
 # What it costs
 
 
-FIGURES = {
-    "start_s": 10.0,
-    "train_batches": 100,
-    "train_batch_s": 0.5,
-    "valid_batches": 20,
-    "eval_batch_s": 0.25,
-    "valid_scoring_s": 5.0,
-    "test_batches": 40,
-    "test_scoring_s": 20.0,
-    "run_bytes": 2e6,
-    "n_recordings": 30,
-    "feature_s": 2.0,
-    "feature_bytes": 1e6,
-    "device": "an abacus",
-    "side_by_side": 2,
-}
+SPEED = {"epoch_s": 60.0, "rest_s": 40.0, "source": "one batch on an abacus"}
 
 
 @pytest.fixture
-def estimator(tmp_path):
+def estimate(tmp_path):
     """Estimates two runs of gru, of 40 epochs, two side by side."""
-    settings = {"batch_size": 16, "number_of_epochs": 40, "prepared_folder": str(tmp_path / "prepared")}
-    runs = [Run("gru", fold, 0) for fold in (0, 1)]
-    return Estimator(tmp_path, {run: settings | {"fold": run.fold} for run in runs}, 2, "here")
+    return Estimate(tmp_path, {Run("gru", fold, 0): {"number_of_epochs": 40} for fold in (0, 1)}, 2)
 
 
-def test_a_dry_run_is_scaled_by_batches_epochs_and_runs(estimator):
-    runs = list(estimator.settings)
-    assert estimator.unknown(runs) == runs[:1] and estimator.left_s(runs, []) is None
-    estimator.note(runs[0], FIGURES)
-    # An epoch: 100 x 0.5 + 20 x 0.25 + 5 = 60 s; a run: 10 + 40 x 60 + 40 x 0.25 + 20 = 2440 s.
-    assert estimator.speed(runs[1])[:4] == (10.0, 60.0, 30.0, 2e6)
-    assert [estimator.remaining_s(run) for run in runs] == [2440.0, 2440.0]
-    assert estimator.left_s(runs, []) == 2440.0 and estimator.left_s(runs, runs) == 4880.0
-    assert estimator.preparation() == (60.0, 30e6)
-    table, runs_line, disk = describe_costs(estimator, runs, set()).split("\n")[1:]
-    words = "gru 2 0 1 min 0 s 40 min 40 s dry run, an abacus, 2 side by side"
-    assert " ".join(table.split()) == words
-    assert runs_line == (
-        "2 runs, 0 of them done; 2 to do: 1.36 hours of runs, with 2 side by side about 41 min 40 s, "
-        "1 min 0 s of it for features"
+def test_a_measured_batch_is_scaled_by_epochs_and_runs(estimate):
+    runs = list(estimate.settings)
+    assert estimate.unknown(runs) == runs[:1] and estimate.left_s(runs, []) is None
+    estimate.measured["gru"] = Speed(**SPEED)
+    assert estimate.unknown(runs) == []
+    assert [estimate.remaining_s(run) for run in runs] == [2440.0, 2440.0]
+    assert estimate.left_s(runs, []) == 2440.0 and estimate.left_s(runs, runs) == 4880.0
+    assert estimate.left_s(runs[:1], []) == 2440.0  # one run is not faster where two could go on
+    table, total = describe(estimate, runs, set()).split("\n")[1:]
+    assert " ".join(table.split()) == "gru 2 0 60.0 s 40 min 40 s one batch on an abacus"
+    assert total == (
+        "2 runs, 0 of them done; 2 to do: 1.36 hours of runs, with 2 side by side about 40 min 40 s"
     )
-    assert disk.startswith("disk: 4.0 MB for runs and 30.0 MB for features; ")
 
 
-def test_a_dry_run_of_another_place_does_not_count(estimator, tmp_path):
-    runs = list(estimator.settings)
-    estimator.note(runs[0], FIGURES)
-    assert Estimator(tmp_path, estimator.settings, 2, "here").unknown(runs) == []
-    assert Estimator(tmp_path, estimator.settings, 2, "there").unknown(runs) == runs[:1]
-
-
-def finished_run(folder, settings, epoch_s, resumed=False):
-    """What a finished run of two epochs leaves, as far as times go; each start takes 7 s, each end 3 s."""
+def finished_run(folder, epoch_s, resumed=False):
+    """What a finished run of three epochs leaves, as far as times go; a start takes 7 s, the end 3 s."""
     clock = [time.mktime((2030, 1, 1, 10, 0, 0, 0, 0, -1))]
     lines = []
 
@@ -438,99 +410,86 @@ def finished_run(folder, settings, epoch_s, resumed=False):
         log(begin, 0)
     log("loop - INFO - Going into epoch 1", 7)
     log("log - INFO - epoch: 1, lr: 1e-3 - train loss: 3.0", epoch_s * (0.5 if resumed else 1))
-    log("loop - INFO - Going into epoch 2", 0)
-    log("log - INFO - epoch: 2, lr: 1e-3 - train loss: 2.0", epoch_s)
+    for epoch in (2, 3):
+        log(f"loop - INFO - Going into epoch {epoch}", 0)
+        log(f"log - INFO - epoch: {epoch}, lr: 1e-3 - train loss: 2.0", epoch_s)
     log("__main__ - INFO - Events, scores and model are in here", 3)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text("\n".join(lines) + "\n")
-    (folder / "settings.json").write_text(json.dumps(settings))
-    (folder / RESULTS_FILE).write_text("{}")
 
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_times_are_read_from_a_log_and_interrupted_epochs_do_not_count(tmp_path, resumed):
-    finished_run(tmp_path / "run", {}, epoch_s=50, resumed=resumed)
-    assert times_from_log((tmp_path / "run/log.txt").read_text()) == (7.0, 50.0, 3.0)
+    finished_run(tmp_path / "run", epoch_s=50, resumed=resumed)
+    assert times_from_log((tmp_path / "run/log.txt").read_text()) == (50.0, 10.0)
 
 
-def test_finished_runs_count_for_more_than_a_dry_run(estimator, tmp_path):
-    first, second = estimator.settings
-    estimator.note(first, FIGURES)
-    settings = {"batch_size": 16, "alpha": 0.0, "number_of_epochs": 2, "fold": 7}
-    for fold, epoch_s in enumerate([50, 54, 90]):
-        finished_run(tmp_path / f"gru_like/fold_{fold}/seed_0", settings, epoch_s)
-    finished_run(tmp_path / "other/fold_0/seed_0", settings | {"batch_size": 1}, 1000)
-    estimator.refresh()
-    assert estimator.speed(second)[:3] == (7.0, 54.0, 3.0)
-    assert estimator.speed(second).source == "3 finished runs"
-    assert estimator.remaining_s(second) == 7 + 40 * 54 + 3
+def test_finished_runs_count_for_more_than_a_batch(estimate, tmp_path):
+    first, second = estimate.settings
+    estimate.measured["gru"] = Speed(**SPEED)
+    for fold, epoch_s in enumerate([50, 54, 90], start=2):
+        folder = Run("gru", fold, 0).folder(tmp_path)
+        finished_run(folder, epoch_s)
+        estimate.learn(folder)
+    finished_run(Run("lstm", 0, 0).folder(tmp_path), 1000)
+    for each in (estimate, Estimate(tmp_path, estimate.settings, 2)):
+        assert each.speed(second) == (54.0, 10.0, "3 finished runs")
+        assert each.remaining_s(second) == 40 * 54 + 10
     (second.folder(tmp_path)).mkdir(parents=True)
-    (second.folder(tmp_path) / "train_log.txt").write_text(
-        "".join(f"epoch: {n}, lr: 1\n" for n in range(1, 31))
-    )
-    assert estimator.remaining_s(second) == 7 + 10 * 54 + 3
-    assert "3 finished runs" in describe_costs(estimator, [first, second], {first})
+    epochs = "".join(f"epoch: {number}, lr: 1\n" for number in range(1, 31))
+    (second.folder(tmp_path) / "train_log.txt").write_text(epochs)
+    assert estimate.remaining_s(second) == 10 * 54 + 10
+    assert "3 finished runs" in describe(estimate, [first, second], {first})
 
 
-def test_what_is_not_known_is_measured_once_side_by_side_before_the_start(
-    plan, tmp_path, monkeypatch, capsys
-):
+def test_what_is_not_known_is_measured_before_the_start(tmp_path, monkeypatch, capsys):
     script = tmp_path / "measure.py"
     script.write_text(
         "import json, os, sys\n"
         "assert 'lstm' not in sys.argv[2], 'no memory for this'\n"
-        f"figures = {FIGURES!r}\n"
-        "figures['train_batch_s'] = {'3': 0.25, '5': 0.75}[os.environ['CUDA_VISIBLE_DEVICES']]\n"
-        "json.dump(figures, open(sys.argv[1], 'w'))\n"
+        "assert os.environ['CUDA_VISIBLE_DEVICES'] == '3'\n"
+        f"json.dump({SPEED!r}, open(sys.argv[1], 'w'))\n"
     )
-    monkeypatch.setattr("paper.dry_run.SCRIPT", script)
+    monkeypatch.setattr("paper.estimate.MEASURE", script)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     words = ["--experiments", "gru,lstm", "--folds", "0-1", "--jobs", "2", "--gpus", "3,5", "--dry_run"]
     words += ["--results_folder", str(tmp_path / "results")]
     assert experiments.main(words, script="never_started.py") == 0
     shown = capsys.readouterr()
     assert "lstm could not be measured" in shown.err and "AssertionError: no memory for this" in shown.err
     lines = shown.out.splitlines()
-    assert lines[1].split()[:6] == ["gru", "2", "0", "1", "min", "0"]  # 100 x 0.5 s and 10 s
-    assert lines[2].endswith("nothing; --dry_run measures it") and "their time is not known" in lines[3]
-    assert not list((tmp_path / "results").rglob("run.log"))
-    script.write_text("raise SystemExit('measured twice')")
-    words[1] = "gru"
-    assert experiments.main(words, script="never_started.py") == 0
-    shown = capsys.readouterr()
-    assert shown.err == "" and "4 runs" not in shown.out and "dry run, an abacus, 2 side by side" in shown.out
+    assert lines[1].split()[:5] == ["gru", "2", "0", "60.0", "s"]
+    assert lines[2].endswith("nothing; --dry_run measures a batch")
+    assert "their time is not known" in lines[3]
+    assert not list((tmp_path / "results").iterdir())
+    script.write_text("raise SystemExit('measured')")
+    assert experiments.main([*words, "--no_measure"], script="never_started.py") == 0
+    assert capsys.readouterr().err == ""
 
 
-def test_a_measurement_takes_real_steps_and_leaves_the_runs_folder_alone(miniature, tmp_path, monkeypatch):
+def test_a_batch_is_really_trained_and_the_runs_folder_left_alone(miniature, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    options = parse_arguments(
-        ["--results_folder", str(tmp_path), "--data_folder", str(miniature), "--", "--device=cpu"]
+    words = ["--results_folder", str(tmp_path), "--data_folder", str(miniature), "--", "--device=cpu"]
+    words = training_arguments(Run("hrin_cr", 0, 0), parse_arguments(words))
+    trained = []
+    fit_batch = HRINBrain.fit_batch
+    monkeypatch.setattr(
+        HRINBrain, "fit_batch", lambda self, batch: (trained.append(len(batch.id)), fit_batch(self, batch))[1]
     )
-    words = training_arguments(Run("hrin_cr", 0, 0), options)
-    measure_speed.main([str(tmp_path / "figures.json"), *words])
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    # 16, 2 and 2 recordings in batches of 8.
-    assert [figures[f"{split}_batches"] for split in ("train", "valid", "test")] == [2, 1, 1]
-    assert figures["n_recordings"] == 20 and figures["device"].startswith("CPU")
-    # Weights and Adam's two moments, in single precision, in two checkpoints; the exported weights.
-    assert figures["run_bytes"] == pytest.approx(602_137 * 4 * (2 * 3 + 1), rel=0.05)
-    assert figures["feature_bytes"] == pytest.approx(126 * 128 * 4, rel=0.05)
-    speed = speed_from_measurement(figures | {"side_by_side": 1})
-    assert min(speed.start_s, speed.epoch_s, speed.finish_s) > 0
+    measure_speed.main([str(tmp_path / "speed.json"), *words])
+    speed = Speed(**json.loads((tmp_path / "speed.json").read_text()))
+    assert trained == [8, 8] and speed.source == "one batch on the CPU"
+    # 16 recordings to train on, 2 to validate and 2 to test.
+    assert speed.epoch_s / speed.rest_s == pytest.approx(18 / 2)
     assert not (tmp_path / "hrin_cr").exists()
 
 
-def test_a_measurement_is_of_the_share_that_is_trained_on(miniature, tmp_path, monkeypatch):
+def test_a_batch_is_scaled_to_the_share_that_is_trained_on(miniature, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     words = [f"--data_folder={miniature}", f"--results_folder={tmp_path}", "--train_share=0.25"]
-    measure_speed.main([str(tmp_path / "figures.json"), "hparams/hrin_cr_finetune.yaml", *words])
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["train_batches"] == 1 and figures["n_recordings"] == 4 + 2 + 2
-
-
-def test_a_disk_that_is_too_small_is_told_before(estimator):
-    run = next(iter(estimator.settings))
-    estimator.note(run, FIGURES | {"run_bytes": 1e18})
-    assert "WARNING: the disk will be full" in describe_costs(estimator, [run], set())
+    measure_speed.main([str(tmp_path / "speed.json"), "hparams/hrin_cr_finetune.yaml", *words])
+    speed = Speed(**json.loads((tmp_path / "speed.json").read_text()))
+    assert speed.epoch_s / speed.rest_s == pytest.approx((4 + 2) / 2)
 
 
 # What is said meanwhile
@@ -551,7 +510,7 @@ def test_progress_tells_what_is_done_running_failed_and_left(stream):
     progress.began(runs[0])
     progress.show(runs[1:], runs[:1])
     assert "2 of 5 done, 1 running, 0 failed, about 2 h 0 min left" in shown.getvalue()
-    progress.ended(Outcome(runs[0], FAILED, "exit status 3"))
+    progress.ended(EndedRun(runs[0], FAILED, "exit status 3"))
     progress.show(runs[2:], [])
     progress.close()
     assert "gru fold 0 seed 0: failed after 0 s (exit status 3)" in shown.getvalue()
@@ -596,8 +555,7 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
         whole_log = (log.parent / "log.txt").read_text()
         assert whole_log.count("Beginning experiment!") == 2
         assert whole_log.count("Going into epoch 1\n") == 1
-        start_s, epoch_s, finish_s = times_from_log(whole_log)
-        assert min(start_s, epoch_s, finish_s) > 0
+        assert min(times_from_log(whole_log)) > 0
     assert experiments.main([*words, "--dry_run", *overrides]) == 0
     out = capsys.readouterr().out
     assert "2 finished runs" in out and "2 runs, 2 of them done; all is done" in out

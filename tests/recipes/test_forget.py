@@ -15,7 +15,7 @@ from hrin_plugin.training.results import recognise
 HOLDER = "recurrent_2.rnn.bias_ih_l0_reverse"
 
 
-def make_model(**settings):
+def holding_model(**settings):
     """A model of which one unit holds its state for two minutes."""
     torch.manual_seed(0)
     features = LogMel(n_mels=16, reference=1.0, floor_db=None)
@@ -38,7 +38,7 @@ def sound(seconds, seed=0):
 
 
 def test_what_is_left_is_that_of_the_decay():
-    found = decays(make_model(), [sound(20), sound(10, seed=1)], 4.0)
+    found = decays(holding_model(), [sound(20), sound(10, seed=1)], 4.0)
     assert len(found) == 8
     assert {tuple(values.shape) for values in found.values()} == {(21 + 8, 4)}  # every 50 frames of 16 ms
     assert found[HOLDER][:, 0].tolist() == pytest.approx([4 / 120] * 29, rel=0.01)
@@ -47,7 +47,7 @@ def test_what_is_left_is_that_of_the_decay():
 
 
 def test_a_unit_that_holds_now_and_then_is_found_where_its_mean_does_not_tell():
-    model = make_model()
+    model = holding_model()
     with torch.no_grad():
         # What the layer below gives opens and shuts the gate.
         model.network.get_parameter(HOLDER)[4] = 1.0
@@ -61,7 +61,7 @@ def test_a_unit_that_holds_now_and_then_is_found_where_its_mean_does_not_tell():
 
 
 def test_only_of_what_too_much_was_left_is_changed_and_then_as_much_is_left_as_asked():
-    model, before = make_model(), make_model().network.state_dict()
+    model, before = holding_model(), holding_model().network.state_dict()
     ((name, left),) = forget(model, decays(model, [sound(20)], 5.0), most=0.02)
     assert name == f"{HOLDER}[0]" and left == pytest.approx(np.exp(-5 / 120), rel=0.01)
     changed = {name for name, value in model.network.state_dict().items() if not value.equal(before[name])}
@@ -74,7 +74,7 @@ def test_windows_of_a_model_that_forgets_are_nearer_to_one_pass(tmp_path):
     paths, wav = [tmp_path / f"{number}.wav" for number in range(2)], sound(300)
     for number, path in enumerate(paths):
         soundfile.write(path, sound(30, seed=number), 8000)
-    save_pretrained(tmp_path / "model", make_model())
+    save_pretrained(tmp_path / "model", holding_model())
     main(
         [str(tmp_path / "out"), str(tmp_path / "model"), *map(str, paths), "--seconds", "4", "--left", "0.01"]
     )
@@ -100,16 +100,16 @@ def test_a_part_that_is_none_is_refused(left, tmp_path):
 
 def test_recordings_that_are_too_short_are_refused():
     with pytest.raises(ValueError, match="no recording is longer than 10 s"):
-        decays(make_model(), [sound(9)], 10.0)
+        decays(holding_model(), [sound(9)], 10.0)
 
 
 def test_layers_that_are_no_gru_are_refused():
     with pytest.raises(ValueError, match="has no GRU"):
-        decays(make_model(unit="lstm"), [], 1.0)
+        decays(holding_model(unit="lstm"), [], 1.0)
 
 
 def test_a_recording_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path):
-    save_pretrained(tmp_path / "model", make_model())
+    save_pretrained(tmp_path / "model", holding_model())
     with pytest.raises(SystemExit, match="nothing.wav"):
         main([str(tmp_path / "out"), str(tmp_path / "model"), str(tmp_path / "nothing.wav")])
     assert not (tmp_path / "out").exists()

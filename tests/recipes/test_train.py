@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.checkpoints import torch_patched_state_dict_load
 
 import train
@@ -22,7 +21,6 @@ from hrin_plugin.training.brain import HRINBrain
 from hrin_plugin.training.results import recognise
 
 ROOT = Path(__file__).parents[2]
-HPARAMS = sorted((ROOT / "recipes/OpenBMAT/hparams").glob("*.yaml"))
 #: One of each kind; the others differ from these in numbers alone.
 KINDS = ("cnn_gru", "hrin_cr", "hrin_cr_concat_before_fc", "hrin_r", "hrin_r_lstm", "mmg")
 
@@ -313,26 +311,3 @@ def test_bad_settings_end_with_one_sentence(run, options, message):
 def test_an_unknown_hyperparameter_file_is_named(run):
     with pytest.raises(SystemExit, match="none.yaml is found neither here .* nor beside train.py"):
         run(hparams="none.yaml")
-
-
-@pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
-def test_a_hyperparameter_file_is_complete(path, tmp_path):
-    overrides = {"results_folder": str(tmp_path)}
-    with open(path, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
-    assert hparams["output_folder"] == f"{tmp_path}/{path.stem}/fold_0/seed_0"
-    assert hparams["objective"].taxonomy == MUSIC_LOUDNESS
-    assert len(path.read_text().splitlines()) < 130
-
-
-@pytest.mark.parametrize(
-    ("stem", "count", "batch", "epochs"), [("hrin_r", 1_484_205, 32, 100), ("hrin_cr", 602_137, 8, 40)]
-)
-def test_the_papers_settings(stem, count, batch, epochs, tmp_path):
-    with open(ROOT / f"recipes/OpenBMAT/hparams/{stem}.yaml", encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, {"results_folder": str(tmp_path)})
-    assert sum(weight.numel() for weight in hparams["model"].parameters()) == count
-    assert (hparams["batch_size"], hparams["number_of_epochs"], hparams["lr"]) == (batch, epochs, 1e-4)
-    assert set(hparams["objective"].penalty_weights.values()) == {1.0}
-    rates = [hparams["lr_annealing"](epoch)[1] for epoch in range(3)]
-    assert rates == pytest.approx([1e-4 * 0.95, 1e-4 * 0.95**2, 1e-4 * 0.95**3])

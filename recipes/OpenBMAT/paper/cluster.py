@@ -1,10 +1,11 @@
 """Runs on a cluster, one job each, by submitit: Slurm, or processes of this machine to try it out."""
 
-import shlex
 import subprocess
 import sys
 
 import yaml
+
+from hrin_plugin.training.commands import open_logged
 
 #: What a job is given, unless ``--cluster_option`` says otherwise.
 DEFAULTS = {
@@ -70,12 +71,7 @@ class TrainingCommand:
 
     def __call__(self):
         """Run the command; returns its exit status."""
-        with open(self.log, "ab") as file:
-            file.write(f"$ {shlex.join(self.command)}\n".encode())
-            file.flush()
-            process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
-            )
+        process = open_logged(self.command, self.log)
         try:
             return process.wait()
         finally:
@@ -118,8 +114,9 @@ class ClusterEngine:
             import submitit
         except ModuleNotFoundError:
             raise ValueError("--cluster needs submitit, run: pip install 'hrin-plugin[cluster]'") from None
-        # The jobs need not find this module: the command travels whole.
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        # The jobs need not find or load these modules: the command travels whole.
+        for name in (__name__, open_logged.__module__):
+            cloudpickle.register_pickle_by_value(sys.modules[name])
         try:
             # A run may outlast its job's time many times over: it goes on from its checkpoints.
             patience = {f"{kind}_max_num_timeout": 1000}

@@ -1,176 +1,164 @@
-"""What a plan costs before it starts, and what is left of it while it goes on."""
+"""How long a plan takes: from the logs of finished runs, or else from one measured batch."""
 
-import functools
-import hashlib
+import itertools
 import json
-import shutil
+import re
+import sys
+import tempfile
+from datetime import datetime
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
-from hrin_plugin.files import write_atomically
-from hrin_plugin.training.folder import RESULTS_FILE, SETTINGS_FILE
+from hrin_plugin.training.commands import wait_for
+from hrin_plugin.training.folder import last_lines
 from hrin_plugin.training.progress import format_duration
-from hrin_plugin.training.settings import comparable
-from paper.speed import epochs_done, run_s, speed_from_measurement, speed_from_runs, wall_s
 
-#: Figures of dry runs, below the results folder.
-MEASURED_FILE = "measured.json"
-#: Settings that cost no time, or whose cost is counted apart; a run's speed is that of all runs that
-#: differ in these only.
-TIMELESS = ("fold", "seed", "alpha", "beta", "gamma", "objective", "lr", "lr_decay", "lr_annealing")
-TIMELESS += ("opt_class", "number_of_epochs", "epoch_counter")
+MEASURE = Path(__file__).parents[1] / "measure_speed.py"
+_MARK = re.compile(
+    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - .* - "
+    r"(Beginning|Going into epoch|epoch:|Events, scores)(?= )",
+    re.M,
+)
 
 
-def pace_of(settings):
-    """A digest of all settings that a run's speed depends on.
-
-    Arguments
-    ---------
-    settings : dict
-        As :func:`hrin_plugin.training.settings.resolve_settings` gives them, or as kept in a run's folder.
-
-    Returns
-    -------
-    str
-        The same for runs that take the same time an epoch.
+class Speed(NamedTuple):
+    """What one run of an experiment takes.
 
     Example
     -------
-    >>> pace_of({"batch_size": 8, "alpha": 1.0}) == pace_of({"batch_size": 8, "alpha": 0.5})
-    True
+    >>> Speed(epoch_s=60.0, rest_s=40.0, source="2 finished runs").run_s(n_epochs=40)
+    2440.0
     """
-    relevant = {
-        name: value
-        for name, value in comparable(settings).items()
-        if name.split(".")[0] not in TIMELESS and not name.startswith("checkpointer.recoverables")
-    }
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
+
+    epoch_s: float  # training and validation
+    rest_s: float  # before the first epoch and after the last
+    source: str  # how this is known
+
+    def run_s(self, n_epochs):
+        """Seconds of a run of so many epochs."""
+        return n_epochs * self.epoch_s + self.rest_s
 
 
-def finished_by_pace(results_folder):
-    """Folders of finished runs, grouped by what their speed depends on.
+def times_from_log(text):
+    """Seconds of an epoch, and of all else, in a finished run.
+
+    Arguments
+    ---------
+    text : str
+        The run's ``log.txt``.
+
+    Returns
+    -------
+    tuple of (float, float) or None
+        Median seconds of an epoch, and seconds before the first and after the last; None if the log does
+        not hold a whole run. An epoch that was interrupted does not count.
+
+    Example
+    -------
+    >>> lines = ["10:00:00,000 - speechbrain.core - INFO - Beginning experiment!"]
+    >>> lines += ["10:00:05,000 - loop - INFO - Going into epoch 1"]
+    >>> lines += ["10:01:05,500 - log - INFO - epoch: 1, lr: 1e-4"]
+    >>> lines += ["10:01:07,500 - train - INFO - Events, scores and model are in results"]
+    >>> times_from_log("\\n".join(f"2020-01-01 {line}" for line in lines))
+    (60.5, 7.0)
+    """
+    marks = [(datetime.strptime(when, "%Y-%m-%d %H:%M:%S,%f"), what) for when, what in _MARK.findall(text)]
+    seconds = {}
+    for (begin, first), (end, second) in itertools.pairwise(marks):
+        seconds.setdefault((first, second), []).append((end - begin).total_seconds())
+    try:
+        epochs_s = seconds["Going into epoch", "epoch:"]
+        start_s, finish_s = seconds["Beginning", "Going into epoch"], seconds["epoch:", "Events, scores"]
+    except KeyError:
+        return None
+    return median(epochs_s), start_s[-1] + finish_s[-1]
+
+
+class Estimate:
+    """What is known of the speed of a plan's runs.
 
     Arguments
     ---------
     results_folder : str or pathlib.Path
-        The folder of all runs.
-
-    Returns
-    -------
-    dict of str to list of pathlib.Path
-        By :func:`pace_of`.
-
-    Example
-    -------
-    >>> finished_by_pace(getfixture("tmp_path"))
-    {}
-    """
-    folders = {}
-    for results in sorted(Path(results_folder).glob(f"*/fold_*/seed_*/{RESULTS_FILE}")):
-        try:
-            settings = json.loads((results.parent / SETTINGS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        folders.setdefault(pace_of(settings), []).append(results.parent)
-    return folders
-
-
-class Estimator:
-    """Knows how fast experiments run, and how much is left.
-
-    Arguments
-    ---------
-    results_folder : str or pathlib.Path
-        The folder of all runs.
+        The folder of all runs; the finished ones are read.
     settings : dict
         From every run of the plan to its settings.
     jobs : int
         How many runs go on side by side.
-    place : str
-        Where and among how many they run; figures of another place do not count.
 
     Example
     -------
-    >>> Estimator(getfixture("tmp_path"), {}, 1, "here").left_s([], [])
+    >>> Estimate(getfixture("tmp_path"), {}, 1).left_s([], [])
     0.0
     """
 
-    def __init__(self, results_folder, settings, jobs, place):
-        self.results_folder, self.settings, self.jobs, self.place = (
-            Path(results_folder),
-            settings,
-            jobs,
-            place,
-        )
-        self.paces = {run: pace_of(each) for run, each in settings.items()}
-        self.measured = self._read_measured()
-        self.speeds = {}
-        self.refresh()
+    def __init__(self, results_folder, settings, jobs):
+        self.results_folder, self.settings, self.jobs = Path(results_folder).absolute(), settings, jobs
+        self.finished, self.measured = {}, {}
+        for log in self.results_folder.glob("*/fold_*/seed_*/log.txt"):
+            self.learn(log.parent)
 
-    def refresh(self):
-        """Take finished runs into account; they count for more than a dry run."""
-        finished = finished_by_pace(self.results_folder)
-        for pace in set(self.paces.values()):
-            times = _stamps(finished.get(pace, ()))
-            speed = _speed_from_runs(times)
-            if speed is None and self._key(pace) in self.measured:
-                speed = speed_from_measurement(self.measured[self._key(pace)])
-            self.speeds[pace] = speed
+    def learn(self, folder):
+        """Take a run into account, if its log tells of its end."""
+        log = Path(folder, "log.txt").absolute()
+        times = times_from_log(log.read_text("utf-8", "replace")) if log.exists() else None
+        if times:
+            self.finished.setdefault(log.parents[2].name, {})[log] = times
+
+    def measure(self, run, engine, words):
+        """Measure one training batch, where the runs will be.
+
+        Arguments
+        ---------
+        run : Run
+            A run of the plan.
+        engine : LocalEngine or ClusterEngine
+            Starts the measurement.
+        words : sequence of str
+            The run's arguments of ``train.py``.
+        """
+        with tempfile.TemporaryDirectory(prefix=".measure-", dir=self.results_folder) as folder:
+            target, log = Path(folder, "speed.json"), Path(folder, "run.log")
+            wait_for([engine.start([sys.executable, MEASURE, target, *words], log, slot=0)])
+            if target.exists():
+                self.measured[run.experiment] = Speed(**json.loads(target.read_text("utf-8")))
+            else:
+                lines = "\n    ".join(last_lines(log))
+                print(f"{run.experiment} could not be measured:\n    {lines}", file=sys.stderr)
 
     def speed(self, run):
-        """The speed of a run's experiment, a Speed, or None if nothing is known yet."""
-        return self.speeds[self.paces[run]]
+        """The Speed of a run's experiment, or None if nothing is known."""
+        times = self.finished.get(run.experiment)
+        if not times:
+            return self.measured.get(run.experiment)
+        source = f"{len(times)} finished run{'s' * (len(times) > 1)}"
+        return Speed(*(median(each) for each in zip(*times.values())), source)
 
     def unknown(self, runs):
-        """One run for each speed that is not known, a list of Run."""
-        return list({self.paces[run]: run for run in reversed(runs) if self.speed(run) is None}.values())[
-            ::-1
-        ]
-
-    def note(self, run, figures):
-        """Keep the figures of a dry run, a dict as ``measure_speed.py`` writes it."""
-        self.measured = self._read_measured() | {self._key(self.paces[run]): figures}
-        write_atomically(self.results_folder / MEASURED_FILE, json.dumps(self.measured, indent=1) + "\n")
-        self.refresh()
+        """The first run of each experiment whose speed is not known, a list of Run."""
+        return list({run.experiment: run for run in reversed(runs) if not self.speed(run)}.values())[::-1]
 
     def remaining_s(self, run):
         """Seconds that a run which is not done still takes; None if nothing is known."""
-        speed = self.speed(run)
-        n_epochs = self.settings[run]["number_of_epochs"] - epochs_done(run.folder(self.results_folder))
-        return None if speed is None else run_s(speed, max(0, n_epochs))
+        log = run.folder(self.results_folder) / "train_log.txt"
+        text = log.read_text("utf-8", "replace") if log.exists() else ""
+        n_done = len(set(re.findall(r"^epoch: (\d+),", text, re.M)))
+        speed, n_epochs = self.speed(run), self.settings[run]["number_of_epochs"]
+        return speed and speed.run_s(max(0, n_epochs - n_done))
 
     def left_s(self, waiting, running):
         """Seconds until all of these runs are done; None if nothing is known of one."""
         seconds = [self.remaining_s(run) for run in (*waiting, *running)]
-        return None if None in seconds else wall_s(seconds, self.jobs)
-
-    def preparation(self):
-        """Seconds and bytes of the features that are still to be computed, as far as dry runs tell."""
-        seconds = n_bytes = 0.0
-        for run, pace in self.paces.items():
-            figures = self.measured.get(self._key(pace))
-            if figures:
-                cache = Path(self.settings[run]["prepared_folder"]) / "features"
-                n_missing = max(0, figures["n_recordings"] - len(list(cache.glob("*.npy"))))
-                seconds = max(seconds, n_missing * figures["feature_s"])
-                n_bytes = max(n_bytes, n_missing * figures["feature_bytes"])
-        return seconds, n_bytes
-
-    def _key(self, pace):
-        return f"{pace} {self.place}"
-
-    def _read_measured(self):
-        try:
-            return dict(json.loads((self.results_folder / MEASURED_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return {}
+        return None if None in seconds else max(sum(seconds) / self.jobs, *seconds, 0.0)
 
 
-def describe_costs(estimator, runs, done):
-    """What a plan takes, and how that is known.
+def describe(estimate, runs, done):
+    """The runs of a plan, how many are done, and the hours of the others.
 
     Arguments
     ---------
-    estimator : Estimator
+    estimate : Estimate
         Knows the speeds.
     runs : sequence of Run
         The plan.
@@ -180,11 +168,11 @@ def describe_costs(estimator, runs, done):
     Returns
     -------
     str
-        A table of the experiments, and the sums: runs, hours, disk.
+        A table of the experiments, and the sum.
 
     Example
     -------
-    >>> print(describe_costs(Estimator(getfixture("tmp_path"), {}, 1, "here"), [], set()))
+    >>> print(describe(Estimate(getfixture("tmp_path"), {}, 1), [], set()))
     experiment    runs  done    an epoch       a run  known from
     0 runs, 0 of them done; all is done
     """
@@ -193,64 +181,21 @@ def describe_costs(estimator, runs, done):
     lines = [f"{'experiment':{width}}  runs  done    an epoch       a run  known from"]
     for name in names:
         each = [run for run in runs if run.experiment == name]
-        speed, n_epochs = estimator.speed(each[0]), estimator.settings[each[0]]["number_of_epochs"]
-        epoch, whole, source = "?", "?", "nothing; --dry_run measures it"
+        speed, n_epochs = estimate.speed(each[0]), estimate.settings[each[0]]["number_of_epochs"]
+        epoch, whole, source = "?", "?", "nothing; --dry_run measures a batch"
         if speed:
-            epoch, whole = format_seconds(speed.epoch_s), format_duration(run_s(speed, n_epochs))
+            epoch, whole = f"{speed.epoch_s:.1f} s", format_duration(speed.run_s(n_epochs))
             source = speed.source
         lines.append(f"{name:{width}}{len(each):6}{len(done & set(each)):6}{epoch:>12}{whole:>12}  {source}")
     to_do = [run for run in runs if run not in done]
-    head = f"{len(runs)} runs, {len(done)} of them done; "
+    total = f"{len(runs)} runs, {len(done)} of them done; "
+    seconds = [estimate.remaining_s(run) for run in to_do]
     if not to_do:
-        return "\n".join([*lines, head + "all is done"])
-    seconds = [estimator.remaining_s(run) for run in to_do]
-    if None in seconds:
-        return "\n".join([*lines, head + f"{len(to_do)} to do; their time is not known"])
-    preparation_s, features_bytes = estimator.preparation()
-    plan_s = preparation_s + wall_s(seconds, estimator.jobs)
-    lines.append(
-        f"{head}{len(to_do)} to do: {sum(seconds) / 3600:.2f} hours of runs, "
-        f"with {estimator.jobs} side by side about {format_duration(plan_s)}"
-        + (f", {format_duration(preparation_s)} of it for features" if preparation_s >= 1 else "")
-    )
-    runs_bytes = sum(estimator.speed(run).run_bytes for run in to_do)
-    free = shutil.disk_usage(estimator.results_folder).free
-    lines.append(
-        f"disk: {format_bytes(runs_bytes)} for runs and {format_bytes(features_bytes)} for features; "
-        f"{format_bytes(free)} are free in {estimator.results_folder}"
-    )
-    if runs_bytes + features_bytes > free:
-        lines.append("WARNING: the disk will be full before the end; give another --results_folder")
-    return "\n".join(lines)
-
-
-def format_seconds(seconds):
-    """A short time with its decimals, a long one in two units.
-
-    Example
-    -------
-    >>> format_seconds(2.345), format_seconds(150)
-    ('2.3 s', '2 min 30 s')
-    """
-    return f"{seconds:.1f} s" if seconds < 60 else format_duration(seconds)
-
-
-def format_bytes(n_bytes):
-    """A size in MB or GB.
-
-    Example
-    -------
-    >>> format_bytes(3.2e9), format_bytes(15e6)
-    ('3.2 GB', '15.0 MB')
-    """
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
-
-
-def _stamps(folders):
-    """Folders and the times of their results, so that one that has not changed is read once."""
-    return tuple((folder, (folder / RESULTS_FILE).stat().st_mtime_ns) for folder in folders)
-
-
-@functools.cache
-def _speed_from_runs(stamps):
-    return speed_from_runs([folder for folder, _ in stamps])
+        total += "all is done"
+    elif None in seconds:
+        total += f"{len(to_do)} to do; their time is not known"
+    else:
+        left = format_duration(estimate.left_s(to_do, []))
+        total += f"{len(to_do)} to do: {sum(seconds) / 3600:.2f} hours of runs, "
+        total += f"with {estimate.jobs} side by side about {left}"
+    return "\n".join([*lines, total])

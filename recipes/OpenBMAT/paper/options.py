@@ -1,11 +1,10 @@
-"""The command line of ``experiments.py``, and what follows from it for each run."""
+"""The command line of ``experiments.py``, and what starts the runs."""
 
 import argparse
 from pathlib import Path
 
-from hrin_plugin.training.processes import LocalEngine, visible_gpus
+from hrin_plugin.training.commands import LocalEngine, visible_gpus
 from paper.cluster import KINDS, ClusterEngine, parse_options
-from paper.plan import HPARAMS
 
 #: Options of train.py that follow from the plan.
 OF_THE_PLAN = ("fold", "seed", "data_folder", "results_folder", "output_folder")
@@ -57,8 +56,8 @@ def parse_arguments(argv):
         metavar="NAME=VALUE",
         help="a parameter of the jobs, such as slurm_partition=gpu; may be given again",
     )
-    add("--dry_run", action="store_true", help="measure a few steps, say what the plan costs, and stop")
-    add("--no_measure", action="store_true", help="start without measuring what is not known")
+    add("--dry_run", action="store_true", help="say what is done and how long the rest takes, and stop")
+    add("--no_measure", action="store_true", help="estimate from finished runs only")
     add("--fresh", action="store_true", help="set runs of other settings aside, and do them again")
     words = list(argv)
     own, overrides = words, []
@@ -73,36 +72,6 @@ def parse_arguments(argv):
         raise ValueError(f"--jobs {options.jobs}: use 1 or more")
     options.overrides = overrides
     return options
-
-
-def training_arguments(run, options):
-    """Arguments of train.py for a run.
-
-    Arguments
-    ---------
-    run : Run
-        The run.
-    options : argparse.Namespace
-        As :func:`parse_arguments` gives them.
-
-    Returns
-    -------
-    list of str
-        The hyperparameter file first.
-
-    Example
-    -------
-    >>> from paper.plan import Run
-    >>> words = training_arguments(Run("gru", 2, 0), parse_arguments(["--results_folder", "/out"]))
-    >>> words[1:3] + words[4:]
-    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--noprogressbar']
-    """
-    results_folder = Path(options.results_folder).absolute()
-    words = [str(HPARAMS / f"{run.experiment}.yaml"), f"--fold={run.fold}", f"--seed={run.seed}"]
-    words += [f"--results_folder={results_folder}", f"--output_folder={run.folder(results_folder)}"]
-    if options.data_folder:
-        words.append(f"--data_folder={Path(options.data_folder).absolute()}")
-    return [*words, "--noprogressbar", *options.overrides]
 
 
 def make_engine(options, n_runs):

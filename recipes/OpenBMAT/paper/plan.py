@@ -1,10 +1,12 @@
-"""Which runs a plan has: experiments by table or by name, folds and seeds."""
+"""Which runs a plan has, with which settings, and which of them are done."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.training.openbmat import N_FOLDS
-from hrin_plugin.training.settings import parse_numbers
+from hrin_plugin.training.folder import SettingsChanged, is_done, set_aside
+from hrin_plugin.training.openbmat import N_FOLDS, identify_data
+from hrin_plugin.training.settings import parse_numbers, resolve_settings
 from paper.published import select_tables
 
 HPARAMS = Path(__file__).parents[1] / "hparams"
@@ -120,3 +122,105 @@ def select_runs(experiments, folds, seeds):
         for fold in numbers["--folds"]
         for experiment in experiments
     ]
+
+
+def training_arguments(run, options):
+    """Arguments of train.py for a run.
+
+    Arguments
+    ---------
+    run : Run
+        The run.
+    options : argparse.Namespace
+        As :func:`paper.options.parse_arguments` gives them.
+
+    Returns
+    -------
+    list of str
+        The hyperparameter file first.
+
+    Example
+    -------
+    >>> from paper.options import parse_arguments
+    >>> words = training_arguments(Run("gru", 2, 0), parse_arguments(["--results_folder", "/out"]))
+    >>> words[1:3] + words[4:]
+    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--noprogressbar']
+    """
+    results_folder = Path(options.results_folder).absolute()
+    words = [str(HPARAMS / f"{run.experiment}.yaml"), f"--fold={run.fold}", f"--seed={run.seed}"]
+    words += [f"--results_folder={results_folder}", f"--output_folder={run.folder(results_folder)}"]
+    if options.data_folder:
+        words.append(f"--data_folder={Path(options.data_folder).absolute()}")
+    return [*words, "--noprogressbar", *options.overrides]
+
+
+def all_settings(runs, options):
+    """The settings of every run.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        The runs.
+    options : argparse.Namespace
+        As :func:`paper.options.parse_arguments` gives them.
+
+    Returns
+    -------
+    dict of Run to dict
+        As :func:`hrin_plugin.training.settings.resolve_settings` gives them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the data folder does not hold OpenBMAT.
+    ValueError
+        If train.py does not know an override.
+    """
+    import speechbrain as sb
+
+    identify = functools.cache(identify_data)
+    settings = {}
+    for run in runs:
+        hparams_file, run_opts, overrides = sb.parse_arguments(training_arguments(run, options))
+        settings[run] = each = resolve_settings(hparams_file, run_opts, overrides, identify)
+        if each["data"] == "unreadable":
+            identify_data(each["data_folder"], each.get("annotator", "a"), each.get("md_from", "mrle"))
+    return settings
+
+
+def find_done(runs, settings, options):
+    """Which runs are done; runs of other settings are refused, or set aside with ``--fresh``.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        The plan.
+    settings : dict
+        Their settings.
+    options : argparse.Namespace
+        As :func:`paper.options.parse_arguments` gives them.
+
+    Returns
+    -------
+    set of Run
+        The runs whose results are whole and of these settings.
+
+    Raises
+    ------
+    SettingsChanged
+        With each of the runs that are of other settings.
+    """
+    done, changed = set(), []
+    for run in runs:
+        folder = run.folder(options.results_folder)
+        try:
+            if is_done(folder, settings[run]):
+                done.add(run)
+        except SettingsChanged as error:
+            if not options.fresh:
+                changed += error.what
+            elif not options.dry_run:
+                print(f"{run}: the old run is now in {set_aside(folder, Path(options.results_folder))}")
+    if changed:
+        raise SettingsChanged(changed)
+    return done

@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from hrin_plugin.archive.engines import Lost, run_local
+from hrin_plugin.archive.processes import Lost, LostTask, map_local, run_local
 
 
 def work(task, notify):
@@ -16,6 +17,9 @@ def work(task, notify):
     notify(f"at {task}")
     if task == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if task == "die while sending":
+        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return bytes(200_000_000)
     if task == "fail":
         raise FileNotFoundError(2, "No such file", "model")
     if task == "fail oddly":
@@ -51,6 +55,29 @@ def test_a_killed_process_costs_its_own_task_only():
     assert [results[number][0] for number in (0, 2, 4)] == ["a", "b", "c"]
 
 
+def test_a_process_that_is_killed_while_it_sends_blocks_no_other():
+    results = dict(run_local(work, ["die while sending", "a", "die while sending", "b"], 2, silent))
+    assert [results[number] for number in (0, 2)] == [Lost("SIGKILL")] * 2
+    assert [results[number][0] for number in (1, 3)] == ["a", "b"]
+
+
+def wait(seconds):
+    """Takes its time, and kills itself if there is none to take."""
+    if seconds < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(seconds)
+    return seconds
+
+
+def test_mapped_results_are_in_the_order_of_the_tasks():
+    assert list(map_local(wait, [0.5, 0.0, 0.1], 3)) == [0.5, 0.0, 0.1]
+
+
+def test_a_map_ends_with_the_reason_when_a_process_was_killed():
+    with pytest.raises(LostTask, match=r"task 2 of 2: its process was ended \(SIGKILL\)"):
+        list(map_local(wait, [0.0, -1], 2))
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_exception_ends_the_run_with_its_own_type(jobs):
     with pytest.raises(FileNotFoundError, match="No such file: 'model'"):
@@ -68,13 +95,13 @@ def test_no_task_needs_no_process():
 
 @pytest.fixture
 def program(tmp_path):
-    """A program with two workers that are at work and would never end; and their processes."""
+    """A program with two workers that would never end, of which one tells nothing; and their processes."""
     code = (
         "import os, signal, time\n"
-        "from hrin_plugin.archive.engines import run_local\n"
+        "from hrin_plugin.archive.processes import run_local\n"
         "def work(task, notify):\n"
         f"    open(os.path.join({str(tmp_path)!r}, str(os.getpid())), 'w').close()\n"
-        "    while True: notify(0); time.sleep(0.05)\n"
+        "    while True: task == 1 and notify(0); time.sleep(0.05)\n"
         "if __name__ == '__main__':\n"
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    try: list(run_local(work, [1, 2], 2, lambda *_: None))\n"

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+from hrin_plugin.archive.processes import n_cores
+
 
 class LocalEngine:
     """Starts commands on this machine.
@@ -36,7 +38,7 @@ class LocalEngine:
         """Environment of the command in one of the slots 0 to jobs - 1, a dict."""
         environment = dict(os.environ)
         if self.jobs > 1:
-            environment.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // self.jobs)))
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, n_cores() // self.jobs)))
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         return environment
@@ -59,20 +61,41 @@ class LocalEngine:
             The running command.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as file:
-            file.write(f"$ {shlex.join(map(str, command))}\n".encode())
-            file.flush()
-            # A session of its own, so that Ctrl-C comes through this process only, and reaches its workers.
-            return LocalJob(
-                subprocess.Popen(
-                    list(map(str, command)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    env=self.environment(slot),
-                    start_new_session=True,
-                )
-            )
+        # A session of its own, so that Ctrl-C comes through this process only, and reaches its workers.
+        return LocalJob(open_logged(command, log, env=self.environment(slot), start_new_session=True))
+
+
+def open_logged(command, log, **options):
+    """Start a command whose output is appended to a log, after the command itself.
+
+    Arguments
+    ---------
+    command : sequence of str
+        Program and arguments.
+    log : str or pathlib.Path
+        The log, in a folder that is there.
+    **options
+        Further ones of ``subprocess.Popen``.
+
+    Returns
+    -------
+    subprocess.Popen
+        The running command.
+
+    Example
+    -------
+    >>> log = getfixture("tmp_path") / "run.log"
+    >>> open_logged(["echo", "trained"], log).wait()
+    0
+    >>> log.read_text()
+    '$ echo trained\\ntrained\\n'
+    """
+    words = list(map(str, command))
+    with open(log, "ab") as file:
+        file.write(f"$ {shlex.join(words)}\n".encode())
+        file.flush()
+        output = {"stdout": file, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, **output, **options)
 
 
 class LocalJob:
@@ -103,17 +126,6 @@ class LocalJob:
     def trouble(self):
         """What is known of a failure beyond the log."""
         return ""
-
-
-def available_cores():
-    """Number of processor cores that this process may use.
-
-    Example
-    -------
-    >>> available_cores() >= 1
-    True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def wait_for(jobs, poll_s=0.05):

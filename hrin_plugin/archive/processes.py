@@ -1,8 +1,8 @@
-"""Many tasks over many processes, of this machine or of a Ray cluster.
+"""Many tasks over many processes of this machine.
 
-An engine calls ``function(task, notify)`` for every task and gives its results in the order in
-which they are ready. A process that the system ends costs its own task and no other; an
-exception of the function ends everything, so what may fail alone has to return its failure.
+A process that the system ends costs its own task and no other, even in the middle of a message: each
+has a pipe of its own, so none waits for a lock that a dead one held. An exception of the function ends
+everything, so what may fail alone has to return its failure.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import multiprocessing.connection
 import os
 import pickle
 import signal
+import threading
 from typing import NamedTuple
 
 
@@ -29,6 +30,18 @@ class Lost(NamedTuple):
     def __str__(self):
         """What happened, in one line."""
         return f"its process was ended ({self.cause}), for want of memory perhaps; try fewer jobs"
+
+
+class LostTask(Exception):
+    """Raised where every task is needed and the process of one was ended from outside.
+
+    Example
+    -------
+    >>> raise LostTask(f"task 1 of 2: {Lost('SIGKILL')}")
+    Traceback (most recent call last):
+    ...
+    LostTask: task 1 of 2: its process was ended (SIGKILL), for want of memory perhaps; try fewer jobs
+    """
 
 
 def n_cores():
@@ -84,7 +97,7 @@ def run_local(function, tasks, jobs, notify):
     threads = max(1, n_cores() // jobs)
     workers = {}  # from the connection to the process and the number of its task
     try:
-        for number, task in _take(queue, jobs):
+        for number, task in take(queue, jobs):
             _employ(workers, _start(function, threads), number, task)
         while workers:
             for connection in multiprocessing.connection.wait(list(workers)):
@@ -98,7 +111,7 @@ def run_local(function, tasks, jobs, notify):
                 del workers[connection]
                 free = None if kind == "lost" else (connection, process)
                 # The next task goes out before the result does, for the caller may take its time.
-                for following, task in _take(queue, 1):
+                for following, task in take(queue, 1):
                     _employ(workers, free or _start(function, threads), following, task)
                     free = None
                 if free:
@@ -110,8 +123,62 @@ def run_local(function, tasks, jobs, notify):
             connection.close()
 
 
-def _take(queue, count):
-    """The next so many of a queue, or what is left."""
+def map_local(function, tasks, jobs):
+    """Results of a function over processes of this machine, in the order of the tasks.
+
+    Arguments
+    ---------
+    function : callable
+        From a task to a result.
+    tasks : sequence
+        What to do.
+    jobs : int
+        Number of processes, as :func:`run_local` takes it.
+
+    Yields
+    ------
+    object
+        The result of each task.
+
+    Raises
+    ------
+    LostTask
+        If a process was ended from outside.
+
+    Example
+    -------
+    >>> list(map_local(str.upper, ["a", "b"], 1))
+    ['A', 'B']
+    """
+    ready, following = {}, 0
+    for number, result in run_local(functools.partial(without_notes, function), tasks, jobs, lambda *_: None):
+        if isinstance(result, Lost):
+            raise LostTask(f"task {number + 1} of {len(tasks)}: {result}")
+        ready[number] = result
+        while following in ready:
+            yield ready.pop(following)
+            following += 1
+
+
+def without_notes(function, task, notify):
+    """Do a task whose function tells nothing meanwhile.
+
+    Example
+    -------
+    >>> without_notes(str.upper, "a", None)
+    'A'
+    """
+    return function(task)
+
+
+def take(queue, count):
+    """The next so many of a queue, or what is left.
+
+    Example
+    -------
+    >>> take(iter("abc"), 2)
+    ['a', 'b']
+    """
     return [item for _, item in zip(range(count), queue)]
 
 
@@ -147,6 +214,7 @@ def _serve(connection, function, threads):
     """Do one task after the other, until the caller hangs up; runs in a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interruption means
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when the libraries are first imported
     send = functools.partial(_send, connection)
     while True:
@@ -167,6 +235,12 @@ def _send(connection, kind, content):
         connection.send((kind, content))
     except OSError:
         raise SystemExit(1) from None
+
+
+def _end_with_parent():
+    """End this worker once its caller has ended, even if that was killed."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(*_):
@@ -190,80 +264,3 @@ def _cause(exit_code):
         return signal.Signals(-exit_code).name
     except ValueError:
         return f"status {exit_code}"
-
-
-def run_ray(function, tasks, jobs, notify, address=None, n_gpus=0):
-    """Run tasks on a Ray cluster, whose nodes must see the same files.
-
-    Arguments
-    ---------
-    function : callable
-        As for :func:`run_local`; importable on every node. What it tells its ``notify`` stays
-        there.
-    tasks : sequence
-        What to do.
-    jobs : int or None
-        How many at a time; None for as many as the cluster has cores.
-    notify : callable
-        Not called; here so that both engines are called alike.
-    address : str or None
-        Address of the cluster; None for that of the environment variable ``RAY_ADDRESS``, for
-        one that runs on this machine, or else for a new one on this machine.
-    n_gpus : float
-        GPUs that each task needs.
-
-    Yields
-    ------
-    tuple of (int, object)
-        A task's number and its result, or :class:`Lost`.
-
-    Raises
-    ------
-    ImportError
-        If Ray is not installed.
-    OSError
-        If there is no cluster at the address.
-
-    Example
-    -------
-    >>> list(run_ray(print, [], None, print))
-    []
-    """
-    if not tasks:
-        return
-    try:
-        import ray
-    except ImportError:
-        raise ImportError("the engine 'ray' needs Ray; run: pip install 'hrin-plugin[ray]'") from None
-
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-        except (ConnectionError, ValueError) as error:
-            raise OSError(f"no Ray cluster answers at {address!r} ({error}); check --ray-address") from None
-    try:
-        # A lost node is tried again elsewhere; what kills its process twice is at fault itself.
-        call = ray.remote(num_cpus=1, num_gpus=n_gpus, max_retries=1)(_call)
-        function, queue = ray.put(function), iter(enumerate(tasks))
-        at_once = jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        running = {call.remote(function, task): number for number, task in _take(queue, at_once)}
-        while running:
-            (reference,), _ = ray.wait(list(running))
-            number = running.pop(reference)
-            running |= {call.remote(function, task): following for following, task in _take(queue, 1)}
-            try:
-                result = ray.get(reference)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except ray.exceptions.RayError as error:
-                result = Lost(type(error).__name__)
-            yield number, result
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _call(function, task):
-    """Do a task on a node."""
-    return function(task, lambda told: None)
