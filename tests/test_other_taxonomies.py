@@ -17,7 +17,7 @@ from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import FORMATS, read_detection
 from hrin_plugin.formats.writing import to_milliseconds
-from hrin_plugin.inference import load_detector
+from hrin_plugin.inference import load_detector, load_taxonomy
 from hrin_plugin.metrics.scores import sed_eval_scores
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
@@ -257,6 +257,25 @@ def test_results_of_several_models_are_reported_side_by_side_and_not_scored(case
     capsys.readouterr()
     assert hrin("evaluate", folder / "archive", tmp_path / "out") == 1
     assert "not the same classes everywhere" in capsys.readouterr().err
+
+
+def test_a_model_that_runs_code_tells_its_classes_if_it_may(tmp_path):
+    (tmp_path / "hyperparams.yaml").write_text(
+        "modules:\n"
+        "    features: !new:hrin_plugin.features.LogMel\n"
+        "    statistics: !new:hrin_plugin.features.BandStatistics\n"
+        "        n_bands: 128\n"
+        "    network: !new:hrin_plugin.networks.HRIN\n"
+        "        hidden_size: 4\n"
+        "        taxonomy: !new:hrin_plugin.taxonomy.Taxonomy\n"
+        f"            levels: {json.dumps(SPEECH_MUSIC.to_dict()['levels'])}\n"
+        f"            parents: {json.dumps(SPEECH_MUSIC.to_dict()['parents'])}\n"
+        "decoding: {method: argmax}\n"
+        "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n"
+    )
+    with pytest.raises(ValueError, match="hyperparams.yaml"):
+        load_taxonomy(tmp_path)
+    assert load_taxonomy(tmp_path, run_code=True) == SPEECH_MUSIC
 
 
 # What earlier versions wrote

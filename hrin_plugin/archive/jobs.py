@@ -58,7 +58,9 @@ class Outcome(NamedTuple):
     problem: str | None = None
 
 
-def claim_results(recordings: Sequence[Recording], order: Order, overwrite: bool = False) -> list[Recording]:
+def claim_results(
+    recordings: Sequence[ArchiveFile], order: Order, overwrite: bool = False
+) -> list[ArchiveFile]:
     """Make the folder of the results, and tell which recordings have none yet.
 
     Arguments
