@@ -1,6 +1,5 @@
 """A detector as a command asks for it."""
 
-from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.inference.detector import MusicDetector
 
 
@@ -39,5 +38,5 @@ def load_detector(model=None, backend="auto", device=None, decoding=None):
 
     detector = MusicDetector.from_hparams(model, backend=backend, run_opts=device and {"device": device})
     if decoding:
-        detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
+        detector.decoding = detector.decoding.changed(decoding)
     return detector
