@@ -24,7 +24,7 @@ from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained import sources as trust
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 RATE = 8000
 THRESHOLD = Decoding("threshold")

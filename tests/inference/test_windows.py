@@ -14,7 +14,7 @@ from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.baselines import MMG
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 SMALL = {"window_s": 4.0, "context_s": 1.0}
 GRID = window_grid(LogMel(), **SMALL)
