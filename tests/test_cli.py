@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from hrin_plugin.archive.references import ANNOTATIONS, derive_detection, read_references
+from hrin_plugin.archive.references import ANNOTATIONS, derive_md, read_references
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
@@ -53,7 +53,7 @@ def folders(tmp_path):
 
 def expected_scores(n_recordings):
     """The scores by sed_eval itself."""
-    levels = (derive_detection(TRUTH), derive_detection(FOUND)), (TRUTH, FOUND)
+    levels = (derive_md(TRUTH), derive_md(FOUND)), (TRUTH, FOUND)
     return {
         task: sed_eval_scores([true] * n_recordings, [found] * n_recordings, [4.0] * n_recordings, labels)
         for task, (true, found), labels in zip(("md", "mrle"), levels, MUSIC_LOUDNESS.levels)
@@ -72,7 +72,7 @@ def test_evaluate_gives_sed_evals_scores_of_both_tasks(folders, tmp_path, capsys
 @pytest.mark.parametrize("format", FORMATS)
 def test_evaluate_reads_every_format(tmp_path, format):
     for kind, events in (("truth", TRUTH), ("found", FOUND)):
-        found = detection("a", events, md=derive_detection(events))
+        found = detection("a", events, md=derive_md(events))
         write_detection(tmp_path / kind, found, format, ("md", "mrle"))
     assert hrin("evaluate", tmp_path / "truth", tmp_path / "found", "--json", tmp_path / "scores.json") == 0
     assert json.loads((tmp_path / "scores.json").read_text()) == expected_scores(1)
@@ -138,7 +138,7 @@ def test_annotations_are_checked_against_their_recordings_all_at_once(tmp_path):
 
 def test_annotations_of_music_detection_alone_are_taken_as_such(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(32000), 8000)
-    write_tsv(tmp_path / "a.tsv", derive_detection(TRUTH))
+    write_tsv(tmp_path / "a.tsv", derive_md(TRUTH))
     (reference,) = read_references(tmp_path)
     assert reference.detection.events == {"md": [Event(0.0, 1.0, "no-music"), Event(1.0, 4.0, "music")]}
 
@@ -448,7 +448,10 @@ def detect_and_score(model, folder):
     ("truth", "message"),
     [
         (None, "archive: holds no recording with a TSV of the same name beside it"),
-        ([Event(0.0, 2.0, "music")], "annotations without foreground and background:"),
+        (
+            [Event(0.0, 2.0, "music")],
+            "annotations of the upper level alone, without no-music, fg-music, bg-music:",
+        ),
     ],
 )
 def test_tune_refuses_what_is_not_labelled(model, archive, capsys, truth, message):

@@ -6,7 +6,6 @@ import os
 import sys
 
 from hrin_plugin.commands.options import add_model_options
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
@@ -51,7 +50,8 @@ def add_parser(commands):
         "--level",
         default="mrle",
         choices=LEVELS,
-        help="md: music or not; mrle: foreground, background or none; or both (default: %(default)s)",
+        help="md: music or not; mrle: foreground, background or none; or both; of another model, its upper "
+        "and its lower classes (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_model_options(parser)
@@ -164,6 +164,7 @@ def _order(arguments):
     """What is to be done with every recording."""
     from hrin_plugin.archive.jobs import Order
     from hrin_plugin.formats import output_paths
+    from hrin_plugin.inference import load_taxonomy
 
     levels = LEVELS[arguments.level]
     if not arguments.output and len(output_paths("", "a", arguments.format, levels)) > 1:
@@ -173,6 +174,7 @@ def _order(arguments):
     if arguments.output and os.path.exists(arguments.output) and not os.path.isdir(arguments.output):
         raise ValueError(f"{arguments.output}: is not a folder; give another --output")
     model, output = arguments.model, arguments.output
+    taxonomy = load_taxonomy(model)
     if arguments.engine == "ray":  # whose processes work elsewhere
         output = output and os.path.abspath(output)
         model = os.path.abspath(model) if model and os.path.isdir(model) else model
@@ -183,20 +185,21 @@ def _order(arguments):
         model=model,
         backend=arguments.backend,
         device=arguments.device,
-        decoding=_decoding(arguments),
+        decoding=_decoding(arguments, taxonomy),
+        taxonomy=taxonomy,
     )
 
 
-def _decoding(arguments):
+def _decoding(arguments, taxonomy):
     """The settings of the decisions that were given: those of a file, and over them those of options."""
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
     of_file = read_decoding(arguments.decoding) if arguments.decoding else None
     options = {
         "method": _method(arguments, of_file and of_file.method),
-        "thresholds": _by_label("--threshold", arguments.threshold),
-        "min_event_s": _by_label("--min-duration", arguments.min_duration),
-        "offsets": _by_label("--offset", arguments.offset),
+        "thresholds": _by_label("--threshold", arguments.threshold, taxonomy),
+        "min_event_s": _by_label("--min-duration", arguments.min_duration, taxonomy),
+        "offsets": _by_label("--offset", arguments.offset, taxonomy),
     }
     options = {name: value for name, value in options.items() if value is not None}
     options |= arguments.switching_cost or {}
@@ -225,10 +228,7 @@ def _method(arguments, of_file):
 
 def _labelled(text):
     """A number for all classes, (None, number), or for one of them, (label, number)."""
-    label, equals, number = text.rpartition("=")
-    labels = {label for names in MUSIC_LOUDNESS.levels for label in names}
-    if equals and label not in labels:
-        raise argparse.ArgumentTypeError(f"{label!r} is none of {', '.join(sorted(labels))}")
+    label, _, number = text.rpartition("=")
     try:
         return label or None, float(number)
     except ValueError:
@@ -244,11 +244,15 @@ def _cost(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 8s") from None
 
 
-def _by_label(option, values):
+def _by_label(option, values, taxonomy):
     """One number for all classes, or a mapping of label to number, or None where nothing was given."""
     if not values:
         return None
     values = dict(values)
+    labels = {label for names in taxonomy.levels for label in names}
+    unknown = next((label for label in values if label not in {None, *labels}), None)
+    if unknown is not None:
+        raise ValueError(f"{option}: {unknown!r} is none of {', '.join(sorted(labels))}, the model's classes")
     if None not in values:
         return values
     if len(values) > 1:

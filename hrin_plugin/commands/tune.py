@@ -55,11 +55,12 @@ def _tune(arguments):
     from hrin_plugin.decoding.methods import METHODS, write_decoding
     from hrin_plugin.decoding.scores import format_table
     from hrin_plugin.decoding.tuning import compare, tune
-    from hrin_plugin.inference import load_detector
+    from hrin_plugin.inference import load_detector, load_taxonomy
 
-    to_tune, to_test = (_references(folder) for folder in (arguments.labelled, arguments.test))
+    taxonomy = load_taxonomy(arguments.model)
+    to_tune, to_test = (_references(folder, taxonomy) for folder in (arguments.labelled, arguments.test))
     detector = load_detector(arguments.model, arguments.backend, arguments.device)
-    model = detector.taxonomy, detector.grid
+    model = taxonomy, detector.grid
     tuning = tune(_predictions(detector, to_tune), *model, arguments.decode or METHODS)
     rows = tuning.rows
     if to_test:
@@ -75,19 +76,19 @@ def _tune(arguments):
     return 0
 
 
-def _references(folder):
+def _references(folder, taxonomy):
     """The annotated recordings of a folder, none for None."""
     from hrin_plugin.archive.references import read_references
-    from hrin_plugin.detection import TASKS
 
     if folder is None:
         return []
-    references = read_references(folder)
+    references = read_references(folder, taxonomy)
     if not references:
         raise Failure(f"{folder}: holds no recording with a TSV of the same name beside it")
-    without = [path for path, detection in references if set(detection.events) < set(TASKS)]
+    without = [path for path, truth in references if set(truth.events) < set(taxonomy.level_names)]
     if without:
-        raise Failure("\n  ".join(["annotations without foreground and background:", *without]))
+        classes = ", ".join(taxonomy.levels[-1])
+        raise Failure("\n  ".join([f"annotations of the upper level alone, without {classes}:", *without]))
     return references
 
 
@@ -95,12 +96,14 @@ def _predictions(detector, references):
     """What the model says of annotated recordings, beside the annotations."""
     from tqdm import tqdm
 
-    from hrin_plugin.detection import TASKS
     from hrin_plugin.training.results import Prediction
 
     predictions = []
     for path, truth in tqdm(references, "detecting", unit="file", disable=None):
         found = detector.detect_file(path, probabilities=True)
-        levels = (tuple(each[task] for task in TASKS) for each in (truth.events, found.probabilities))
+        levels = (
+            tuple(each[level] for level in detector.taxonomy.level_names)
+            for each in (truth.events, found.probabilities)
+        )
         predictions.append(Prediction(truth.name, truth.duration_s, *levels))
     return predictions
