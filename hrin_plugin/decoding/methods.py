@@ -229,29 +229,6 @@ class Decoding:
             return self.switching_cost
         return self.switching_cost_s / grid.time_of(1)
 
-    def in_seconds(self, grid):
-        """This decoding with its switching cost in seconds, in whatever unit it was.
-
-        Arguments
-        ---------
-        grid : FrameGrid
-            The frames that a cost in the unit of earlier versions was meant for.
-
-        Returns
-        -------
-        Decoding
-            It makes the same decisions on this grid.
-
-        Example
-        -------
-        >>> from hrin_plugin.timing import FrameGrid
-        >>> print(Decoding("viterbi", switching_cost=125).in_seconds(FrameGrid(hop_length=512)))
-        viterbi, switching cost 8 s
-        """
-        if self.switching_cost is None:
-            return self
-        return self.changed({"switching_cost_s": self.switching_cost * grid.time_of(1)})
-
 
 def read_decoding(path):
     """A Decoding from a JSON file.

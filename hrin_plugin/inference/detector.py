@@ -160,7 +160,7 @@ class MusicDetector(Pretrained):
         """Set it; labels that the model does not have are refused."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
         EventDecoder(decoding, self.taxonomy, self.grid)
-        self._decoding = decoding.in_seconds(self.grid)
+        self._decoding = decoding
 
     @property
     def model(self):

@@ -240,7 +240,8 @@ def test_a_cost_of_an_earlier_version_still_counts_every_frame_in_full(hop_lengt
     levels = programme(3000, 8, noise=4.0)
     path = viterbi_path(leaf_log_likelihood(levels, MUSIC_LOUDNESS), 125.0)
     expected = threshold_events(np.eye(3)[path], LEAVES, grid, grid.time_of(3000))
-    for same in (decoding, decoding.in_seconds(grid)):
+    in_seconds = Decoding("viterbi", switching_cost_s=125.0 * grid.time_of(1))
+    for same in (decoding, in_seconds):
         found = decode_events(same, levels, MUSIC_LOUDNESS, grid, grid.time_of(3000))
         assert found[1] == expected
     write_decoding(tmp_path / "decoding.json", decoding)
