@@ -28,8 +28,9 @@ MEDIANS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 SWITCHING_COSTS_S = tuple(2.0**exponent for exponent in range(-6, 6))
 #: Then finer steps around the best switching cost, as factors.
 REFINEMENTS = (2**-0.5, 2**0.5), (2**-0.25, 2**0.25)
-#: How far each label's offset is moved up or down, in nats, if that is better; one step after the other.
-OFFSET_STEPS = (2.0, 2.0, 1.0, 0.5)
+#: How far an offset is moved at a time, in nats; how many moves are tried at most; and by how much the
+#: objective must rise for one, so that little data do not give offsets that are worth nothing elsewhere.
+OFFSET_STEPS, OFFSET_MOVES, LEAST_GAIN = (2.0, 1.0, 0.5), 8, 0.002
 
 
 class Tuning(NamedTuple):
@@ -50,8 +51,8 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
 
     With ``threshold``, each label has its own threshold and minimum duration, and with
     ``median`` its own threshold; each is searched by the label's own scores. With
-    ``argmax`` and ``viterbi``, each label has its own offset, one searched after the
-    other by the scores of all, and a minimum duration is the same for all.
+    ``argmax`` and ``viterbi``, each label has its own offset, searched by the scores of
+    all, and a minimum duration is the same for all.
 
     Arguments
     ---------
@@ -233,25 +234,28 @@ def _with_minimum(search, best):
 
 
 def _with_offsets(search, best):
-    """The decoding with offsets of the labels, moved in turn for as long as that is better."""
-    offsets = dict.fromkeys(search.labels, 0.0)
-    value = objective(search.scores(best))
-    for step in OFFSET_STEPS:
-        for label in offsets:
-            tried = []
-            for moved in (offsets[label] + step, offsets[label] - step):
-                decoding = replace(best, offsets=offsets | {label: moved})
-                tried.append((objective(search.scores(decoding)), moved, decoding))
-            greatest = max(tried, key=lambda found: found[0])
-            if greatest[0] > value:
-                value, offsets[label], best = greatest
-    moved = {label: offset for label, offset in offsets.items() if offset}
-    return replace(best, offsets=moved or 0.0)
+    """The decoding with offsets of labels: time and again the move of one label that is best of all."""
+    offsets, value = dict.fromkeys(search.labels, 0.0), objective(search.scores(best))
+    steps = list(OFFSET_STEPS)
+    for _ in range(OFFSET_MOVES):
+        moves = [
+            offsets | {label: offsets[label] + sign * step}
+            for step in steps[:1]
+            for label in offsets
+            for sign in (1, -1)
+        ]
+        tried = [(objective(search.scores(replace(best, offsets=moved))), moved) for moved in moves]
+        gained, moved = max(tried, key=lambda found: found[0], default=(0.0, None))
+        if gained > value + LEAST_GAIN:
+            value, offsets = gained, moved
+        else:
+            steps = steps[1:]
+    return replace(best, offsets={label: offset for label, offset in offsets.items() if offset} or 0.0)
 
 
 def _n_steps(method, n_labels):
-    """How many decodings the search of a method tries."""
-    n_offsets = 1 + 2 * len(OFFSET_STEPS) * n_labels
+    """How many decodings the search of a method tries at most."""
+    n_offsets = 1 + 2 * OFFSET_MOVES * n_labels
     return {
         "threshold": len(MINIMA_S) * len(THRESHOLDS),
         "argmax": n_offsets + 2 * len(MINIMA_S),
