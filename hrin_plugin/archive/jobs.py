@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import write_atomically
 from hrin_plugin.formats import output_paths, write_detection
+from hrin_plugin.formats.records import read_record, record_path
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class Order(NamedTuple):
@@ -38,6 +41,7 @@ class Order(NamedTuple):
     device: str | None = None  # None for an accelerator where there is one
     decoding: dict = {}  # what differs from the model's own Decoding
     run_code: bool = False  # whether the model may run code
+    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
 
 
 class Outcome(NamedTuple):
@@ -54,7 +58,9 @@ class Outcome(NamedTuple):
     problem: str | None = None
 
 
-def claim_results(recordings, order, overwrite=False):
+def claim_results(
+    recordings: Sequence[ArchiveFile], order: Order, overwrite: bool = False
+) -> list[ArchiveFile]:
     """Make the folder of the results, and tell which recordings have none yet.
 
     Arguments
@@ -84,17 +90,23 @@ def claim_results(recordings, order, overwrite=False):
     1
     """
     output = Path(order.output)
-    record_path = output / f".hrin-{order.format}.json"
+    path = record_path(output, order.format)
     settings = {
         "model": _identity(order.model),
+        "taxonomy": order.taxonomy.to_dict(),
         "levels": sorted(order.levels),
         "decoding": order.decoding,
     }
-    record = _read_record(record_path)
-    if record != settings or overwrite:
-        there = next((path for each in recordings for path in _paths(each, order) if path.exists()), None)
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    record = read_record(path)
+    if record and not overwrite and settings == {"taxonomy": settings["taxonomy"], **record} != record:
+        _complete_record(path, text)
+    elif record != settings or overwrite:
+        there = next((file for each in recordings for file in _paths(each, order) if file.exists()), None)
         if there and not overwrite:
-            changed = [name for name in settings if record and record.get(name) != settings[name]]
+            changed = [
+                name for name, value in settings.items() if record and record.get(name, value) != value
+            ]
             cause = (
                 f"was made with another {' and '.join(changed)}"
                 if changed
@@ -102,8 +114,8 @@ def claim_results(recordings, order, overwrite=False):
             )
             raise ValueError(f"{there}: {cause}; give another --output, or --overwrite to replace it")
         output.mkdir(parents=True, exist_ok=True)
-        write_atomically(record_path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    claimed_ns = record_path.stat().st_mtime_ns
+        write_atomically(path, text)
+    claimed_ns = path.stat().st_mtime_ns
     return [recording for recording in recordings if not _is_finished(recording, order, claimed_ns)]
 
 
@@ -226,6 +238,13 @@ def _paths(recording, order):
     return output_paths(place.parent, place.name, order.format, order.levels)
 
 
+def _complete_record(path, text):
+    """Add what a record of an earlier version lacks, without making its results look older than it."""
+    changed = path.stat()
+    write_atomically(path, text)
+    os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+
+
 def _is_finished(recording, order, claimed_ns):
     """Whether results are there that are newer than their recording and than the settings' record."""
     try:
@@ -233,14 +252,6 @@ def _is_finished(recording, order, claimed_ns):
         return all(path.stat().st_mtime_ns >= after_ns for path in _paths(recording, order))
     except OSError:
         return False
-
-
-def _read_record(path):
-    """The settings that the results were made with, or None."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _identity(model):

@@ -2,16 +2,17 @@
 recordings and TSV files of the same name.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.archive.collection import SUFFIXES
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import open_stream
-from hrin_plugin.detection import TASKS, Detection
-from hrin_plugin.events import AnnotationError, Fault, check_events, parse_tsv, relabel
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import AnnotationError, Event, Fault, check_events, parse_tsv, relabel
 from hrin_plugin.files import visible_files
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 #: Where OpenBMAT has the annotations that the paper uses, and its recordings.
 ANNOTATIONS, AUDIO = Path("annotations", "tsv", "RMLE_mapping", "annotator_a"), "audio"
@@ -33,7 +34,7 @@ class Reference(NamedTuple):
     detection: Detection  # its name may begin with folders
 
 
-def read_references(folder):
+def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Reference]:
     """Read the annotations of a folder's recordings, and check them.
 
     In the layout of OpenBMAT, annotator a's RMLE mapping is read, as the paper does;
@@ -43,12 +44,14 @@ def read_references(folder):
     ---------
     folder : str or pathlib.Path
         The folder.
+    taxonomy : Taxonomy
+        The classes that are annotated.
 
     Returns
     -------
     list of Reference
-        By name; none where no annotation has a recording beside it. Music detection is
-        derived where relative loudness is annotated.
+        By name; none where no annotation has a recording beside it. Music detection, the upper level,
+        is derived where relative loudness, the lower one, is annotated.
 
     Raises
     ------
@@ -85,7 +88,8 @@ def read_references(folder):
             )
             continue
         try:
-            references.append(Reference(str(recordings[name]), _read(name, path, recordings[name])))
+            found = _read(name, path, recordings[name], taxonomy)
+            references.append(Reference(str(recordings[name]), found))
         except AnnotationError as error:
             faults += error.faults
         except AudioError as error:
@@ -95,13 +99,15 @@ def read_references(folder):
     return references
 
 
-def derive_detection(events):
+def derive_md(events: Iterable[Event], taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Event]:
     """Music detection from relative loudness, of events that may overlap or leave gaps.
 
     Arguments
     ---------
     events : iterable of Event
-        Events of relative loudness.
+        Events of the second level.
+    taxonomy : Taxonomy
+        Tells the parent of each class.
 
     Returns
     -------
@@ -111,11 +117,11 @@ def derive_detection(events):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> derive_detection([Event(0.0, 2.0, "fg-music"), Event(1.0, 5.0, "bg-music")])
+    >>> derive_md([Event(0.0, 2.0, "fg-music"), Event(1.0, 5.0, "bg-music")])
     [Event(onset_s=0.0, offset_s=5.0, label='music')]
     """
     joined = {}
-    for event in relabel(sorted(events, key=lambda event: event.onset_s), MUSIC_LOUDNESS.parents[0]):
+    for event in relabel(sorted(events, key=lambda event: event.onset_s), taxonomy.parents[0]):
         known = joined.setdefault(event.label, [])
         if known and event.onset_s <= known[-1].offset_s:
             known[-1] = known[-1]._replace(offset_s=max(known[-1].offset_s, event.offset_s))
@@ -133,16 +139,16 @@ def _files(folder, suffixes):
     return found
 
 
-def _read(name, path, recording):
+def _read(name, path, recording, taxonomy):
     """The annotation of one recording."""
     with open_stream(recording, RATE) as blocks:
         duration_s = blocks.duration_s
         if duration_s is None:
             duration_s = sum(map(len, blocks)) / RATE
     events = parse_tsv(path, duration_s)
-    md_labels, mrle_labels = MUSIC_LOUDNESS.levels
-    only_md = any(event.label == "music" for event in events)
+    (md, md_labels), (mrle, mrle_labels) = taxonomy.labels.items()
+    n_md, n_mrle = (sum(event.label in labels for event in events) for labels in (md_labels, mrle_labels))
+    only_md = n_md > n_mrle
     events = check_events(events, duration_s, md_labels if only_md else mrle_labels, path)
-    if only_md:
-        return Detection(name, duration_s, {TASKS[0]: events})
-    return Detection(name, duration_s, dict(zip(TASKS, (derive_detection(events), events))))
+    levels = {md: events} if only_md else {md: derive_md(events, taxonomy), mrle: events}
+    return Detection(name, duration_s, levels, taxonomy=taxonomy)

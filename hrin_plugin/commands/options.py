@@ -73,3 +73,51 @@ def add_model_options(parser):
         help="onnx is several times as fast on a CPU; auto: where it is installed (default: %(default)s)",
     )
     group.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+
+
+def add_classes_option(parser):
+    """Add the option that names a model for its classes alone.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand that reads results.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_classes_option(parser)
+    >>> classes_asked_for(parser.parse_args([])) is None
+    True
+    """
+    parser.add_argument(
+        "--model",
+        metavar="SOURCE",
+        help="the model whose classes the results have, where neither they nor their folder tell",
+    )
+
+
+def classes_asked_for(arguments):
+    """The taxonomy of the model that was named, or None.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        Of a parser with :func:`add_classes_option`.
+
+    Returns
+    -------
+    Taxonomy or None
+        The classes.
+
+    Example
+    -------
+    >>> from argparse import Namespace
+    >>> classes_asked_for(Namespace(model=None))
+    """
+    if not arguments.model:
+        return None
+    from hrin_plugin.inference import load_taxonomy
+
+    return load_taxonomy(arguments.model)

@@ -55,7 +55,9 @@ def _plot(arguments):
     from hrin_plugin.audio.streams import open_stream
     from hrin_plugin.events import parse_tsv
     from hrin_plugin.features import LogMel
+    from hrin_plugin.formats.records import recorded_taxonomy
     from hrin_plugin.inference import load_detector
+    from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
     try:
         from hrin_plugin.report.plots import draw_recording, save_picture
@@ -69,19 +71,22 @@ def _plot(arguments):
     with open_stream(arguments.recording, features.grid.sample_rate) as blocks:
         wav = np.concatenate(list(blocks))
     duration_s = len(wav) / features.grid.sample_rate
-    lanes, probabilities = {}, None
+    paths, probabilities = {}, None
     if arguments.reference:
-        lanes["reference"] = parse_tsv(arguments.reference, duration_s)
+        paths["reference"] = arguments.reference
     for number, prediction in enumerate(arguments.prediction, start=1):
         name, _, path = prediction.rpartition("=")
-        lanes[name or f"prediction {number}"] = parse_tsv(path, duration_s)
+        paths[name or f"prediction {number}"] = path
+    lanes = {name: parse_tsv(path, duration_s) for name, path in paths.items()}
+    recorded = (recorded_taxonomy(path, "tsv") for path in paths.values())
+    taxonomy = next(filter(None, recorded), MUSIC_LOUDNESS)
     if detector:
         found = detector.detect_file(arguments.recording, probabilities=True)
-        probabilities = found.probabilities.values()
-        lanes |= dict(zip(("model, detection", "model, loudness"), found.events.values()))
+        probabilities, taxonomy = found.probabilities.values(), found.taxonomy
+        lanes |= {f"model, {level}": events for level, events in found.events.items()}
     output = arguments.output or f"{Path(arguments.recording).stem}.png"
     with torch.inference_mode():
         frames = features(torch.from_numpy(wav).float()[None])[0].numpy()
-    save_picture(draw_recording(wav, frames, features.grid, lanes, probabilities), output)
+    save_picture(draw_recording(wav, frames, features.grid, lanes, probabilities, taxonomy), output)
     print(output)
     return 0

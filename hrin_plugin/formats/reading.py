@@ -9,18 +9,20 @@ import io
 import json
 import math
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import AnnotationError, Event, Fault, parse_tsv
 from hrin_plugin.formats.drafts import Draft, Row
+from hrin_plugin.formats.records import parse_taxonomy
 from hrin_plugin.formats.writing import JSON_VERSION
 
 _CUE = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
 _TEXTGRID_ITEM = re.compile(r'\s*(name|xmin|xmax|text)\s*=\s*(?:"(.*)"|(\S+))\s*')
 
 
-def read_tsv(path):
+def read_tsv(path: str | Path) -> Draft:
     """Read onset, offset and label between tabs, as OpenBMAT has them.
 
     Example
@@ -37,7 +39,7 @@ def read_tsv(path):
     return Draft([Row(line, None, event) for line, event in enumerate(events, start=1)])
 
 
-def read_audacity(path):
+def read_audacity(path: str | Path) -> Draft:
     """Read labels that Audacity exported; the lines with their frequencies, if any, are passed over.
 
     Example
@@ -59,7 +61,7 @@ def read_audacity(path):
     return Draft(rows)
 
 
-def read_csv(path):
+def read_csv(path: str | Path) -> Draft:
     """Read the rows of a CSV file by the names of its columns, of which it may have more.
 
     Example
@@ -87,7 +89,7 @@ def read_csv(path):
     return Draft(rows, _only_name(path, names), None, tuple({row.task for row in rows}))
 
 
-def read_json(path):
+def read_json(path: str | Path) -> Draft:
     """Read a JSON file of ours.
 
     Example
@@ -96,7 +98,7 @@ def read_json(path):
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
     >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',))
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
     """
     content = _parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -112,10 +114,11 @@ def read_json(path):
             onset_s, offset_s = (_number(path, 0, _member(path, item, key)) for key in ("onset", "offset"))
             rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "label", str))))
     duration_s = _number(path, 0, _member(path, content, "duration"))
-    return Draft(rows, _member(path, content, "name", str), duration_s, tuple(levels))
+    taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
+    return Draft(rows, _member(path, content, "name", str), duration_s, tuple(levels), taxonomy)
 
 
-def read_jams(path):
+def read_jams(path: str | Path) -> Draft:
     """Read the open segments or tags of a JAMS file.
 
     Example
@@ -124,7 +127,7 @@ def read_jams(path):
     >>> _ = path.write_text('{"file_metadata": {"title": "b", "duration": 2.0}, "annotations": '
     ...                     '[{"namespace": "segment_open", "sandbox": {"task": "md"}, "data": []}]}')
     >>> read_jams(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',))
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
     """
     content = _parse_json(path)
     about = _member(path, content, "file_metadata", dict)
@@ -142,12 +145,14 @@ def read_jams(path):
             # Both have at most three decimals, and so has their sum, but for the binary rest.
             offset_s = round(onset_s + length_s, 6)
             rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "value", str))))
-    duration, name = about.get("duration"), about.get("title")
+    duration, name, ours = about.get("duration"), about.get("title"), content.get("sandbox")
     duration_s = None if duration is None else _number(path, 0, duration)
-    return Draft(rows, name if isinstance(name, str) else None, duration_s, tuple(tasks))
+    told = isinstance(ours, dict) and "taxonomy" in ours
+    taxonomy = parse_taxonomy(path, ours["taxonomy"]) if told else None
+    return Draft(rows, name if isinstance(name, str) else None, duration_s, tuple(tasks), taxonomy)
 
 
-def read_textgrid(path):
+def read_textgrid(path: str | Path) -> Draft:
     """Read the tiers of a Praat TextGrid, in the long text form, whose names begin with a level's.
 
     Example
@@ -180,7 +185,7 @@ def read_textgrid(path):
     return Draft(rows, None, duration_s, tuple(tasks))
 
 
-def read_rttm(path):
+def read_rttm(path: str | Path) -> Draft:
     """Read the SPEAKER lines of an RTTM file.
 
     Example
@@ -203,7 +208,7 @@ def read_rttm(path):
     return Draft(rows, _only_name(path, names))
 
 
-def read_webvtt(path):
+def read_webvtt(path: str | Path) -> Draft:
     """Read the cues of a WebVTT file.
 
     Example
@@ -224,13 +229,15 @@ def read_webvtt(path):
         if cue is None:
             raise _fault(path, line, f"{text!r} is not two times, hh:mm:ss.mmm --> hh:mm:ss.mmm")
         parts = [int(part or 0) for part in cue.groups()]
-        onset_s, offset_s = (h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (parts[:4], parts[4:]))
+        onset_s, offset_s = (
+            (((h * 60 + m) * 60 + s) * 1000 + ms) / 1000 for h, m, s, ms in (parts[:4], parts[4:])
+        )
         label = html.unescape(lines[line]).strip() if line < len(lines) else ""
         rows.append(Row(line, None, Event(onset_s, offset_s, label)))
     return Draft(rows)
 
 
-def read_text(path):
+def read_text(path: str | Path) -> str:
     """The text of a file in UTF-8, without a byte order mark.
 
     Raises

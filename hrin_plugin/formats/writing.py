@@ -8,15 +8,17 @@ import html
 import io
 import json
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from hrin_plugin.detection import Detection
 from hrin_plugin.totals import add_up, hourly_totals, milliseconds
 
 #: Version of the layout of the JSON files; a reader refuses those of a later one.
 JSON_VERSION = 1
 
 
-def to_milliseconds(detection, tasks):
+def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
     """Round the times of a recording's events to the millisecond; the formats' only rounding.
 
     Events that touch still touch. What is no longer than a millisecond may vanish.
@@ -52,10 +54,11 @@ def to_milliseconds(detection, tasks):
         ]
         events[task] = [event for event in rounded if event.onset_s < event.offset_s]
     name = detection.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return type(detection)(name, milliseconds(detection.duration_s) / 1000, events)
+    duration_s = milliseconds(detection.duration_s) / 1000
+    return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
 
 
-def tsv_text(detection):
+def tsv_text(detection: Detection) -> str:
     """Events of one level as ``onset<TAB>offset<TAB>label`` a line, as OpenBMAT and Audacity have them.
 
     Example
@@ -68,7 +71,7 @@ def tsv_text(detection):
     return "".join(f"{e.onset_s:.3f}\t{e.offset_s:.3f}\t{e.label}\n" for e in _only_level(detection))
 
 
-def csv_text(detection):
+def csv_text(detection: Detection) -> str:
     """Events of all levels, one a row, with the recording's name and the task.
 
     Example
@@ -88,8 +91,8 @@ def csv_text(detection):
     return text.getvalue()
 
 
-def json_text(detection):
-    """Name, length, events, and the time, share and number of segments of each class, as strict JSON.
+def json_text(detection: Detection) -> str:
+    """Name, length, taxonomy, events, and time, share and number of segments of each class, as strict JSON.
 
     Example
     -------
@@ -101,7 +104,8 @@ def json_text(detection):
     """
     levels = {}
     for task, events in detection.events.items():
-        totals = add_up(hourly_totals(events, task, detection.duration_s))
+        labels = detection.taxonomy.labels[task]
+        totals = add_up(hourly_totals(events, labels, detection.duration_s))
         levels[task] = {
             "totals": {
                 label: {"seconds": t.seconds, "share": round(t.share, 6), "segments": t.segments}
@@ -114,12 +118,13 @@ def json_text(detection):
         "version": JSON_VERSION,
         "name": detection.name,
         "duration": detection.duration_s,
+        "taxonomy": detection.taxonomy.to_dict(),
         "levels": levels,
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
-def textgrid_text(detection):
+def textgrid_text(detection: Detection) -> str:
     """A Praat TextGrid in the long text form: a tier for each level, gaps as empty intervals.
 
     Where events of a level overlap, each of its labels has a tier of its own, called
@@ -166,7 +171,7 @@ def textgrid_text(detection):
     return "\n".join(lines) + "\n"
 
 
-def rttm_text(detection):
+def rttm_text(detection: Detection) -> str:
     """Events of one level as SPEAKER lines of NIST's Rich Transcription format.
 
     White space, quotation marks and per cent signs of the name are percent-encoded,
@@ -186,7 +191,7 @@ def rttm_text(detection):
     return "".join(lines)
 
 
-def webvtt_text(detection):
+def webvtt_text(detection: Detection) -> str:
     """Events of one level as cues of a WebVTT file, for any player of video in the browser.
 
     Example
@@ -203,8 +208,8 @@ def webvtt_text(detection):
     return "WEBVTT\n" + "".join(cues)
 
 
-def jams_text(detection):
-    """A JAMS file with one annotation for each level, of namespace ``segment_open``.
+def jams_text(detection: Detection) -> str:
+    """A JAMS file: one ``segment_open`` annotation for each level, and the taxonomy in its sandbox.
 
     Example
     -------
@@ -237,7 +242,7 @@ def jams_text(detection):
             "jams_version": "0.3.4",
         },
         "annotations": annotations,
-        "sandbox": {},
+        "sandbox": {"taxonomy": detection.taxonomy.to_dict()},
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 

@@ -4,6 +4,6 @@ Windows that leave no seam, the detector for recordings and streams, and what co
 """
 
 from hrin_plugin.inference.detector import MusicDetector
-from hrin_plugin.inference.loading import load_detector
+from hrin_plugin.inference.loading import load_detector, load_taxonomy
 
-__all__ = ["MusicDetector", "load_detector"]
+__all__ = ["MusicDetector", "load_detector", "load_taxonomy"]

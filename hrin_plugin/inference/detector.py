@@ -11,7 +11,7 @@ from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.methods import Decoding, read_decoding
-from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.detection import Detection
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
 from hrin_plugin.inference.windows import window_grid, window_probabilities
@@ -289,7 +289,7 @@ class MusicDetector(Pretrained):
         Returns
         -------
         iterator of tuple of (str, Event)
-            The task ("md" or "mrle") and the event; those of a task in the order of their
+            The level ("md" or "mrle") and the event; those of a level in the order of their
             offsets, at most :attr:`delay_s` late.
 
         Raises
@@ -307,7 +307,8 @@ class MusicDetector(Pretrained):
         ['md', 'mrle']
         """
         decided = self._decided(self._resampled(blocks, sample_rate))
-        return ((TASKS[level], event) for _, events, _ in decided for level, event in events)
+        names = self.taxonomy.level_names
+        return ((names[level], event) for _, events, _ in decided for level, event in events)
 
     def probabilities(self, wav, sample_rate=None):
         """Probabilities of the classes in every frame.
@@ -322,7 +323,7 @@ class MusicDetector(Pretrained):
         Returns
         -------
         dict
-            Each task to an array ``[frame, class]``, float32; frame ``i`` is centred on
+            Each level's name to an array ``[frame, class]``, float32; frame ``i`` is centred on
             ``grid.time_of(i)`` seconds.
 
         Raises
@@ -338,7 +339,7 @@ class MusicDetector(Pretrained):
         >>> detector.probabilities(torch.randn(44100, 2), 44100)["mrle"].shape
         (63, 3)
         """
-        return _joined(self._levels(self._resampled([wav], sample_rate)))
+        return self._joined(self._levels(self._resampled([wav], sample_rate)))
 
     def forward(self, wavs, lens=None, sample_rate=None):
         """The same as :meth:`detect_batch`."""
@@ -362,6 +363,7 @@ class MusicDetector(Pretrained):
         step = begin_network(self.model, context)
 
         def precise(frames, n_wanted):
+            """Logits in the detector's precision, without gradients."""
             with self.inference_ctx:
                 return step(frames, n_wanted)
 
@@ -394,9 +396,14 @@ class MusicDetector(Pretrained):
                 (event for level, event in found if level == number),
                 key=lambda event: (event.onset_s, labels.index(event.label)),  # noqa: B023
             )
-            for number, (task, labels) in enumerate(zip(TASKS, self.taxonomy.levels, strict=True))
+            for number, (task, labels) in enumerate(self.taxonomy.labels.items())
         }
-        return Detection(name, done_s, events, _joined(kept) if probabilities else None)
+        return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
+
+    def _joined(self, pieces):
+        """Each level's probabilities out of those of the pieces, ``[frame, class]``."""
+        levels = map(np.concatenate, zip(*pieces))
+        return dict(zip(self.taxonomy.level_names, levels, strict=True))
 
 
 class _Counted:
@@ -412,11 +419,6 @@ class _Counted:
         block = next(self._blocks)
         self.n_samples += len(block)
         return block
-
-
-def _joined(pieces):
-    """Each task's probabilities out of those of the pieces, ``[frame, class]``."""
-    return {task: np.concatenate(level) for task, level in zip(TASKS, zip(*pieces), strict=True)}
 
 
 def _check_parts(modules, hparams, modules_needed, hparams_needed):

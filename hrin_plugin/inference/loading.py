@@ -1,7 +1,46 @@
 """A detector as a command asks for it."""
 
-from hrin_plugin.decoding.methods import Decoding
+import json
+from pathlib import Path
+
 from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.pretrained.folder import SETTINGS_FILE
+from hrin_plugin.pretrained.sources import find_model
+from hrin_plugin.taxonomy import Taxonomy
+
+
+def load_taxonomy(model: str | Path | None = None) -> Taxonomy:
+    """The classes of a model, without its weights.
+
+    Arguments
+    ---------
+    model : str, pathlib.Path or None
+        As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
+
+    Returns
+    -------
+    Taxonomy
+        The classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or it is damaged.
+
+    Example
+    -------
+    >>> load_taxonomy().labels["md"]
+    ('no-music', 'music')
+    """
+    path = find_model(model) / SETTINGS_FILE
+    try:
+        return Taxonomy(**json.loads(path.read_text(encoding="utf-8"))["taxonomy"])
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); give the 'pretrained' folder of a finished training"
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: holds no taxonomy ({error}); export the model again") from None
 
 
 def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
@@ -43,5 +82,5 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
         model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
     )
     if decoding:
-        detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
+        detector.decoding = detector.decoding.changed(decoding)
     return detector

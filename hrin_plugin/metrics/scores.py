@@ -15,10 +15,13 @@ applicable, so its three scores are None and the macro mean leaves it out; a cla
 that only one of the two has scores 0.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from tqdm import tqdm
 
 from hrin_plugin.metrics.counts import Counts, align, count_events, count_segments
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Tolerances of event onsets and offsets in seconds (paper, section V-E).
 COLLARS_S = (0.5, 1.0)
@@ -201,15 +204,15 @@ def _class_scores(count):
     return {"precision": precision, "recall": recall, "f_measure": f_measure}
 
 
-def format_scores(scores_md, scores_mrle):
-    """Scores of both tasks as text, with the columns of the paper's Tables I and II.
+def format_scores(scores_md: dict, scores_mrle: dict) -> str:
+    """Scores of both levels as text, with the columns of the paper's Tables I and II.
 
     Arguments
     ---------
     scores_md : dict
-        Scores of music detection, from :func:`fast_scores` or :func:`sed_eval_scores`.
+        Scores of the upper level, from :func:`fast_scores` or :func:`sed_eval_scores`.
     scores_mrle : dict
-        Scores of music relative loudness estimation.
+        Scores of the lower level.
 
     Returns
     -------
@@ -226,8 +229,41 @@ def format_scores(scores_md, scores_mrle):
        Acc  music_F  no-music_F  music_F_500_on  no-music_F_500_on
     1.0000   1.0000           -          1.0000                  -
     """
-    titles = ("Music detection", "Music relative loudness estimation")
-    return "\n\n".join(f"{title}\n{_table(each)}" for title, each in zip(titles, (scores_md, scores_mrle)))
+    return "\n\n".join((format_level("md", scores_md), format_level("mrle", scores_mrle)))
+
+
+def format_level(level: str, scores: dict) -> str:
+    """Scores of one level as text.
+
+    Arguments
+    ---------
+    level : str
+        Its name: of music and its loudness, the task is the title.
+    scores : dict
+        From :func:`fast_scores` or :func:`sed_eval_scores`.
+
+    Returns
+    -------
+    str
+        A title, names and values; ``-`` stands for what is not applicable.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> events = [[Event(0.0, 2.0, "dog")]]
+    >>> print(format_level("mrle", fast_scores(events, events, [2.0], ["dog"])))
+    Level mrle
+       Acc   dog_F  dog_F_500_on
+    1.0000  1.0000        1.0000
+    """
+    return f"{_title(level, scores['segment']['classes'])}\n{_table(scores)}"
+
+
+def _title(level: str, labels: Iterable[str]) -> str:
+    """The task that the level of these classes is."""
+    known = set(labels) == set(MUSIC_LOUDNESS.labels.get(level, ()))
+    titles = {"md": "Music detection", "mrle": "Music relative loudness estimation"}
+    return titles[level] if known else f"Level {level}"
 
 
 def _table(scores):

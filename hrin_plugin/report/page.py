@@ -1,10 +1,21 @@
 """The report as one web page, that needs neither scripts nor the network."""
 
 import html
+from collections.abc import Sequence
 
-from hrin_plugin.report.display import CLASS_NAMES, COLOURS, TASK_NAMES, clock, percent, printable
-from hrin_plugin.report.timeline import HEIGHTS, draw_timeline
-from hrin_plugin.totals import LABELS, milliseconds, total_up
+from hrin_plugin.detection import Detection
+from hrin_plugin.report.display import (
+    class_name,
+    clock,
+    colours_of,
+    css_class,
+    level_title,
+    percent,
+    printable,
+    reading_order,
+)
+from hrin_plugin.report.timeline import class_heights, draw_timeline
+from hrin_plugin.totals import Total, milliseconds, total_up
 
 #: Recordings are unfolded at first if they are no more than this.
 MOST_UNFOLDED = 6
@@ -62,12 +73,12 @@ text { stroke: none; fill: var(--dim); font-size: 11px; text-anchor: middle; }
 }
 @media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e6e9ed; --dim: #9aa4b0; --line: #3a414a; --page: #15181c; --band: #1d2126; }
-  body .no-music { --class: #69737f; }
+  body .c-no-music { --class: #69737f; }
 }
 """
 
 
-def render_page(detections):
+def render_page(detections: Sequence[Detection]) -> str:
     """Render the report: totals, a table of recordings, and each one's hours and timeline.
 
     Arguments
@@ -90,7 +101,7 @@ def render_page(detections):
     """
     by_task = total_up(detections)
     # The level that tells more comes first.
-    by_task = {task: by_task[task] for task in TASK_NAMES if task in by_task}
+    by_task = dict(reversed(by_task.items()))
     titles = sum(len(events) for found in detections for events in found.events.values()) <= MOST_TITLES
     length_ms = sum(milliseconds(found.duration_s) for found in detections)
     number = f"{len(detections)} recording{'s' * (len(detections) != 1)}"
@@ -99,18 +110,21 @@ def render_page(detections):
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<title>Music report</title>",
     ]
-    parts += [f"<style>{_class_styles()}{_STYLE}</style>", "</head>", "<body>", "<h1>Music report</h1>"]
+    taxonomies = list(dict.fromkeys(found.taxonomy for found in detections))
+    parts += [f"<style>{_class_styles(taxonomies)}{_STYLE}</style>", "</head>", "<body>"]
+    parts += ["<h1>Music report</h1>"]
     parts += [f"<p>{number}, {clock(length_ms)} in all (hours:minutes:seconds)</p>"]
     anchors = {id(found): f"r{place}" for place, found in enumerate(detections, start=1)}
     for task, (whole, recordings) in by_task.items():
         having = [anchors[id(found)] for found in detections if task in found.events]
-        parts += [f"<h2>{TASK_NAMES[task]}</h2>", _cards(task, whole), _explain(whole)]
+        title = level_title(task, whole)
+        parts += [f"<h2>{title}</h2>", _cards(whole), _explain(whole)]
         rows = [
             (f'<a href="#{anchor}">{_escape(recording.name)}</a>', recording.whole)
             for anchor, recording in zip(having, recordings)
         ]
-        parts += [f"<h2>{TASK_NAMES[task]}, by recording</h2>", _table("Recording", task, rows, whole)]
-    parts += ["<h2>Timelines</h2>", _legend(by_task)]
+        parts += [f"<h2>{title}, by recording</h2>", _table("Recording", rows, whole)]
+    parts += ["<h2>Timelines</h2>", _legend(by_task, taxonomies)]
     if not titles:
         parts.append(f"<p>There are more than {MOST_TITLES} segments: their times stand in the results.</p>")
     hours = {task: iter(recordings) for task, (_, recordings) in by_task.items()}
@@ -123,30 +137,23 @@ def render_page(detections):
             if task in found.events:
                 totals = next(remaining)
                 rows = [(f"{hour} h", part) for hour, part in enumerate(totals.hours)]
-                parts += [_table("Hour", task, rows, totals.whole)] * (len(rows) > 1)
+                parts += [_table("Hour", rows, totals.whole)] * (len(rows) > 1)
         parts.append("</div></details>")
     return "\n".join([*parts, "</body>", "</html>", ""])
 
 
-def _class_styles():
-    """The colour of each class, and its thickness in the timelines."""
-    return "".join(
-        f".{label} {{ --class: {COLOURS[label]}; }}\ng.{label} {{ stroke-width: {HEIGHTS[label]}; }}\n"
-        for label in CLASS_NAMES
-    )
+def _class_styles(taxonomies):
+    """The colour of each class."""
+    colours = colours_of(label for each in taxonomies for labels in each.levels for label in labels)
+    return "".join(f".{css_class(label)} {{ --class: {colour}; }}\n" for label, colour in colours.items())
 
 
-def _ordered(task):
-    """Labels of a task in the order in which a reader looks for them."""
-    return [label for label in CLASS_NAMES if label in LABELS[task]]
-
-
-def _cards(task, whole):
+def _cards(whole):
     """The totals of all recordings, large."""
     cards = [
-        f'<div class="card {label}">{CLASS_NAMES[label]}<b>{clock(whole[label].lasting_ms)}</b>'
+        f'<div class="card {css_class(label)}">{_name(label)}<b>{clock(whole[label].lasting_ms)}</b>'
         f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
-        for label in _ordered(task)
+        for label in reading_order(list(whole))
     ]
     return f'<div class="cards">{"".join(cards)}</div>'
 
@@ -165,10 +172,10 @@ def _segments(total):
     return f"{total.segments} segment{'s' * (total.segments != 1)}"
 
 
-def _table(head, task, rows, whole):
+def _table(head, rows, whole):
     """A table of stretches, with all of them taken together in the last line."""
-    labels = _ordered(task)
-    groups = "".join(f'<th colspan="3" class="{label}">{CLASS_NAMES[label]}</th>' for label in labels)
+    labels = reading_order(list(whole))
+    groups = "".join(f'<th colspan="3" class="{css_class(label)}">{_name(label)}</th>' for label in labels)
     columns = "<th>Time</th><th>Share</th><th title='Segments that begin here'>Segments</th>" * len(labels)
     lines = [f"<tr>{_row(first, labels, totals)}</tr>" for first, totals in rows]
     if len(rows) > 1:
@@ -180,24 +187,35 @@ def _table(head, task, rows, whole):
 
 def _row(first, labels, totals):
     """The cells of one stretch; ``first`` is HTML."""
-    cells = [f"<td>{first}</td><td>{clock(totals[labels[0]].of_ms)}</td>"]
+    of_ms = next(iter(totals.values())).of_ms
+    cells = [f"<td>{first}</td><td>{clock(of_ms)}</td>"]
     for label in labels:
-        total = totals[label]
+        total = totals.get(label, Total(0, of_ms, 0))
         cells.append(
-            f'<td>{clock(total.lasting_ms)}</td><td class="s {label}" style="--s:{100 * total.share:.1f}%">'
-            f"{percent(total.share)}</td><td>{total.segments}</td>"
+            f'<td>{clock(total.lasting_ms)}</td><td class="s {css_class(label)}" '
+            f'style="--s:{100 * total.share:.1f}%">{percent(total.share)}</td><td>{total.segments}</td>'
         )
     return "".join(cells)
 
 
-def _legend(tasks):
+def _legend(by_task, taxonomies):
     """What the colours and heights of the timelines mean."""
-    labels = [label for label in CLASS_NAMES if any(label in LABELS[task] for task in tasks)]
+    heights = {}
+    for taxonomy in taxonomies:
+        for of_level in class_heights(taxonomy).values():
+            heights |= of_level
+    labels = dict.fromkeys(label for whole, _ in by_task.values() for label in reading_order(list(whole)))
     items = "".join(
-        f'<span class="{label}"><i style="height:{HEIGHTS[label]}px"></i>{CLASS_NAMES[label]}</span>'
+        f'<span class="{css_class(label)}"><i style="height:{heights[label]:.3g}px"></i>{_name(label)}</span>'
         for label in labels
+        if label in heights
     )
     return f'<div class="legend">{items}</div><p>One row an hour; point at a segment to read its times.</p>'
+
+
+def _name(label):
+    """What a class is called, as HTML."""
+    return html.escape(class_name(label))
 
 
 def _escape(name):

@@ -1,19 +1,29 @@
 """Pictures of recordings: waveform, spectrogram, events and probabilities (paper, Fig. 6)."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from hrin_plugin.events import Event
 from hrin_plugin.files import replacing
-from hrin_plugin.report.display import COLOURS
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.report.display import class_name, colours_of
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from hrin_plugin.timing import FrameGrid
 
 LANE_INCHES = 0.35
 
 
-def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_LOUDNESS):
+def draw_recording(
+    wav: np.ndarray,
+    frames: np.ndarray,
+    grid: FrameGrid,
+    lanes: Mapping[str, Sequence[Event]],
+    probabilities: Iterable[np.ndarray] | None = None,
+    taxonomy: Taxonomy = MUSIC_LOUDNESS,
+) -> Figure:
     """Draw a recording above its events.
 
     Arguments
@@ -26,10 +36,10 @@ def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_
         Their times.
     lanes : mapping of str to list of Event
         Name of each lane to its events; drawn from top to bottom.
-    probabilities : sequence of numpy.ndarray or None
+    probabilities : iterable of numpy.ndarray or None
         For each level ``[frame, class]``.
     taxonomy : Taxonomy
-        Names the classes of the probabilities.
+        The classes; labels of the lanes that it lacks have a colour too.
 
     Returns
     -------
@@ -45,7 +55,8 @@ def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_
     >>> len(draw_recording(wav, frames, FrameGrid(8000, 128), lanes).axes)
     3
     """
-    levels = [] if probabilities is None else list(zip(taxonomy.levels, probabilities))
+    levels = [] if probabilities is None else list(zip(taxonomy.level_names, taxonomy.levels, probabilities))
+    colours = colours_of([*(label for names in taxonomy.levels for label in names), *_labels_of(lanes)])
     heights = [1.0, 1.6] + [LANE_INCHES * len(lanes)] * bool(lanes) + [0.8] * len(levels)
     figure = Figure(figsize=(11, sum(heights) + 0.25 * len(heights) + 0.6), layout="constrained")
     panels = iter(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
@@ -53,18 +64,16 @@ def draw_recording(wav, frames, grid, lanes, probabilities=None, taxonomy=MUSIC_
     _draw_waveform(next(panels), wav, duration_s)
     _draw_spectrogram(next(panels), frames, grid)
     if lanes:
-        _draw_lanes(next(panels), lanes)
-    for number, (labels, level) in enumerate(levels, start=1):
-        _draw_probabilities(next(panels), labels, level, grid, f"level {number}")
+        _draw_lanes(next(panels), lanes, colours)
+    for name, labels, level in levels:
+        _draw_probabilities(next(panels), [colours[label] for label in labels], level, grid, name)
     figure.axes[-1].set(xlim=(0, duration_s), xlabel="time, s")
-    labels = [label for names in taxonomy.levels for label in names]
-    shown = dict.fromkeys(label for label in (*labels, *_labels_of(lanes)) if label in COLOURS)
-    handles = [Patch(color=COLOURS[label], label=label) for label in shown]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    handles = [Patch(color=colour, label=class_name(label)) for label, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8), frameon=False)
     return figure
 
 
-def save_picture(figure, path):
+def save_picture(figure: Figure, path: str | Path) -> None:
     """Write a picture in the format of the file's ending, atomically.
 
     Arguments
@@ -110,22 +119,22 @@ def _draw_spectrogram(panel, frames, grid):
     panel.set(ylabel="mel band")
 
 
-def _draw_lanes(panel, lanes):
+def _draw_lanes(panel, lanes, colours):
     """A row of coloured bars for each list of events."""
     for row, events in enumerate(lanes.values()):
         spans = [(event.onset_s, event.offset_s - event.onset_s) for event in events]
-        colours = [COLOURS.get(event.label, "#000000") for event in events]
-        panel.broken_barh(spans, (row - 0.4, 0.8), facecolors=colours, edgecolor="white", linewidth=0.5)
+        shown = [colours[event.label] for event in events]
+        panel.broken_barh(spans, (row - 0.4, 0.8), facecolors=shown, edgecolor="white", linewidth=0.5)
     panel.set_yticks(range(len(lanes)), list(lanes))
     panel.set_ylim(len(lanes) - 0.5, -0.5)
     panel.tick_params(left=False)
 
 
-def _draw_probabilities(panel, labels, level, grid, name):
+def _draw_probabilities(panel, colours, level, grid, name):
     """A line for each class."""
     times_s = [grid.time_of(frame) for frame in range(len(level))]
-    for label, column in zip(labels, level.T):
-        panel.plot(times_s, column, color=COLOURS.get(label, "#000000"), linewidth=1.2)
+    for colour, column in zip(colours, level.T):
+        panel.plot(times_s, column, color=colour, linewidth=1.2)
     panel.axhline(0.5, color="#999999", linewidth=0.6, linestyle=":")
     panel.set(ylim=(-0.03, 1.03), yticks=[0, 0.5, 1], ylabel=name)
 

@@ -5,18 +5,20 @@ result in two formats counts once; two different results of one recording are re
 """
 
 import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, visible_files, write_atomically
 from hrin_plugin.formats import SUFFIXES, read_detection
-from hrin_plugin.report.display import CLASS_NAMES, TASK_NAMES, clock, percent, printable
+from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.page import render_page
-from hrin_plugin.totals import LABELS, milliseconds, total_up
+from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.totals import Total, milliseconds, total_up
 
 #: The summary lists single recordings up to this number of them.
 MOST_LISTED = 50
@@ -37,18 +39,22 @@ class Results(NamedTuple):
     faults: list  # of Fault
 
 
-def read_results(paths):
+def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) -> Results:
     """Read the results of detection in files and folders.
 
     Of a folder, files are read at any depth whose ending is that of a format; what is
     hidden and reports are passed over. Where the files of a recording do not tell its
-    length, it lasts until the last offset. A recording without any music counts on both
-    levels where its file does not say; a level known only so is left out.
+    length, it lasts until the last offset. Where neither a file nor a record beside it says
+    which level it holds, one whose labels both levels have counts on both; a level known only
+    so is left out.
 
     Arguments
     ---------
     paths : iterable of str or pathlib.Path
         Files and folders.
+    taxonomy : Taxonomy or None
+        The classes, where neither the files nor the record beside them tell, as
+        :func:`hrin_plugin.formats.read_detection` takes it.
 
     Returns
     -------
@@ -68,13 +74,15 @@ def read_results(paths):
     files, faults = _find_files(paths)
     for path, folder in tqdm(files, "reading results", unit="file", delay=3, disable=None):
         try:
-            found = read_detection(path)
+            found = read_detection(path, taxonomy)
         except AnnotationError as error:
             faults += error.faults
             continue
         found = found._replace(name=(PurePosixPath(folder) / found.name).as_posix())
         known = recordings.get(found.name, found._replace(events={}))
         clash = [task for task in found.events if not _agree(known.events.get(task), found.events[task])]
+        if known.taxonomy != found.taxonomy:
+            clash = clash or [next(iter(known.events))]
         if clash:
             problem = f"differs from {homes[found.name, clash[0]]}, a result of the same recording"
             faults.append(Fault(path, 0, problem, "give one of them"))
@@ -82,15 +90,14 @@ def read_results(paths):
         for task in found.events:
             homes.setdefault((found.name, task), path)
         events = found.events | known.events
-        recordings[found.name] = Detection(
-            found.name,
-            max(known.duration_s, found.duration_s),
-            {task: events[task] for task in TASKS if task in events},
+        recordings[found.name] = found._replace(
+            duration_s=max(known.duration_s, found.duration_s),
+            events={task: events[task] for task in found.taxonomy.level_names if task in events},
         )
     return Results(_without_assumed([recordings[name] for name in sorted(recordings)]), faults)
 
 
-def write_csv(path, detections):
+def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
     """Write totals in long form, one class of one stretch a row: of all, of each recording, of its hours.
 
     The columns are scope (total, recording or hour), name, hour (from 0), task, label,
@@ -123,7 +130,7 @@ def write_csv(path, detections):
                     writer.writerows(_rows(hour, "hour", name, number, task))
 
 
-def write_html(path, detections):
+def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
     """Write a page with totals, a table of recordings, their hours and timelines.
 
     It is one file that needs nothing else, neither scripts nor the network.
@@ -147,8 +154,8 @@ def write_html(path, detections):
     write_atomically(path, render_page(detections))
 
 
-def format_summary(detections):
-    """Totals as a table in plain text, one a level, for a terminal of 100 columns.
+def format_summary(detections: Sequence[Detection]) -> str:
+    """Totals as a table in plain text, one a level; with three classes it has up to 100 columns.
 
     Arguments
     ---------
@@ -170,13 +177,11 @@ def format_summary(detections):
         0:00:03    0:00:01  33.3 %    1    0:00:00   0.0 %    0  a
     """
     blocks = []
-    by_task = total_up(detections)
-    for task in (task for task in TASK_NAMES if task in by_task):
-        total, recordings = by_task[task]
-        labels = sorted(LABELS[task], key=list(CLASS_NAMES).index)
-        head = "".join(f"{CLASS_NAMES[label]:>24}" for label in labels)
+    for task, (total, recordings) in reversed(total_up(detections).items()):
+        labels = reading_order(list(total))
+        head = "".join(f" {class_name(label):>23}" for label in labels)
         lines = [
-            f"{TASK_NAMES[task]}: time, share of the length, segments",
+            f"{level_title(task, total)}: time, share of the length, segments",
             f"{'length':>10}{head}  recording",
         ]
         if len(recordings) <= MOST_LISTED:
@@ -189,11 +194,19 @@ def format_summary(detections):
 
 def _line(totals, labels, name):
     """A line of the summary; the name comes last, since it may have any width."""
+    of_ms = next(iter(totals.values())).of_ms
+    # A class that the recording was not asked for lasts no time in it.
+    shown = [(label, totals.get(label, Total(0, of_ms, 0))) for label in labels]
     cells = [
-        f"{clock(total.lasting_ms):>10} {percent(total.share):>7} {total.segments:>5}"
-        for total in (totals[label] for label in labels)
+        f"{clock(total.lasting_ms):>{_width(label) - 14}} {percent(total.share):>7} {total.segments:>5}"
+        for label, total in shown
     ]
-    return f"{clock(totals[labels[0]].of_ms):>10}{''.join(cells)}  {name}"
+    return f"{clock(of_ms):>10}{''.join(cells)}  {name}"
+
+
+def _width(label):
+    """Columns of a class in the summary: those of its name, 24 at least."""
+    return 1 + max(23, len(class_name(label)))
 
 
 def _rows(totals, scope, name, hour, task):
@@ -243,11 +256,15 @@ def _in_milliseconds(events):
 
 
 def _without_assumed(detections):
-    """Drop the level that was only assumed, in recordings without any music, since others lack it."""
-    for task in TASKS:
+    """Drop a level that was only assumed, of labels that all levels have, since other recordings lack it."""
+    for task in dict.fromkeys(task for found in detections for task in found.events):
         having = [found for found in detections if task in found.events]
-        silent = all(event.label == "no-music" for found in having for event in found.events[task])
-        if silent and len(having) < len(detections) and all(len(found.events) > 1 for found in having):
+        assumed = all(
+            {event.label for event in found.events[task]}
+            <= set.intersection(*map(set, found.taxonomy.levels))
+            for found in having
+        )
+        if assumed and len(having) < len(detections) and all(len(found.events) > 1 for found in having):
             for found in having:
                 del found.events[task]
     return detections

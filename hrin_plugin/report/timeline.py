@@ -1,25 +1,49 @@
 """Timelines of recordings as SVG for a web page: a row for each hour, a lane for each level."""
 
-from hrin_plugin.report.display import CLASS_NAMES, fine_clock
+import html
+
+from hrin_plugin.detection import Detection
+from hrin_plugin.report.display import class_name, css_class, fine_clock
+from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.totals import HOUR_MS, milliseconds
 
 #: Width of the hours, and of their clock to the left.
 WIDTH, MARGIN = 1000, 52
 
-#: Height of a level's lane; what is drawn of a class from its foot up, that greyscale tells apart too.
-LANES = {"md": 10, "mrle": 20}
-HEIGHTS = {"music": 10, "fg-music": 20, "bg-music": 11, "no-music": 3}
+#: Height of the top level's lane and of those below it; height of each level's first class.
+TOP_LANE, LANE, FIRST = 10, 20, 3
 
 _ROW_GAP, _LANE_GAP, _AXIS = 10, 3, 16
 _TICKS_MS = [step * 1000 for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)]
 _MOST_TICKS = 12
 
 
-def draw_timeline(detection, titles=True):
+def class_heights(taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
+    """How high each class is drawn from its lane's foot up, so that greyscale tells them apart too.
+
+    A level's first class, which stands for nothing found, is a thin line; the second fills the lane, and
+    each after it is lower than the one before.
+
+    Example
+    -------
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> class_heights(MUSIC_LOUDNESS)["mrle"]
+    {'no-music': 3, 'fg-music': 20.0, 'bg-music': 10.0}
+    """
+    heights = {}
+    for level, labels in taxonomy.labels.items():
+        lane, others = LANE if heights else TOP_LANE, labels[1:]
+        heights[level] = {labels[0]: FIRST} | {
+            label: lane * (len(others) - place) / len(others) for place, label in enumerate(others)
+        }
+    return heights
+
+
+def draw_timeline(detection: Detection, titles: bool = True) -> str:
     """Draw a recording's events of all levels.
 
-    The class ``fg-music`` and so on of each group is left to the page's style; each event is a
-    line as thick as its class is high.
+    The colour of each class's group (:func:`hrin_plugin.report.display.css_class`) is left to the
+    page's style; each event is a line as thick as its class is high.
 
     Arguments
     ---------
@@ -45,10 +69,10 @@ def draw_timeline(detection, titles=True):
     end_ms = milliseconds(detection.duration_s)
     row_ms = min(max(end_ms, 1), HOUR_MS)
     starts = range(0, max(end_ms, 1), HOUR_MS)
-    lanes, top = {}, 0
-    for task in detection.events:
-        lanes[task] = top + LANES[task]
-        top += LANES[task] + _LANE_GAP
+    heights, lanes, top = class_heights(detection.taxonomy), {}, 0
+    for level in detection.events:
+        lanes[level] = top + (TOP_LANE if level == detection.taxonomy.level_names[0] else LANE)
+        top = lanes[level] + _LANE_GAP
     row_height = top - _LANE_GAP + _ROW_GAP
     height = _AXIS + len(starts) * row_height
     parts = [f'<svg viewBox="0 0 {MARGIN + WIDTH + 22} {height}" role="img" aria-label="Timeline">']
@@ -56,19 +80,19 @@ def draw_timeline(detection, titles=True):
     for row, start_ms in enumerate(starts):
         foot = _AXIS + row * row_height + top - _LANE_GAP
         parts.append(f'<text x="{MARGIN - 6}" y="{foot - 2}" class="hour">{start_ms // HOUR_MS} h</text>')
-    for task, events in detection.events.items():
-        # The foreground is drawn first, so that what overlaps it shows.
-        for label in CLASS_NAMES:
+    for level, events in detection.events.items():
+        # The highest is drawn first, so that what overlaps it shows.
+        for label, high in sorted(heights[level].items(), key=lambda item: -item[1]):
             lines = [
                 line
                 for event in events
                 if event.label == label
-                for line in _lines(
-                    event, _AXIS + lanes[task] - HEIGHTS[label] / 2, row_height, row_ms, end_ms
-                )
+                for line in _lines(event, _AXIS + lanes[level] - high / 2, row_height, row_ms, end_ms)
             ]
             if lines:
-                parts.append(f'<g class="{label}">{_join(lines, titles)}</g>')
+                parts.append(
+                    f'<g class="{css_class(label)}" stroke-width="{high:.3g}">{_join(lines, titles)}</g>'
+                )
     return "".join(parts) + "</svg>"
 
 
@@ -76,13 +100,13 @@ def _lines(event, y, row_height, row_ms, end_ms):
     """Path and title of an event in each of the rows in which it lies."""
     onset_s, offset_s, label = event
     onset, offset = milliseconds(onset_s), min(milliseconds(offset_s), end_ms)
-    title = f"{CLASS_NAMES[label]} {fine_clock(onset)} to {fine_clock(offset)}"
+    title = f"{html.escape(class_name(label))} {fine_clock(onset)} to {fine_clock(offset)}"
     for row in range(onset // HOUR_MS, max(offset - 1, onset) // HOUR_MS + 1):
         left = max(onset - row * HOUR_MS, 0) * WIDTH / row_ms
         right = min(offset - row * HOUR_MS, row_ms) * WIDTH / row_ms
         # What is shorter than a third of a pixel would not be seen.
         width = max(right - left, 0.3)
-        yield f"M{MARGIN + left:.1f} {y + row * row_height:g}h{width:.1f}", title
+        yield f"M{MARGIN + left:.1f} {y + row * row_height:.5g}h{width:.1f}", title
 
 
 def _join(lines, titles):

@@ -10,7 +10,7 @@ from hrin_plugin.events import AnnotationError, Fault, read_tsv, relabel
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 #: Labels of music detection and of music relative loudness, by their names in a manifest.
-LABELS = dict(zip(("md", "mrle"), MUSIC_LOUDNESS.levels))
+LABELS = MUSIC_LOUDNESS.labels
 
 
 class AnnotatedExcerpt(NamedTuple):

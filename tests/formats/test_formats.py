@@ -18,8 +18,9 @@ from pyannote.database.util import load_rttm
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Event, read_tsv
 from hrin_plugin.formats import FORMATS, output_paths, read_detection, render, write_detection
-from hrin_plugin.totals import LABELS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
+LABELS = MUSIC_LOUDNESS.labels
 DAY_S = 86_400.0
 MUSIC = [Event(0.0, 1.5, "no-music"), Event(1.5, 90_000.25, "music"), Event(90_000.25, 90_001.0, "no-music")]
 LOUDNESS = [

@@ -12,7 +12,8 @@ from hrin_plugin.events import Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
-from hrin_plugin.report.plots import COLOURS, draw_recording, save_picture
+from hrin_plugin.report.display import COLOURS
+from hrin_plugin.report.plots import draw_recording, save_picture
 
 EVENTS = [Event(0.0, 0.5, "no-music"), Event(0.5, 1.2, "bg-music"), Event(1.2, 2.0, "fg-music")]
 

@@ -17,8 +17,9 @@ from hrin_plugin.report import tables as report
 from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 from hrin_plugin.report.timeline import MARGIN, WIDTH, draw_timeline
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from hrin_plugin.totals import LABELS, add_up, hourly_totals
+from hrin_plugin.totals import add_up, hourly_totals
 
+LABELS = MUSIC_LOUDNESS.labels
 LOUDNESS = [
     Event(0.0, 3_000.0, "no-music"),
     Event(3_000.0, 4_000.0, "fg-music"),
@@ -51,7 +52,7 @@ def recordings(draw):
 @settings(max_examples=60, deadline=None)
 def test_hours_agree_with_counting_milliseconds(recording):
     events, end_ms = recording
-    hours = hourly_totals(events, "mrle", end_ms / 1000)
+    hours = hourly_totals(events, LABELS["mrle"], end_ms / 1000)
     assert len(hours) == max(1, -(-end_ms // 3_600_000))
     for label in LABELS["mrle"]:
         sounds = np.zeros(end_ms, dtype=bool)
@@ -67,7 +68,7 @@ def test_hours_agree_with_counting_milliseconds(recording):
 
 
 def test_a_segment_over_the_hour_counts_in_the_hour_in_which_it_begins():
-    hours = hourly_totals(LOUDNESS, "mrle", 8_100.0)
+    hours = hourly_totals(LOUDNESS, LABELS["mrle"], 8_100.0)
     assert [(hour["fg-music"].seconds, hour["fg-music"].segments) for hour in hours] == [
         (600.0, 1),
         (400.0, 0),
@@ -77,12 +78,12 @@ def test_a_segment_over_the_hour_counts_in_the_hour_in_which_it_begins():
 
 
 def test_rounding_noise_in_a_length_makes_no_further_hour():
-    assert len(hourly_totals([], "md", 7_200.0000001)) == 2
+    assert len(hourly_totals([], LABELS["md"], 7_200.0000001)) == 2
 
 
 def test_time_that_two_events_of_a_class_share_counts_once():
     events = [Event(0.0, 10.0, "music"), Event(5.0, 20.0, "music"), Event(20.0, 30.0, "music")]
-    (hour,) = hourly_totals(events, "md", 60.0)
+    (hour,) = hourly_totals(events, LABELS["md"], 60.0)
     assert (hour["music"].seconds, hour["music"].segments) == (30.0, 1)
 
 
@@ -270,7 +271,7 @@ def test_segments_tell_their_times(page):
 def test_the_timeline_is_as_long_as_the_music():
     drawing = draw_timeline(SHOW)
     for label in LABELS["mrle"]:
-        (group,) = re.findall(f'<g class="{label}">(.*?)</g>', drawing)
+        (group,) = re.findall(f'<g class="c-{label}" stroke-width="[0-9.]+">(.*?)</g>', drawing)
         lines = [tuple(map(float, line)) for line in re.findall(r"M([\d.]+) [\d.]+h([\d.]+)", group)]
         seconds = sum(event.offset_s - event.onset_s for event in LOUDNESS if event.label == label)
         assert sum(length for _, length in lines) * 3600 / WIDTH == pytest.approx(seconds, abs=0.4)
@@ -279,7 +280,7 @@ def test_the_timeline_is_as_long_as_the_music():
 
 def test_rows_of_the_timeline_are_hours():
     drawing = draw_timeline(SHOW, titles=False)
-    (group,) = re.findall('<g class="bg-music">(.*?)</g>', drawing)
+    (group,) = re.findall('<g class="c-bg-music" stroke-width="10">(.*?)</g>', drawing)
     (first, second) = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)", group)
     assert (float(first[0]), float(second[0])) == pytest.approx((MARGIN + WIDTH / 9, MARGIN), abs=0.1)
     assert float(second[1]) > float(first[1])
