@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,6 +271,8 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
             {"method": "viterbi", "switching_cost": 3.0, "min_event_s": 0.5},
         ),
         (["--switching-cost", "3"], {"method": "viterbi", "switching_cost": 3.0}),
+        (["--switching-cost", "0.5s"], {"method": "viterbi", "switching_cost_s": 0.5}),
+        (["--offset", "music=1", "--offset", "fg-music=-2"], {"offsets": {"music": 1.0, "fg-music": -2.0}}),
         (["--threshold", "0.45"], {"method": "threshold", "thresholds": 0.45}),
         (
             ["--decoding", "median.json", "--threshold", "0.45"],
@@ -278,6 +281,10 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
         (
             ["--decoding", "decoding.json", "--switching-cost", "2"],
             {"method": "viterbi", "switching_cost": 2.0, "min_event_s": 0.25},
+        ),
+        (
+            ["--decoding", "decoding.json", "--switching-cost", "2s"],
+            {"method": "viterbi", "switching_cost_s": 2.0, "min_event_s": 0.25},
         ),
     ],
 )
@@ -320,6 +327,8 @@ def test_detect_reports_a_bad_recording_and_does_the_others(detect, archive, cap
             "'jazz' is none of bg-music, fg-music, music, no-music",
         ),
         (["archive/day1", "--threshold", "music=x"], "'x' is not a number"),
+        (["archive/day1", "--offset", "jazz=2"], "'jazz' is none of bg-music, fg-music, music, no-music"),
+        (["archive/day1", "--switching-cost", "8m"], "'8m' is not a number of seconds, such as 8s"),
         (
             ["archive/day1", "--threshold", ".4", "--threshold", "music=.5"],
             "--threshold has one number for all",
@@ -400,11 +409,39 @@ def test_tune_finds_decisions_that_detect_takes(model, detect, archive, capsys):
     options = ["--decode", "argmax", "--decode", "threshold", "--model", model, "--backend", "torch"]
     assert hrin("tune", "archive", "--output", "decoding.json", *options) == 0
     printed = capsys.readouterr().out
+    assert len([line for line in printed.splitlines() if line.startswith("|")]) == 4
     best = read_decoding("decoding.json")
     assert "argmax" in printed and "threshold" in printed and printed.endswith(f"decoding.json: {best}\n")
     assert detect("archive", "--output", "out", "--decoding", "decoding.json") == 0
     text = expected(model, archive / "day1/a.wav", **best.to_dict())
     assert results(archive.parent / "out")["day1/a.tsv"] == text
+
+
+def test_tune_scores_what_it_found_on_other_recordings(model, archive, capsys):
+    for path in archive.rglob("*.*"):
+        write_tsv(path.with_suffix(".tsv"), [Event(0.0, 0.7, "no-music"), Event(0.7, 2.0, "bg-music")])
+    options = ["--decode", "argmax", "--model", model, "--backend", "torch"]
+    assert hrin("tune", "archive/day1", "--test", "archive/day2", *options) == 0
+    printed = capsys.readouterr().out
+    table = [line.strip("| \n").split("|") for line in printed.splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line] for line in table]
+    rows = {row[0]: dict(zip(header[1:], map(str, row[1:]))) for row in rows}
+    assert list(rows) == [
+        "threshold 0.5 (paper)", "argmax", "viterbi, default", "the model's own", "argmax, tuned"
+    ]  # fmt: skip
+    assert rows["the model's own"] == rows["argmax"]  # which the model has
+    assert "Tuned on archive/day1, the best first:\n\n- argmax" in printed
+    evaluated = detect_and_score(model, archive / "day2")
+    assert float(rows["argmax"]["mrle accuracy"]) == pytest.approx(evaluated, abs=1e-4)
+
+
+def detect_and_score(model, folder):
+    """Accuracy of relative loudness by the commands that detect and evaluate."""
+    options = ["--model", model, "--backend", "torch", "--device", "cpu", "--level", "both"]
+    assert hrin("detect", folder, "--output", "found", *options) == 0
+    assert hrin("evaluate", folder, "found", "--json", "scores.json") == 0
+    scores = json.loads(Path("scores.json").read_text())
+    return scores["mrle"]["segment"]["accuracy"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.events import (
     AnnotationError,
     Event,
@@ -23,6 +22,7 @@ from hrin_plugin.events import (
 )
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid, to_samples
+from oracles import threshold_events
 
 LABELS = MUSIC_LOUDNESS.levels[1]
 GRID = FrameGrid()

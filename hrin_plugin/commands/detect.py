@@ -70,9 +70,11 @@ def add_parser(commands):
     )
     decoding.add_argument(
         "--switching-cost",
-        type=float,
-        metavar="NATS",
-        help="of viterbi, which it stands for without --decode: the higher, the fewer segments",
+        type=_cost,
+        metavar="SECONDSs",
+        help="cost of a change of class, such as 8s: so many seconds at odds of 2.7 to 1, or half as many at "
+        "7.4 to 1. Higher gives fewer and longer segments. Implies --decode viterbi. A number without s is "
+        "in nats over frames, as in earlier versions",
     )
     decoding.add_argument(
         "--min-duration",
@@ -81,6 +83,14 @@ def add_parser(commands):
         metavar="[LABEL=]SECONDS",
         help="least length of a segment of all classes, or of one (given several times; the others then "
         "have 0)",
+    )
+    decoding.add_argument(
+        "--offset",
+        action="append",
+        type=_labelled,
+        metavar="[LABEL=]NATS",
+        help="added to the log-odds of a class before any decision; fg-music=2 finds more foreground music, "
+        "fg-music=-2 less (given several times; the others then have 0)",
     )
     work = parser.add_argument_group("many recordings")
     work.add_argument(
@@ -185,16 +195,19 @@ def _decoding(arguments, taxonomy):
     """The settings of the decisions that were given: those of a file, and over them those of options."""
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
-    settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
+    of_file = read_decoding(arguments.decoding) if arguments.decoding else None
     options = {
-        "method": _method(arguments, settings.get("method")),
+        "method": _method(arguments, of_file and of_file.method),
         "thresholds": _by_label("--threshold", arguments.threshold, taxonomy),
-        "switching_cost": arguments.switching_cost,
         "min_event_s": _by_label("--min-duration", arguments.min_duration, taxonomy),
+        "offsets": _by_label("--offset", arguments.offset, taxonomy),
     }
-    settings |= {name: value for name, value in options.items() if value is not None}
-    Decoding.from_dict(settings)  # refuses what makes no sense before anything is begun
-    return settings
+    options = {name: value for name, value in options.items() if value is not None}
+    options |= arguments.switching_cost or {}
+    if of_file:
+        return of_file.changed(options).to_dict()
+    Decoding.from_dict(options)  # refuses what makes no sense before anything is begun
+    return options
 
 
 def _method(arguments, of_file):
@@ -221,6 +234,15 @@ def _labelled(text):
         return label or None, float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{number!r} is not a number") from None
+
+
+def _cost(text):
+    """A switching cost as a setting: in seconds, or without an s in the nats of earlier versions."""
+    number, unit = (text[:-1], "switching_cost_s") if text.endswith("s") else (text, "switching_cost")
+    try:
+        return {unit: float(number)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 8s") from None
 
 
 def _by_label(option, values, taxonomy):

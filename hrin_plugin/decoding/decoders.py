@@ -10,7 +10,7 @@ import numpy as np
 from hrin_plugin.decoding.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
 from hrin_plugin.decoding.methods import METHODS, Decoding
 from hrin_plugin.decoding.runs import ActivityEvents, StateEvents
-from hrin_plugin.decoding.smoothing import leaf_ancestors
+from hrin_plugin.decoding.smoothing import leaf_ancestors, shift_log_odds
 from hrin_plugin.timing import to_samples
 
 __all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]
@@ -58,6 +58,7 @@ class EventDecoder:
     def __init__(self, decoding, taxonomy, grid):
         _check_labels(decoding, taxonomy)
         self._sizes, self._grid = taxonomy.sizes, grid
+        self._offsets = _by_level(decoding.offsets, taxonomy, 0.0)
         self._n_frames = 0
         self._decision, self._events, settling_s = _MAKERS[decoding.method](decoding, taxonomy, grid)
         settling = -(-to_samples(settling_s, grid.sample_rate) // grid.hop_length)
@@ -90,7 +91,8 @@ class EventDecoder:
         """
         probabilities = self._check(probabilities)
         self._n_frames += len(probabilities[0])
-        return self._pass_on(self._decision.push(probabilities))
+        shifted = [shift_log_odds(*level) for level in zip(probabilities, self._offsets)]
+        return self._pass_on(self._decision.push(shifted))
 
     def finish(self, duration_s):
         """End the recording; the decoder is of no further use.
@@ -212,7 +214,7 @@ def _by_viterbi(decoding, taxonomy, grid):
     least_s = _least(decoding, taxonomy)[-1]
     levels = dict(enumerate(zip(taxonomy.levels, leaf_ancestors(taxonomy))))
     frames = grid.frame_at(STRETCH_S), grid.frame_at(LOOK_AHEAD_S)
-    decision = ViterbiDecision(decoding.switching_cost, taxonomy, *frames)
+    decision = ViterbiDecision(decoding.cost_on(grid), taxonomy, *frames)
     return decision, [StateEvents(levels, least_s, grid)], max(least_s)
 
 
@@ -236,6 +238,7 @@ def _check_labels(decoding, taxonomy):
     lowest = list(taxonomy.levels[-1])
     for name, allowed in (
         ("thresholds", known),
+        ("offsets", known),
         ("min_event_s", lowest if decoding.method == "viterbi" else known),
     ):
         value = getattr(decoding, name)

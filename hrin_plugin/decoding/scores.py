@@ -3,7 +3,6 @@
 import numpy as np
 
 from hrin_plugin.decoding.decoders import decode_events
-from hrin_plugin.detection import TASKS
 from hrin_plugin.metrics.scores import fast_scores
 
 #: Tolerance of onsets in seconds, and what the scores call it.
@@ -96,7 +95,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     """
     scores = decoded_scores(decoding, predictions, taxonomy, grid)
     row = {"decoding": str(decoding), "objective": objective(scores)}
-    for task, of_task in zip(TASKS, scores):
+    for task, of_task in zip(taxonomy.level_names, scores):
         row[f"{task} accuracy"] = of_task["segment"]["accuracy"]
         for suffix, of_kind in (("F", of_task["segment"]), ("event F", of_task["event"][EVENTS])):
             classes = of_kind["classes"].items()

@@ -363,6 +363,7 @@ class MusicDetector(Pretrained):
         step = begin_network(self.model, context)
 
         def precise(frames, n_wanted):
+            """Logits in the detector's precision, without gradients."""
             with self.inference_ctx:
                 return step(frames, n_wanted)
 

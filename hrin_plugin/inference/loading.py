@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.inference.detector import MusicDetector
 from hrin_plugin.pretrained.folder import SETTINGS_FILE
 from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
@@ -88,5 +87,5 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
         model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
     )
     if decoding:
-        detector.decoding = Decoding.from_dict(detector.decoding.to_dict() | decoding)
+        detector.decoding = detector.decoding.changed(decoding)
     return detector

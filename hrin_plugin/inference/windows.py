@@ -87,7 +87,7 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
     """Probabilities of a signal that comes in blocks.
 
     A signal that fits into one window goes through in one pass, and its probabilities
-    are those of :func:`hrin_plugin.training.results.recognise`. In a longer one a frame comes
+    are those of one pass over the whole. In a longer one a frame comes
     out at most one window after it went in. Where features are relative to the loudest of
     the recording (``reference`` "max", or a floor), it is the loudest of the window:
     nothing else is known of a signal that goes on.

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from hrin_plugin.decoding.paper import threshold_events
+from hrin_plugin.decoding import Decoding, decode_events
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import write_tsv
 from hrin_plugin.files import write_atomically
 from hrin_plugin.hierarchy.violations import violation_rates
 from hrin_plugin.metrics.scores import sed_eval_scores
+
+#: How the paper decides (section V-C): every class on its own, by a threshold of 0.5.
+PAPERS = Decoding("threshold")
 
 
 class Prediction(NamedTuple):
@@ -57,46 +59,11 @@ def decode(predictions, taxonomy, grid):
     >>> decode([Prediction("a", 0.016, ([], []), probabilities)], MUSIC_LOUDNESS, FrameGrid())
     [[[Event(... label='no-music')]], [[Event(... label='no-music')]]]
     """
-    return [
-        [
-            threshold_events(prediction.probabilities[level], labels, grid, prediction.duration_s)
-            for prediction in predictions
-        ]
-        for level, labels in enumerate(taxonomy.levels)
+    found = [
+        decode_events(PAPERS, prediction.probabilities, taxonomy, grid, prediction.duration_s)
+        for prediction in predictions
     ]
-
-
-def recognise(model, wav):
-    """Probabilities and events of one recording, in one pass over the whole of it.
-
-    Arguments
-    ---------
-    model : PretrainedModel
-        Features, statistics and network.
-    wav : numpy.ndarray
-        ``[sample]``, at the features' rate.
-
-    Returns
-    -------
-    tuple of numpy.ndarray, tuple of list of Event
-        For each level probabilities ``[frame, class]``, and events by the paper's threshold of 0.5.
-
-    Example
-    -------
-    >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks.hrin import HRIN
-    >>> from hrin_plugin.pretrained.folder import PretrainedModel
-    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
-    >>> probabilities, events = recognise(model, np.random.default_rng(0).normal(0, 0.1, 8000))
-    >>> [level.shape for level in probabilities]
-    [(63, 2), (63, 3)]
-    """
-    grid = model.features.grid
-    with torch.no_grad():
-        frames = model.statistics(model.features(torch.from_numpy(wav).float()[None]))
-        probabilities = tuple(torch.sigmoid(level)[0].numpy() for level in model.network(frames))
-    prediction = Prediction("", len(wav) / grid.sample_rate, (), probabilities)
-    return probabilities, tuple(events for (events,) in decode([prediction], model.network.taxonomy, grid))
+    return [[events[level] for events in found] for level in range(len(taxonomy.levels))]
 
 
 def score(predictions, taxonomy, grid, scorer=sed_eval_scores):

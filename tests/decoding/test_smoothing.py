@@ -1,13 +1,19 @@
 """The running median and Viterbi against their definitions."""
 
 import itertools
-import sys
 
+import librosa
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
-from hrin_plugin.decoding.smoothing import leaf_ancestors, leaf_log_likelihood, median_filter, viterbi_path
+from hrin_plugin.decoding.smoothing import (
+    leaf_ancestors,
+    leaf_log_likelihood,
+    median_filter,
+    shift_log_odds,
+    viterbi_path,
+)
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 DEEP = Taxonomy(
@@ -79,10 +85,39 @@ def test_no_frames_make_no_path():
     assert viterbi_path(np.empty((0, 3)), 5.0).shape == (0,)
 
 
-def test_a_missing_librosa_is_told_with_its_cure(monkeypatch):
-    monkeypatch.setitem(sys.modules, "librosa.sequence", None)
-    with pytest.raises(ImportError, match="run: pip install librosa"):
-        viterbi_path([[0.0, 1.0]], 5.0)
+def librosas(log_likelihood, cost, previous):
+    """librosa's path: for costs and evidence whose exponentials it can represent."""
+    weights = np.exp(cost * np.eye(log_likelihood.shape[1]))
+    transition = weights / weights.sum(axis=1, keepdims=True)
+    first = np.full(len(weights), 1 / len(weights)) if previous is None else transition[previous]
+    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
+    return librosa.sequence.viterbi(likelihood.T, transition, p_init=first)
+
+
+@pytest.mark.parametrize("previous", [None, 1])
+@pytest.mark.parametrize("cost", [0.5, 8.0, 125.0, 500.0])
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 4, 5, 35, 36, 37, 3000])
+def test_paths_are_librosas(n_frames, cost, previous):
+    rng = np.random.default_rng(n_frames)
+    truth = np.repeat(rng.integers(0, 3, 100), 30)[:n_frames]
+    log_likelihood = rng.normal(0, 10, (n_frames, 3)) + 4 * np.eye(3)[truth]
+    found = viterbi_path(log_likelihood, cost, previous)
+    assert found.tolist() == librosas(log_likelihood, cost, previous).tolist()
+
+
+def test_shifted_log_odds_are_as_far_away_as_the_offset():
+    probabilities = np.random.default_rng(6).uniform(0.01, 0.99, (50, 3)).astype(np.float32)
+    shifted = shift_log_odds(probabilities, [1.5, 0.0, -2.0])
+    assert shifted.dtype == np.float32
+    moved = special.logit(shifted.astype(float)) - special.logit(probabilities.astype(float))
+    np.testing.assert_allclose(moved, np.tile([1.5, 0.0, -2.0], (50, 1)), atol=1e-4)
+    np.testing.assert_array_equal(shifted[:, 1], probabilities[:, 1])
+
+
+def test_certainty_can_be_shifted_too():
+    shifted = shift_log_odds(np.array([[0.0, 1.0]], dtype=np.float32), [2.0, -2.0])
+    assert shifted.tolist()[0] == pytest.approx([1e-6 * np.exp(2), 1 - 1e-6 * np.exp(2)], rel=1e-3)
+    assert shifted[0, 1] < 1
 
 
 @pytest.mark.parametrize("taxonomy", [MUSIC_LOUDNESS, DEEP])

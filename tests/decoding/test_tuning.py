@@ -1,13 +1,14 @@
 """Tuning: the settings that are found are the best of those that are tried."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hrin_plugin.decoding.decoders import METHODS, Decoding
 from hrin_plugin.decoding.scores import decoded_scores, format_table, objective, score_decoding
-from hrin_plugin.decoding.tuning import MINIMA_S, SWITCHING_COSTS, THRESHOLDS, tune
+from hrin_plugin.decoding.tuning import MINIMA_S, SWITCHING_COSTS_S, THRESHOLDS, compare, tune
 from hrin_plugin.events import Event
 from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -19,27 +20,28 @@ N_FRAMES = 751
 DURATION_S = GRID.time_of(N_FRAMES - 1)
 
 
-def recording(name, seed, noise, offset=0.0):
+def recording(name, seed, noise, offset=0.0, n_frames=N_FRAMES):
     """Noisy probabilities of 12 s, lowered by an offset of the logits, and the truth."""
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(60, 250, 12)
-    steps = rng.integers(1, 3, 12).cumsum() % 3  # neighbours differ
-    classes = np.repeat(steps, lengths)[:N_FRAMES]
+    n_runs, duration_s = 12 * n_frames // N_FRAMES, GRID.time_of(n_frames - 1)
+    lengths = rng.integers(60, 250, n_runs)
+    steps = rng.integers(1, 3, n_runs).cumsum() % 3  # neighbours differ
+    classes = np.repeat(steps, lengths)[:n_frames]
     references, probabilities = [], []
     for labels, active in zip(
         MUSIC_LOUDNESS.levels, (np.array(MUSIC_LOUDNESS.parent_indices(1))[classes], classes)
     ):
-        bounds = [0, *(np.flatnonzero(np.diff(active)) + 1).tolist(), N_FRAMES]
+        bounds = [0, *(np.flatnonzero(np.diff(active)) + 1).tolist(), n_frames]
         references.append(
             [
-                Event(GRID.time_of(first), min(GRID.time_of(end), DURATION_S), labels[active[first]])
+                Event(GRID.time_of(first), min(GRID.time_of(end), duration_s), labels[active[first]])
                 for first, end in itertools.pairwise(bounds)
-                if GRID.time_of(first) < DURATION_S
+                if GRID.time_of(first) < duration_s
             ]
         )
-        logits = 4 * np.eye(len(labels))[active] - 2 - offset + rng.normal(0, noise, (N_FRAMES, len(labels)))
+        logits = 4 * np.eye(len(labels))[active] - 2 - offset + rng.normal(0, noise, (n_frames, len(labels)))
         probabilities.append((1 / (1 + np.exp(-logits))).astype(np.float32))
-    return Prediction(name, DURATION_S, tuple(references), tuple(probabilities))
+    return Prediction(name, duration_s, tuple(references), tuple(probabilities))
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +67,14 @@ def test_every_method_is_tuned_and_the_best_comes_first(tuning, noisy):
 
 def test_no_tried_switching_cost_is_better(tuning, noisy):
     best = value(tuning.best["viterbi"], noisy)
-    for cost in SWITCHING_COSTS:
-        assert value(Decoding("viterbi", switching_cost=cost), noisy) <= best
+    for cost_s in SWITCHING_COSTS_S:
+        assert value(Decoding("viterbi", switching_cost_s=cost_s), noisy) <= best
 
 
 def test_no_tried_minimum_is_better(tuning, noisy):
-    best = value(tuning.best["argmax"], noisy)
-    assert max(value(Decoding("argmax", min_event_s=least), noisy) for least in MINIMA_S) == best
+    best = tuning.best["argmax"]
+    tried = max(value(replace(best, min_event_s=least), noisy) for least in MINIMA_S)
+    assert tried == value(best, noisy)
 
 
 @pytest.mark.parametrize("method", ["threshold", "median"])
@@ -89,10 +92,49 @@ def test_labels_with_their_own_minima_are_no_worse_than_one_for_all(tuning, nois
 
 
 def test_switching_costs_between_the_coarse_ones_are_found(noisy, monkeypatch):
-    monkeypatch.setattr("hrin_plugin.decoding.tuning.SWITCHING_COSTS", (1.0,))
+    monkeypatch.setattr("hrin_plugin.decoding.tuning.SWITCHING_COSTS_S", (1 / 64,))
+    monkeypatch.setattr("hrin_plugin.decoding.tuning.OFFSET_STEPS", ())
     best = tune(noisy, MUSIC_LOUDNESS, GRID, ["viterbi"]).best["viterbi"]
-    assert 1.0 < best.switching_cost < 2.0
-    assert value(best, noisy) > value(Decoding("viterbi", switching_cost=1.0), noisy)
+    assert 1 / 64 < best.switching_cost_s < 2 / 64
+    assert value(best, noisy) > value(Decoding("viterbi", switching_cost_s=1 / 64), noisy)
+
+
+def biased(prediction, nats):
+    """The recording as heard by a model that doubts music."""
+    levels = []
+    for level in prediction.probabilities:
+        odds = level / (1 - level) * np.exp(np.where(np.arange(level.shape[1]) == 0, nats, -nats))
+        levels.append((odds / (1 + odds)).astype(np.float32))
+    return prediction._replace(probabilities=tuple(levels))
+
+
+def test_ten_minutes_give_a_biased_model_its_bias_back():
+    fair = [recording(f"{seed}", seed, noise=1.5, n_frames=37_501) for seed in range(2)]  # of 10 minutes each
+    doubtful = [biased(prediction, 2.5) for prediction in fair]
+    found = tune(doubtful[:1], MUSIC_LOUDNESS, GRID, ["viterbi"]).best["viterbi"]
+    without = replace(found, offsets=0.0)
+    # On ten minutes more, as good as without the bias.
+    assert value(without, doubtful[1:]) < 0.5 < 0.99 < value(without, fair[1:])
+    assert value(found, doubtful[1:]) > value(without, fair[1:]) - 0.01
+
+
+def test_a_fair_model_gets_no_offsets():
+    assert (
+        tune([recording("a", 1, noise=0.5)], MUSIC_LOUDNESS, GRID, ["viterbi"]).best["viterbi"].offsets == 0.0
+    )
+
+
+def test_other_recordings_score_what_was_tuned_beside_what_was_not(tuning, noisy):
+    others = [recording("other", 9, noise=2.0)]
+    own = Decoding("median")
+    rows = compare(tuning.best, own, others, MUSIC_LOUDNESS, GRID)
+    decodings = [Decoding("threshold"), Decoding("argmax"), Decoding("viterbi"), own]
+    decodings += [tuning.best[method] for method in METHODS]
+    assert [row["objective"] for row in rows] == [value(decoding, others) for decoding in decodings]
+    assert [row["decoder"] for row in rows[3:]] == [
+        "the model's own",
+        *(f"{name}, tuned" for name in METHODS),
+    ]
 
 
 def test_smoothing_is_found_to_be_worth_it(tuning, noisy):

@@ -22,7 +22,7 @@ from hrin_plugin.inference.detector import MusicDetector
 from hrin_plugin.pretrained import sources as trust
 from hrin_plugin.pretrained.folder import save_pretrained
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 RATE = 8000
 THRESHOLD = Decoding("threshold")

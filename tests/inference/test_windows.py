@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hrin_plugin.features import LogMel
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.baselines import MMG
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 NETWORK = {"hidden_size": 6, "num_layers": 1}
 SMALL = {"window_s": 4.0, "context_s": 1.0}

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.networks.baselines import MMG, SinglePath, derive_upper_level
@@ -15,6 +14,7 @@ from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
+from oracles import threshold_events
 
 # The same hierarchy in another order of classes, and one with other families.
 REORDERED = Taxonomy(

@@ -18,7 +18,7 @@ from hrin_plugin.features import Overlay
 from hrin_plugin.pretrained.folder import load_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.training.brain import HRINBrain
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 ROOT = Path(__file__).parents[2]
 #: One of each kind; the others differ from these in numbers alone.

@@ -10,7 +10,7 @@ from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.windows import window_probabilities
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
-from hrin_plugin.training.results import recognise
+from oracles import recognise
 
 HOLDER = "recurrent_2.rnn.bias_ih_l0_reverse"
 
