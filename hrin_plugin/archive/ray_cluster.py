@@ -1,4 +1,4 @@
-"""Many tasks over the nodes of a Ray cluster."""
+"""Tasks spread over the nodes of a Ray cluster."""
 
 from hrin_plugin.archive.processes import Lost, take
 
@@ -76,5 +76,5 @@ def run_ray(function, tasks, jobs, notify, address=None, n_gpus=0):
 
 
 def _call(function, task):
-    """Do a task on a node."""
+    """Run a task on a node."""
     return function(task, lambda told: None)

@@ -1,4 +1,4 @@
-"""A detector as a command asks for it."""
+"""Loading of taxonomies and detectors for the commands."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from hrin_plugin.taxonomy import Taxonomy
 
 
 def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Taxonomy:
-    """The classes of a model, without its weights where its files are data.
+    """The taxonomy of a model, without loading its weights if its files are data.
 
     Arguments
     ---------
@@ -49,7 +49,7 @@ def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Ta
 
 
 def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
-    """A detector on a device, with decisions that differ from the model's own.
+    """A detector on a device, with changed decoding settings.
 
     Arguments
     ---------

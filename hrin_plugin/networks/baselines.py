@@ -131,7 +131,7 @@ class SinglePath(nn.Module):
         mrle = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph: Graph, frames: str) -> list[str]:
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
         recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
@@ -250,7 +250,7 @@ class MMG(nn.Module):
         mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph: Graph, frames: str) -> list[str]:
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         frames = graph.add("Transpose", frames, perm=[1, 0, 2])
         shape = graph.add("Shape", frames)
