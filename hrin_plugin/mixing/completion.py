@@ -1,4 +1,4 @@
-"""Making what a set lacks, over any number of processes."""
+"""Completion of a set over any number of processes."""
 
 import functools
 import os
@@ -22,7 +22,7 @@ from hrin_plugin.mixing.store import Source
 
 
 def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=PLAIN):
-    """Make what a set lacks: its sources into a store, then its excerpts from them.
+    """Make the missing parts of a set: the store of its sources, then the excerpts.
 
     Arguments
     ---------
@@ -77,7 +77,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
 
 
 def _write_store(path, recordings):
-    """Write samples one after the other; returns where each lies, by kind."""
+    """Write samples one after the other; returns their positions by kind."""
     sources, start = {"music": [], "speech": [], "noise": []}, 0
     try:
         with open(path, "wb") as file:
@@ -105,7 +105,7 @@ def _open_store(path):
 
 
 def progress(results, total, verb, unit):
-    """Results, with a bar on a terminal that shows how far they are.
+    """Iterate over results, with a progress bar on a terminal.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""The page in a mixed set that says how it was made, and so which set it is."""
+"""The README.txt of a mixed set, which documents and identifies its settings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Commands on this machine: started, waited for, and ended."""
+"""Starting, waiting for and ending commands on this machine."""
 
 import contextlib
 import os
@@ -119,17 +119,17 @@ class LocalJob:
         return self.process.poll()
 
     def stop(self, kill=False):
-        """Ask the command and all that it started to end, or make them."""
+        """Terminate the command and all its child processes, or kill them."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
     def trouble(self):
-        """What is known of a failure beyond the log."""
+        """Details of a failure that are not in the log."""
         return ""
 
 
 def wait_for(jobs, poll_s=0.05):
-    """Wait until jobs have ended; if this is interrupted, they are ended.
+    """Wait until jobs have ended; an interruption ends them.
 
     Arguments
     ---------
@@ -157,7 +157,7 @@ def wait_for(jobs, poll_s=0.05):
 
 
 def stop_all(jobs, patience_s=15.0):
-    """End jobs, and see that they have ended.
+    """End jobs and wait for their end.
 
     Arguments
     ---------
@@ -198,7 +198,7 @@ def visible_gpus():
 
 @contextlib.contextmanager
 def signals_as_interrupt():
-    """Let every request to end come as Ctrl-C does."""
+    """Handle termination signals like Ctrl-C."""
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     try:

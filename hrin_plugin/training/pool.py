@@ -1,4 +1,4 @@
-"""Runs side by side: one that fails stops no other, and one interruption ends them all."""
+"""Runs side by side: a failure stops no other run, an interruption ends all."""
 
 import signal
 import time
@@ -29,14 +29,14 @@ class EndedRun(NamedTuple):
 
 
 def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s=0.5):
-    """Do every run, some side by side; one that fails stops no other.
+    """Execute every run, some side by side; a failure stops no other run.
 
-    If this is interrupted, the running ones are ended before the exception goes on.
+    An interruption ends all running runs before the exception propagates.
 
     Arguments
     ---------
     runs : sequence
-        What to do, in this order.
+        The runs, in the order of execution.
     engine : LocalEngine or ClusterEngine
         Starts commands.
     jobs : int
@@ -128,7 +128,7 @@ def _outcome(run, job, status, is_done):
 
 
 def describe_failures(outcomes, folder_of):
-    """What failed, with the log of each and its last lines.
+    """The failed runs, with the path and the last lines of their logs.
 
     Arguments
     ---------
