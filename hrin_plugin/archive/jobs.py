@@ -67,14 +67,14 @@ def claim_results(
     recordings : sequence of ArchiveFile
         All of them.
     order : Order
-        What is to be done.
+        Settings of the detection.
     overwrite : bool
         Whether finished results are made again.
 
     Returns
     -------
     list of ArchiveFile
-        Those that are to be done.
+        Recordings to process.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def detect_recordings(recordings, order, run, load):
     Arguments
     ---------
     recordings : sequence of ArchiveFile
-        What is to be done.
+        Settings of the detection.
     order : Order
         How.
     run : callable
@@ -166,16 +166,16 @@ def detect_recording(recording, notify, order, load):
     recording : ArchiveFile
         The recording, and the name of its results.
     notify : callable
-        Called with the seconds that are done and, where it is known, the length.
+        Called with the processed seconds and the length, if it is known.
     order : Order
-        What is to be done.
+        Settings of the detection.
     load : callable
         As :func:`detect_recordings` takes it.
 
     Returns
     -------
     Outcome
-        What was found, without probabilities; or what is wrong with the recording.
+        The Detection without probabilities, or the problem of the recording.
 
     Raises
     ------

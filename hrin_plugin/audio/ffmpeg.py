@@ -2,11 +2,11 @@
 through a pipe, block by block.
 
 ffmpeg is found on the path, else in the Python package ``imageio-ffmpeg``. Files are
-not trusted: ffmpeg may open the one file only, and neither playlists nor networks.
+not trusted: ffmpeg may open only the one file, no playlists and no network.
 
-Times count from the first sample of the sound. The encoder's delay is taken out where the
-file tells it (M4A, MP4, WebM); AAC in TS, ADTS, AVI and some MKV comes 1024 samples late or
-more (23 ms at 44.1 kHz). Where packets were lost, silence takes their place.
+Times count from the first audio sample. The encoder delay is removed if the file states it
+(M4A, MP4, WebM). AAC in TS, ADTS, AVI and some MKV is 1024 samples late or more (23 ms at
+44.1 kHz). Lost packets are replaced by silence.
 """
 
 import os

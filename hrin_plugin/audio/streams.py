@@ -1,8 +1,8 @@
-"""Recordings of any length and live sound as a stream of mono blocks at one rate,
-in memory that does not grow.
+"""Recordings of any length and live audio as a stream of mono blocks at one sample rate, in
+constant memory.
 
-How the sound was cut into blocks never changes the result: it is cut anew, into
-blocks of fixed length, before anything is done to it.
+The result does not depend on the blocks of the input, since they are first re-cut into blocks
+of fixed length.
 """
 
 import itertools
@@ -140,10 +140,10 @@ def open_stream(path, sample_rate):
 
 
 def resample_blocks(blocks, source_rate, sample_rate):
-    """Live sound as mono blocks at another rate, as :func:`open_stream` gives them.
+    """Resample live audio to mono blocks, like those of :func:`open_stream`.
 
-    Sound of one channel comes out after about ``BLOCK_S`` seconds, of several after
-    ``MIX_S`` seconds, when it is known whether they cancel out.
+    The delay is about ``BLOCK_S`` seconds for one channel. It is ``MIX_S`` seconds for
+    several, which are checked for cancellation.
 
     Arguments
     ---------
@@ -163,8 +163,8 @@ def resample_blocks(blocks, source_rate, sample_rate):
     Raises
     ------
     ValueError
-        If a rate is not a whole number above 0, or, while iterating, a block is none of
-        sound, holds a number that is not finite, or has another number of channels.
+        If a rate is not a whole number above 0, or, while iterating, a block is not
+        audio, holds a number that is not finite, or has another number of channels.
 
     Example
     -------

@@ -64,7 +64,7 @@ def check_batch(
     -------
     Batch
         Logits in single precision or better; targets as zeros and ones of the logits'
-        shape and type; the mask; without a wait, whether the targets' values are at fault.
+        shape and type; the mask; without synchronisation, whether target values are faulty.
 
     Raises
     ------

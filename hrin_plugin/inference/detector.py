@@ -47,7 +47,7 @@ class MusicDetector(Pretrained):
     Raises
     ------
     ValueError
-        If a module or the decoding is missing, or is none.
+        If a module or the decoding is missing or invalid.
 
     Example
     -------
@@ -90,10 +90,9 @@ class MusicDetector(Pretrained):
     ) -> "MusicDetector":
         """Load a model.
 
-        Its files are data, and are read as such. Two kinds of source run code, and are refused
-        unless `run_code` is given: one whose network is a class from outside this package, which
-        would be imported; and one that has a SpeechBrain ``hyperparams.yaml`` instead, whose
-        refusal lists what it would build.
+        The files of a model are data. Two kinds of source run code, and need `run_code`: models
+        whose network class is not in this package, which is imported; and sources with a
+        SpeechBrain ``hyperparams.yaml``. The error lists what such a file would build.
 
         Arguments
         ---------
@@ -105,7 +104,7 @@ class MusicDetector(Pretrained):
             onnx and onnxruntime; ``"auto"`` for ONNX if it is available.
         decoding : Decoding or None
             How frame probabilities become events; None for the model's ``decoding.json``,
-            or the paper's threshold of 0.5 where there is none.
+            or the paper's threshold of 0.5 if it has none.
         run_opts : dict or None
             As of SpeechBrain's Pretrained, ``{"device": "cuda"}`` for instance; without a
             device the accelerator is used where there is one.

@@ -17,7 +17,7 @@ def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Ta
     model : str, pathlib.Path or None
         As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
     run_code : bool
-        Whether a ``hyperparams.yaml``, which stands for a model without ``model.json``, may run code.
+        Whether a ``hyperparams.yaml`` (for models without ``model.json``) may run code.
 
     Returns
     -------

@@ -21,7 +21,7 @@ import torch
 from hrin_plugin.features import LogMel
 from hrin_plugin.networks.states import begin_network
 
-#: Seconds that a window covers, and those at its end that are there for the sake of the rest.
+#: Length of a window and of the context window at its end, in seconds.
 #: With 10 s of these, an hour of mixes with much noise was decided otherwise in 20 s of it.
 #: How far decisions then agree with one pass over the whole depends on how far the network looks ahead;
 #: the card of the model that ships has its figures.

@@ -35,8 +35,8 @@ def fast_scores(references, estimates, durations_s, labels, collars=COLLARS_S):
     references : sequence of sequence of Event
         The true events of each file.
     estimates : sequence of sequence of Event
-        The detected events of the same files, in the same order of files. What
-        lies after the end of a recording counts for nothing.
+        The detected events of the same files, in the same order of files. Everything
+        after the end of a recording is ignored.
     durations_s : sequence of float
         Length of each recording in seconds.
     labels : sequence of str
@@ -82,8 +82,8 @@ def sed_eval_scores(references, estimates, durations_s, labels, collars=COLLARS_
     references : sequence of sequence of Event
         The true events of each file.
     estimates : sequence of sequence of Event
-        The detected events of the same files, in the same order of files. What
-        lies after the end of a recording counts for nothing.
+        The detected events of the same files, in the same order of files. Everything
+        after the end of a recording is ignored.
     durations_s : sequence of float
         Length of each recording in seconds.
     labels : sequence of str
@@ -217,7 +217,7 @@ def format_scores(scores_md: dict, scores_mrle: dict) -> str:
     Returns
     -------
     str
-        Two tables; ``-`` stands for what is not applicable.
+        Two tables; ``-`` marks scores that are not applicable.
 
     Example
     -------
@@ -245,7 +245,7 @@ def format_level(level: str, scores: dict) -> str:
     Returns
     -------
     str
-        A title, names and values; ``-`` stands for what is not applicable.
+        A title, names and values; ``-`` marks scores that are not applicable.
 
     Example
     -------

@@ -24,9 +24,9 @@ from hrin_plugin.timing import to_samples
 AUDIBLE_GAIN = 0.1
 #: Music at least this many LU above everything else together is in the foreground.
 FOREGROUND_MARGIN_LU = 0.0
-#: Noise drowns music that is further below it, in LU: nobody hears it, and no label should tell of it.
+#: Lowest level of music relative to noise, in LU; below it, music is inaudible and must not be labelled.
 UNDER_NOISE_LU = -15.0
-#: Part of the time that each class has in OpenBMAT.
+#: Share of the time of each class in OpenBMAT.
 SHARES = {"no-music": 0.50, "fg-music": 0.16, "bg-music": 0.34}
 #: What sounds beside the music in passages of a class: (speech, noise) and how often.
 MAKE_UP = {

@@ -38,7 +38,7 @@ _PALETTE = 3
 LAYERS, LAYER_DB, SPEEDS = (1, 1, 2, 4, 8), (-12.0, 0.0), (0.6, 1.6)
 #: Fade at the ends of every piece that does not crossfade, against clicks.
 _EDGE_S = 0.01
-#: A piece of music is drawn anew (so often) where it is this much below its recording.
+#: A piece of music this far below its recording (LU) is redrawn, up to so many times.
 _QUIET_LU, _DRAWS = -12.0, 5
 
 

@@ -56,8 +56,8 @@ class HRIN(nn.Module):
         outputs before the second recurrent unit; ``"before_fc"`` both recurrent outputs
         before the last linear layer.
     output_layer : bool
-        Whether a recurrent unit's output is eq. (8) as written, or the state
-        itself, which gave the paper's numbers.
+        Whether a recurrent unit's output is eq. (8) as written. Otherwise it is the
+        state itself, as in the authors' code.
     taxonomy : Taxonomy
         A hierarchy of two levels.
 

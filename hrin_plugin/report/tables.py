@@ -52,8 +52,8 @@ def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) 
     paths : iterable of str or pathlib.Path
         Files and folders.
     taxonomy : Taxonomy or None
-        The classes, where neither the files nor the record beside them tell, as
-        :func:`hrin_plugin.formats.read_detection` takes it.
+        The classes, if neither the files nor the record beside them name them; see
+        :func:`hrin_plugin.formats.read_detection`.
 
     Returns
     -------

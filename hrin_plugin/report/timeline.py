@@ -21,8 +21,8 @@ _MOST_TICKS = 12
 def class_heights(taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
     """Height of each class in its lane, so that classes differ in greyscale too.
 
-    A level's first class, which stands for nothing found, is a thin line; the second fills the lane, and
-    each after it is lower than the one before.
+    A level's first class (nothing found) is a thin line. The second fills the lane. Each further class is
+    lower than the one before.
 
     Example
     -------
@@ -50,8 +50,8 @@ def draw_timeline(detection: Detection, titles: bool = True) -> str:
     detection : Detection
         What was found.
     titles : bool
-        Whether each event tells its class and times when it is pointed at; without, the
-        drawing is a sixth as large.
+        Whether each event has a tooltip with its class and times; without tooltips, the
+        drawing is a sixth of the size.
 
     Returns
     -------

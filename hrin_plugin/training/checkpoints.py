@@ -279,7 +279,7 @@ class RandomStates:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the states back.
+        """Restore the states.
 
         Arguments
         ---------

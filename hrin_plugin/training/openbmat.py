@@ -35,7 +35,7 @@ def find_sources(data_folder, annotator, with_md):
     Returns
     -------
     Sources
-        Names and paths; hidden files and other extensions are passed over.
+        Names and paths, without hidden files and other extensions.
 
     Raises
     ------

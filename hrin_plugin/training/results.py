@@ -153,7 +153,7 @@ def write_results(path, scores, settings):
     scores : dict
         As :func:`score` returns them.
     settings : dict
-        What tells this run from others: experiment, fold, seed.
+        Identity of the run: experiment, fold, seed.
 
     Example
     -------

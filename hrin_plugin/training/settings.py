@@ -8,8 +8,8 @@ from ruamel.yaml.error import YAMLError
 
 from hrin_plugin.training.openbmat import identify_data
 
-#: Settings that cannot change results: where files lie, and how the work is organised. The data themselves
-#: are compared by :func:`identify_data`, wherever they lie.
+#: Settings that cannot change results: paths, and how the work is organised. Data sets are compared by
+#: :func:`identify_data`, independent of their folder.
 HARMLESS = {
     *("data_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
     *("train_log", "save_file", "checkpoints_dir", "cache_features"),

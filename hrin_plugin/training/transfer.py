@@ -26,7 +26,7 @@ def load_first_stages(network, path, run_code=False):
     Arguments
     ---------
     network : HRIN
-        The network that is to be trained; changed in place.
+        The network to train; changed in place.
     path : str or pathlib.Path
         A file of the folder that :func:`hrin_plugin.pretrained.folder.save_pretrained` wrote.
     run_code : bool
@@ -35,7 +35,7 @@ def load_first_stages(network, path, run_code=False):
     Returns
     -------
     list of int
-        Levels whose output layers were left as they are, counted from 0.
+        Levels whose output layers were not loaded, counted from 0.
 
     Raises
     ------
