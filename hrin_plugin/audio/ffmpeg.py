@@ -200,7 +200,7 @@ class FfmpegRecording:
 
 
 def _command(path, program):
-    """Decode the sound of a file to a stream whose header tells rate and channels."""
+    """The command that decodes a file to a stream with rate and channels in its header."""
     whole_name = "file:" + os.path.abspath(os.fsdecode(path))  # then no character of it has a meaning
     return [
         *(program, "-hide_banner", "-nostdin", "-nostats", "-v", "level+info"),

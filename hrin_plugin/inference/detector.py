@@ -162,7 +162,7 @@ class MusicDetector(Pretrained):
         return self._decoding
 
     @decoding.setter
-    def decoding(self, decoding: Decoding | Mapping) -> None:
+    def decoding(self, decoding: Decoding | dict) -> None:
         """Set the Decoding; raises for labels that the model lacks."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
         EventDecoder(decoding, self.taxonomy, self.grid)

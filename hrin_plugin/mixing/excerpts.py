@@ -122,7 +122,7 @@ def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
 
 
 def finish_mix(excerpt, mix, seed, style=PLAIN):
-    """Finish a mix for writing: treat it if its style says so.
+    """The mix as it is written, with the effects of its style.
 
     Arguments
     ---------

@@ -188,7 +188,7 @@ def _draw_level(rng, range_lu, noise):
 
 
 def _draw_lengths(rng, seconds, shortest_s):
-    """Draw lengths of passages that add up to an excerpt, in whole milliseconds but for the last."""
+    """Draw lengths of passages that fill an excerpt, in whole milliseconds except the last."""
     shortest_s, median_s = min(shortest_s, seconds / 5), min(10.0, seconds / 3)
     lengths, left_s = [], seconds
     while True:

@@ -216,7 +216,7 @@ def _draw_drums(rng, sample_rate):
 
 
 def _add(signal, start, piece):
-    """Add a piece to a signal, in place; what lies beyond the end is dropped."""
+    """Add a piece to a signal in place, cut at the signal's end."""
     piece = piece[: max(len(signal) - start, 0)]
     signal[start : start + len(piece)] += piece
 

@@ -121,7 +121,7 @@ def treat(mix, sample_rate, rng):
 
 
 def _compress(mix, sample_rate, threshold_db, ratio):
-    """Turn down what is louder than a threshold relative to the mix's mean power."""
+    """Compress levels above a threshold relative to the mix's mean power."""
     fall = np.exp(-1.0 / (ATTACK_S * sample_rate))
     power = lfilter([1.0 - fall], [1.0, -fall], np.square(mix, dtype=np.float64))
     over_db = 10 * np.log10(power / (power.mean() + 1e-12) + 1e-6) - threshold_db
@@ -138,7 +138,7 @@ def _through(mix, sample_rate, codec, level):
 
 
 def _through_aac(mix, sample_rate, bits_a_second):
-    """Encode and decode with ffmpeg, in a container whose edit list undoes the encoder's delay."""
+    """Encode and decode with ffmpeg, in a container whose edit list removes the encoder delay."""
     raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1"]
     run = [ffmpeg_program(), "-v", "error", "-y"]
     with tempfile.NamedTemporaryFile(suffix=".m4a") as coded:

@@ -48,7 +48,7 @@ def derive_upper_level(logits: Tensor, taxonomy: Taxonomy = MUSIC_LOUDNESS, leve
 
 
 class SinglePath(nn.Module):
-    """LSTM, GRU and CNN-GRU: one path of HRIN, for the lower level only.
+    """The baselines LSTM, GRU and CNN-GRU: one HRIN path for the lower level.
 
     Arguments
     ---------

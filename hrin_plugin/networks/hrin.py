@@ -26,9 +26,15 @@ class HRINOutput(NamedTuple):
     md: Tensor  # [batch, frame, level-1 class]
     mrle: Tensor  # [batch, frame, level-2 class]
 
-    #: Their former names.
-    detection = property(lambda self: self.md)
-    loudness = property(lambda self: self.mrle)
+    @property
+    def detection(self) -> Tensor:
+        """Former name of ``md``."""
+        return self.md
+
+    @property
+    def loudness(self) -> Tensor:
+        """Former name of ``mrle``."""
+        return self.mrle
 
 
 class HRIN(nn.Module):

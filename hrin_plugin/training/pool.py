@@ -110,7 +110,7 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
 
 def _outcome(run, job, status, is_done):
-    """The outcome of a run whose command has ended."""
+    """The EndedRun of a finished command."""
     if status == IN_USE_STATUS:
         return EndedRun(run, ELSEWHERE)
     if status < 0:
