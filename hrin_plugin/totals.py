@@ -158,7 +158,7 @@ def total_up(detections: Sequence[Detection]) -> dict[str, TaskTotals]:
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording, on all levels of its taxonomy or on some.
+        The results of each recording, on some or all levels of its taxonomy.
 
     Returns
     -------

@@ -124,11 +124,11 @@ def detect_recordings(recordings, order, run, load):
     Arguments
     ---------
     recordings : sequence of ArchiveFile
-        Settings of the detection.
+        Recordings to process.
     order : Order
-        How.
+        Settings of the detection.
     run : callable
-        ``run_local`` or ``run_ray`` with its jobs, from a function, tasks and a ``notify``.
+        ``run_local`` or ``run_ray`` with its jobs; takes a function, tasks and a ``notify``.
     load : callable
         Loads the detector in each process, such as :func:`hrin_plugin.inference.load_detector`.
 

@@ -68,15 +68,15 @@ def run_local(function, tasks, jobs, notify):
     Arguments
     ---------
     function : callable
-        From a task and a ``notify`` of one argument to a result. With more than one job, it,
-        the tasks and the results are pickled.
+        Takes a task and a ``notify`` of one argument, returns a result. With more than one job,
+        function, tasks and results are pickled.
     tasks : sequence
-        What to do.
+        The tasks.
     jobs : int
-        Number of processes. With 1 everything is done in this process; else each new one gets
+        Number of processes. With 1, everything runs in this process. Otherwise each process gets
         its share of the cores, and the caller must be below ``if __name__ == "__main__":``.
     notify : callable
-        Called in this process with a task's number and what the function told its ``notify``.
+        Called in this process with a task's number and the argument of the function's ``notify``.
 
     Yields
     ------
@@ -128,9 +128,9 @@ def map_local(function, tasks, jobs):
     Arguments
     ---------
     function : callable
-        From a task to a result.
+        Takes a task, returns a result.
     tasks : sequence
-        What to do.
+        The tasks.
     jobs : int
         Number of processes, as :func:`run_local` takes it.
 

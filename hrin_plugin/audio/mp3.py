@@ -41,7 +41,7 @@ class Mp3File:
     file : io.BufferedIOBase
         An open file, read in binary.
     searched_bytes : int
-        How far to look for the first frame after the tags.
+        Search range for the first frame after the tags, in bytes.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def first_frame(file, position, searched_bytes):
     position : int
         Start of the search; an ID3 tag there is skipped.
     searched_bytes : int
-        How far to look after the tag.
+        Search range after the tag, in bytes.
 
     Returns
     -------

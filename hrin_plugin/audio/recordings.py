@@ -45,9 +45,9 @@ class AudioError(ValueError):
     path : str or pathlib.Path
         The recording.
     problem : str
-        What is wrong with it.
+        The fault.
     cure : str
-        What to do about it.
+        The cure.
 
     Example
     -------
@@ -244,7 +244,7 @@ def reason(error):
     Arguments
     ---------
     error : Exception
-        What was raised.
+        The error.
 
     Returns
     -------

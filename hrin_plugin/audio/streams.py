@@ -44,7 +44,7 @@ class AudioStream:
     Arguments
     ---------
     recording : Recording or FfmpegRecording
-        What is read.
+        The open recording.
     sample_rate : int
         Samples a second of the blocks.
 

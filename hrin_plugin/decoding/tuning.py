@@ -109,7 +109,7 @@ def compare(best, own, predictions, taxonomy, grid):
     Arguments
     ---------
     best : dict of str to Decoding
-        What :func:`tune` found for each method.
+        Result of :func:`tune` for each method.
     own : Decoding
         The model's own.
     predictions : sequence of Prediction

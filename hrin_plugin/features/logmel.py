@@ -28,7 +28,7 @@ class LogMel(nn.Module):
     reference : float or "max"
         Power that is 0 dB; ``"max"`` takes the largest of the recording.
     floor_db : float or None
-        How far below the recording's maximum, in dB, values are cut off; None cuts nothing.
+        Dynamic range below the recording's maximum, in dB; None for no floor.
 
     Example
     -------

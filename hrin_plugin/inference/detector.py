@@ -42,7 +42,7 @@ class MusicDetector(Pretrained):
     hparams : dict
         ``decoding``: a Decoding, or its settings as a dict.
     **options : dict
-        As of SpeechBrain's Pretrained; ``run_opts={"device": "cuda"}`` for instance.
+        As for SpeechBrain's Pretrained, for example ``run_opts={"device": "cuda"}``.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     device : str or None
         "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
     decoding : dict or None
-        What is to differ from the model's own Decoding.
+        Settings that override the model's own Decoding.
     run_code : bool
         Whether a model may run code, as :meth:`MusicDetector.from_hparams` says.
 

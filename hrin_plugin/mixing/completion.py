@@ -29,7 +29,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
     out : str or pathlib.Path
         Folder of the set.
     excerpts : list of Excerpt
-        What the set is to hold.
+        The excerpts of the complete set.
     seed : int
         Seed of the set.
     jobs : int or None
@@ -40,7 +40,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
     share_sources : callable
         From lists of Source by kind to one mapping of kind to Source for each fold.
     style : Style
-        How hard the mixes are.
+        Difficulty settings of the mixes.
 
     Returns
     -------
@@ -110,11 +110,11 @@ def progress(results, total, verb, unit):
     Arguments
     ---------
     results : iterable
-        What is waited for.
+        The results to wait for.
     total : int
-        How many there will be.
+        Number of results.
     verb, unit : str
-        What is being done, and to what.
+        Label of the bar, and unit.
 
     Returns
     -------

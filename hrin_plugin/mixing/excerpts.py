@@ -63,7 +63,7 @@ def plan_excerpts(n_excerpts, seconds, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        How hard they are.
+        Difficulty settings.
 
     Returns
     -------

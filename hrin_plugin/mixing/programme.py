@@ -133,7 +133,7 @@ def draw_programmes(rng, n_excerpts, seconds, style=PLAIN):
     seconds : float
         Length of every excerpt.
     style : Style
-        How hard they are.
+        Difficulty settings.
 
     Returns
     -------

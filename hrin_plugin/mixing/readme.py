@@ -51,7 +51,7 @@ def claim_folder(out, settings, style=PLAIN):
     settings : mapping of str to str
         All that the set's content depends on, without paths.
     style : Style
-        How hard its mixes are.
+        Difficulty settings of the mixes.
 
     Raises
     ------

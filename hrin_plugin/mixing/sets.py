@@ -84,7 +84,7 @@ def mix_set(
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def synthesise_miniature(
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def choose_recordings(recordings, enough_s, rng):
     recordings : sequence of SourceFile
         From :func:`find_recordings`.
     enough_s : float
-        How long they should last, in seconds.
+        Required total length, in seconds.
     rng : numpy.random.Generator
         Source of randomness.
 

@@ -66,7 +66,7 @@ def render_stems(passages, store, sources, rng, treated=False):
     Arguments
     ---------
     passages : sequence of Passage
-        What sounds when.
+        The passages of the excerpt.
     store : numpy.ndarray
         Samples of all recordings, int16, ``[sample]``.
     sources : mapping of str to sequence of Source

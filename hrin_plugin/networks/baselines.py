@@ -23,7 +23,7 @@ def derive_upper_level(logits: Tensor, taxonomy: Taxonomy = MUSIC_LOUDNESS, leve
     Arguments
     ---------
     logits : torch.Tensor
-        Of ``level``, ``[..., class]``.
+        Logits of ``level``, ``[..., class]``.
     taxonomy : Taxonomy
         The classes and their parents.
     level : int

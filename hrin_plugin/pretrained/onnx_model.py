@@ -198,7 +198,7 @@ class OnnxModel:
     session : onnxruntime.InferenceSession
         The loaded graph.
     settings : dict
-        What ``model.json`` holds of the exported model.
+        The content of ``model.json`` of the exported model.
     features : LogMel
         The features that its frames must have.
     taxonomy : Taxonomy

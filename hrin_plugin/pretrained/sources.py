@@ -171,7 +171,7 @@ def check_program(path, run_code):
     Returns
     -------
     list of CodeTarget
-        What will be built, called or included.
+        Everything that will be built, called or included.
 
     Raises
     ------

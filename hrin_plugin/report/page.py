@@ -84,7 +84,7 @@ def render_page(detections: Sequence[Detection]) -> str:
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Returns
     -------

@@ -107,7 +107,7 @@ def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
     path : str or pathlib.Path
         The file; it appears when it is complete.
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Example
     -------
@@ -139,7 +139,7 @@ def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
     path : str or pathlib.Path
         The file; it appears when it is complete.
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Example
     -------
@@ -159,7 +159,7 @@ def format_summary(detections: Sequence[Detection]) -> str:
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Returns
     -------

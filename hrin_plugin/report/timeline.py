@@ -48,7 +48,7 @@ def draw_timeline(detection: Detection, titles: bool = True) -> str:
     Arguments
     ---------
     detection : Detection
-        What was found.
+        The events to draw.
     titles : bool
         Whether each event has a tooltip with its class and times; without tooltips, the
         drawing is a sixth of the size.

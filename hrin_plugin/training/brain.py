@@ -111,7 +111,7 @@ class HRINBrain(Brain):
     Arguments
     ---------
     *args
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
     objective : HierarchicalLoss or LevelLoss
         The objective; its taxonomy names the classes.
     grid : FrameGrid
@@ -126,7 +126,7 @@ class HRINBrain(Brain):
         Mixture augmentation of the frames before that; its second argument is the mask of
         frames without music, ``[batch, frame]``.
     **kwargs
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
 
     Example
     -------

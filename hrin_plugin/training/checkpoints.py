@@ -36,7 +36,7 @@ class AtomicCheckpointer(Checkpointer):
     Arguments
     ---------
     *args, **kwargs
-        As those of ``speechbrain.utils.checkpoints.Checkpointer``.
+        As for ``speechbrain.utils.checkpoints.Checkpointer``.
 
     Example
     -------

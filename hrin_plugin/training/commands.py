@@ -16,7 +16,7 @@ class LocalEngine:
     Arguments
     ---------
     jobs : int
-        How many will run side by side; the processor's cores are divided among them.
+        Number of commands side by side; they share the CPU cores.
     gpus : sequence of str
         GPUs as ``CUDA_VISIBLE_DEVICES`` names them, taken in turn; empty leaves the environment alone.
 
@@ -134,9 +134,9 @@ def wait_for(jobs, poll_s=0.05):
     Arguments
     ---------
     jobs : sequence of LocalJob or ClusterJob
-        What was started.
+        The started jobs.
     poll_s : float
-        How often to look, in seconds.
+        Polling interval, in seconds.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def stop_all(jobs, patience_s=15.0):
     jobs : sequence of LocalJob or ClusterJob
         Jobs that may be running.
     patience_s : float
-        How long they may take before they are killed, in seconds.
+        Time before they are killed, in seconds.
 
     Example
     -------

@@ -200,7 +200,7 @@ def last_lines(path, count=10):
     path : str or pathlib.Path
         The log, which may be missing.
     count : int
-        How many lines.
+        Number of lines.
 
     Returns
     -------

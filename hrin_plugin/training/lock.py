@@ -107,16 +107,16 @@ def alone(folder, function, *arguments):
     Arguments
     ---------
     folder : str or pathlib.Path
-        What the processes share; made where it is missing.
+        The shared folder; created if missing.
     function : callable
-        What to call.
+        The function to call.
     *arguments
         Its arguments.
 
     Returns
     -------
     object
-        What the function returned.
+        The return value of the function.
 
     Example
     -------

@@ -109,7 +109,7 @@ def identify_data(data_folder, annotator="a", md_from="mrle"):
     data_folder : str, pathlib.Path or None
         The folder of the set; None for the miniature set.
     annotator : str
-        Whose annotations.
+        The annotator.
     md_from : str
         "mrle", or "mapping" where the music detection annotations are read too.
 

@@ -40,17 +40,17 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
     engine : LocalEngine or ClusterEngine
         Starts commands.
     jobs : int
-        How many side by side.
+        Number of runs side by side.
     command_of : callable
-        From a run to its command.
+        Takes a run, returns its command.
     folder_of : callable
-        From a run to its folder.
+        Takes a run, returns its folder.
     is_done : callable
-        From a run to whether its results are there.
+        Takes a run, returns whether its results exist.
     progress : Progress
-        Is told what begins and ends.
+        Receives the start and end of each run.
     poll_s : float
-        How often to look, in seconds.
+        Polling interval, in seconds.
 
     Returns
     -------
@@ -133,9 +133,9 @@ def describe_failures(outcomes, folder_of):
     Arguments
     ---------
     outcomes : sequence of EndedRun
-        How all runs ended.
+        The ends of all runs.
     folder_of : callable
-        From a run to its folder.
+        Takes a run, returns its folder.
 
     Returns
     -------

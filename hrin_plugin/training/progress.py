@@ -74,7 +74,7 @@ class Progress:
     stream : file
         Where it is shown.
     every_s : float
-        How often the bar of a terminal is brought up to date, in seconds.
+        Refresh interval of the bar, in seconds.
 
     Example
     -------

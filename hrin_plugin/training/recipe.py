@@ -29,7 +29,7 @@ def run_recipe(argv, script, train_and_test, **options):
     script : str
         The recipe's ``train.py``; hyperparameter files are looked up beside it too.
     train_and_test : callable
-        Is called with the hyperparameter file, the run options and the overrides.
+        Called with the hyperparameter file, the run options and the overrides.
     **options
         As :func:`hrin_plugin.training.settings.resolve_settings` takes them.
 
@@ -208,7 +208,7 @@ def fit_statistics(statistics, load_features, heard):
     load_features : FeatureLoader
         Computes the features.
     heard : list
-        What of; from :func:`sounds`.
+        Files from :func:`sounds`.
     """
     progress = tqdm(heard, "statistics", disable=not if_main_process())
     statistics.fit(load_features(each) for each in progress)

@@ -32,7 +32,7 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     run_opts : speechbrain.utils.run_opts.RunOptions
         SpeechBrain's options from the command line.
     overrides : str or dict
-        What replaces values of the file.
+        Values that override those of the file.
     identify : callable
         :func:`identify_data`, or a copy that remembers.
 
