@@ -95,10 +95,10 @@ class AudioStream:
 def open_stream(path, sample_rate):
     """Open a recording of any length and kind as a stream of mono blocks.
 
-    libsndfile reads it, or ffmpeg where libsndfile does not know its format; its content
-    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.signals.read_audio`
-    gives, but that the channels are mixed by stretches of ``MIX_S`` seconds: their
-    mean, or the strongest channel where they cancel out.
+    libsndfile reads it, or ffmpeg for formats unknown to libsndfile. The format follows from the
+    content, not the name. The concatenated blocks equal the result of
+    :func:`hrin_plugin.audio.signals.read_audio`, except for the downmix. It is chosen for each
+    span of ``MIX_S`` seconds: the mean, or the strongest channel if the mean cancels out.
 
     Arguments
     ---------

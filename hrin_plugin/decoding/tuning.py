@@ -113,7 +113,7 @@ def compare(best, own, predictions, taxonomy, grid):
     own : Decoding
         The model's own.
     predictions : sequence of Prediction
-        Probabilities and references of recordings that nothing was tuned on.
+        Probabilities and references of recordings that were not used for tuning.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid

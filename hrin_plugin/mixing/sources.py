@@ -128,7 +128,7 @@ def choose_recordings(recordings, enough_s, rng):
     Returns
     -------
     list of SourceFile
-        The chosen ones, in random order; those whose header cannot be read too.
+        The chosen recordings in random order, including those with unreadable headers.
 
     Example
     -------

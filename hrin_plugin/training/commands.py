@@ -18,7 +18,7 @@ class LocalEngine:
     jobs : int
         Number of commands side by side; they share the CPU cores.
     gpus : sequence of str
-        GPUs as ``CUDA_VISIBLE_DEVICES`` names them, taken in turn; empty leaves the environment alone.
+        GPUs as ``CUDA_VISIBLE_DEVICES`` names them, assigned in turn; empty leaves the environment unchanged.
 
     Example
     -------
@@ -53,7 +53,7 @@ class LocalEngine:
         log : pathlib.Path
             The log; its folder is made.
         slot : int
-            Which of the places side by side it takes.
+            Number of the slot, 0 to jobs - 1.
 
         Returns
         -------
@@ -75,7 +75,7 @@ def open_logged(command, log, **options):
     log : str or pathlib.Path
         The log, in a folder that is there.
     **options
-        Further ones of ``subprocess.Popen``.
+        Further options of ``subprocess.Popen``.
 
     Returns
     -------

@@ -20,7 +20,7 @@ class SettingsChanged(RunRefused):
     Arguments
     ---------
     what : sequence of str
-        For each folder, what is wrong with it.
+        The fault of each folder.
 
     Example
     -------

@@ -45,7 +45,7 @@ def hold_folder(folder):
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder, made where it is missing.
+        The folder; created if missing.
 
     Yields
     ------

@@ -114,7 +114,7 @@ def refusing(*errors):
     Arguments
     ---------
     *errors : type
-        The exceptions whose messages tell a user what to do.
+        Exceptions with messages for users.
 
     Example
     -------
@@ -139,7 +139,7 @@ def make_datasets(entries, sound, load_features, taxonomy):
         Split to its manifest's entries: ``duration``, ``md`` and ``mrle`` (rows of onset, offset
         and label), and the sound.
     sound : str
-        Key of that which features are computed of.
+        Key of the audio file in an entry.
     load_features : FeatureLoader
         Computes them.
     taxonomy : Taxonomy
