@@ -13,7 +13,7 @@ def replacing(path):
     Arguments
     ---------
     path : str or pathlib.Path
-        The file, whose folder must exist. A pipe or a device is written to as it is.
+        The file, whose folder must exist. Pipes and devices are written directly.
 
     Yields
     ------
@@ -72,15 +72,15 @@ def write_atomically(path, text):
 def visible_files(folder, onerror=None):
     """Every visible file in a folder and its subfolders, sorted by name within each folder.
 
-    A folder that a link leads to is looked into as well, after all that the folder holds itself.
-    None is looked into twice, whichever links lead there, round in a circle even.
+    Linked folders are searched too, after the folder's own content. No folder is searched twice,
+    even with circular links.
 
     Arguments
     ---------
     folder : str or pathlib.Path
         Where to look.
     onerror : callable, optional
-        Takes the error of a folder that cannot be read; by default such a folder is passed over.
+        Takes the error of a folder that cannot be read; by default such a folder is skipped.
 
     Yields
     ------

@@ -72,7 +72,7 @@ def collect(arguments, listed=()):
     Raises
     ------
     ValueError
-        If no folder holds everything given, as on two drives.
+        If the arguments have no common folder, as on two drives.
 
     Example
     -------

@@ -48,9 +48,9 @@ class AudioProgress:
         Arguments
         ---------
         number : int
-            The recording's place among the paths.
+            Index of the recording among the paths.
         told : tuple of (float, float or None)
-            Seconds from its begin, and its length in seconds where that is known.
+            Processed seconds, and the length in seconds if it is known.
         """
         done_s, length_s = told
         if length_s is not None:
@@ -65,9 +65,9 @@ class AudioProgress:
         Arguments
         ---------
         number : int
-            The recording's place among the paths.
+            Index of the recording among the paths.
         length_s : float or None
-            Its length in seconds; None if it was given up.
+            Its length in seconds; None if it failed.
         """
         self._n_settled += 1
         # Of one that was given up, what was read of it is all that there will be.

@@ -36,7 +36,7 @@ def level_cross_entropy(logits, targets, mask, activation="sigmoid"):
     mask : torch.Tensor
         True at real frames, ``[batch, frame]`` or ``[batch]``.
     activation : str
-        ``"sigmoid"``, or ``"softmax"`` where just one class is true at a time.
+        ``"sigmoid"``, or ``"softmax"`` for exclusive classes.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def child_penalties(parent_probs, child_probs, level, taxonomy, mask):
     """The penalty of every class of a level; eq. (21) to (23) are the music case.
 
     A child with siblings is penalised for exceeding its parent, an only child for
-    differing from it. The number of operations does not grow with that of classes.
+    differing from it. The number of operations does not depend on the number of classes.
 
     Arguments
     ---------
@@ -170,11 +170,11 @@ class HierarchicalLoss(torch.nn.Module):
     taxonomy : Taxonomy
         The levels and their classes.
     activation : str
-        ``"sigmoid"``, the paper's, for any targets; ``"softmax"`` where just one class
-        of each level is true at a time, and the levels' cross-entropies are to know it.
+        ``"sigmoid"``, the paper's, for any targets; ``"softmax"`` for exclusive classes
+        on each level.
     check_hierarchy : bool
-        Whether targets that break the hierarchy are refused. All checks of the targets'
-        values together wait for the device once a batch.
+        Whether targets that break the hierarchy are refused. All value
+        checks together synchronise with the device once a batch.
 
     Raises
     ------
@@ -234,8 +234,8 @@ class HierarchicalLoss(torch.nn.Module):
             of whole recordings.
         targets : sequence of torch.Tensor, or torch.Tensor
             For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame,
-            class]``; of whole recordings without the frames. A tensor by itself has those of
-            the lowest level, from which the others follow.
+            class]``; of whole recordings without the frames. A single tensor holds the lowest
+            level; the others are derived.
         mask : torch.Tensor or None
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
@@ -332,7 +332,7 @@ class LevelLoss(torch.nn.Module):
         Returns
         -------
         LossTerms
-            The objective, and itself as the only term, by the level's name.
+            The objective, which is also the only term, under the level's name.
         """
         # The other levels' targets are not used, so that they may contradict this one's.
         logits, targets, mask, faulty = check_batch(

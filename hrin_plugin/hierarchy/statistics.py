@@ -15,9 +15,9 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 class HierarchyStats(MetricStats):
     """F-measures of every level and violation rates, accumulated over the batches of an epoch.
 
-    It is appended to with what the objective takes, and summed up as any of
-    SpeechBrain's: F-measures count frames (or whole recordings), the violations are
-    those of :func:`hrin_plugin.hierarchy.violations.violation_rates`.
+    ``append`` takes the arguments of the objective; ``summarize`` works as in SpeechBrain.
+    F-measures count frames or whole recordings. Violations are those of
+    :func:`hrin_plugin.hierarchy.violations.violation_rates`.
 
     Arguments
     ---------
@@ -72,8 +72,8 @@ class HierarchyStats(MetricStats):
         logits : sequence of torch.Tensor
             For each level ``[batch, frame, class]``, or ``[batch, class]`` of whole recordings.
         targets : sequence of torch.Tensor, or torch.Tensor
-            For each level class indices, or zeros and ones; a tensor by itself has
-            those of the lowest level, from which the others follow.
+            For each level class indices, or zeros and ones; a single tensor
+            holds the lowest level; the others are derived.
         lens : torch.Tensor or None
             Lengths relative to the longest, ``[batch]``; None where all have the same length.
 
@@ -117,7 +117,7 @@ class HierarchyStats(MetricStats):
         dict or float or None
             ``score_violations`` and ``decision_violations``, fractions of the frames; for each
             level ``md_F`` (its name), the mean over its classes, and ``md_F_<class>``. None for
-            a class that was neither there nor found; the mean leaves it out.
+            a class that neither targets nor decisions have; the mean leaves it out.
 
         Raises
         ------

@@ -37,8 +37,8 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
     taxonomy : Taxonomy
         The classes and their parents.
     threshold : float or None
-        The least probability of an active class; None where just one class of each
-        level is true at a time, and the most probable is the active one.
+        The least probability of an active class; None for exclusive classes,
+        where the most probable class of each level is active.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def active_classes(probabilities, threshold=0.5):
         ``[frame, class]``.
     threshold : float or None
         The least probability of an active class; None for the most probable class
-        alone, the first of equals.
+        only, the first one of equals.
 
     Returns
     -------

@@ -30,9 +30,8 @@ _logger = logging.getLogger(__name__)
 class MusicDetector(Pretrained):
     """Events and frame probabilities of recordings, by a trained model.
 
-    Recordings of any length are taken in windows (:mod:`hrin_plugin.inference.windows`), in
-    memory that does not grow. Its methods give the same for the same samples, however
-    these arrive.
+    Recordings of any length are processed in windows (:mod:`hrin_plugin.inference.windows`),
+    in constant memory. All methods give the same events for the same samples.
 
     Arguments
     ---------
@@ -106,8 +105,8 @@ class MusicDetector(Pretrained):
             How frame probabilities become events; None for the model's ``decoding.json``,
             or the paper's threshold of 0.5 if it has none.
         run_opts : dict or None
-            As of SpeechBrain's Pretrained, ``{"device": "cuda"}`` for instance; without a
-            device the accelerator is used where there is one.
+            As for SpeechBrain's Pretrained, for example ``{"device": "cuda"}``. The default
+            device is a GPU if there is one.
         savedir : str, pathlib.Path or None
             Where to put fetched files; None for the Hub's cache.
         run_code : bool
@@ -125,7 +124,7 @@ class MusicDetector(Pretrained):
         ------
         ValueError
             If there is no such model, it is damaged or could run code, or the backend
-            cannot be had.
+            is unavailable.
 
         Example
         -------
@@ -211,7 +210,7 @@ class MusicDetector(Pretrained):
         Returns
         -------
         Detection
-            What was found, times in seconds.
+            The events, times in seconds.
 
         Raises
         ------
@@ -254,8 +253,8 @@ class MusicDetector(Pretrained):
             ``[batch, time]`` or ``[batch, time, channel]``, padded on the right. Floating-point
             numbers have full scale at 1, integers at their type's.
         lens : torch.Tensor, sequence of float or None
-            Length of each recording relative to the longest, ``[batch]``; None where all
-            are as long.
+            Length of each recording relative to the longest, ``[batch]``; None where
+            all have the same length.
         sample_rate : int or None
             Samples a second; None for the features' rate.
         probabilities : bool

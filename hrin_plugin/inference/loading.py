@@ -70,8 +70,7 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     Raises
     ------
     ValueError
-        If there is no such model, it could run code and must not, or the decoding makes no sense
-        with it.
+        If there is no such model, it needs `run_code`, or the decoding does not fit it.
 
     Example
     -------

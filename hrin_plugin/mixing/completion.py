@@ -35,10 +35,10 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
     jobs : int or None
         Number of processes; None for as many as there are cores.
     make_sources : callable
-        From the missing excerpts and a ``map`` over processes to an iterable of
+        Takes the missing excerpts and a ``map`` over processes, returns an iterable of
         (kind, name, samples as int16 ``[sample]``, loudness in LUFS).
     share_sources : callable
-        From lists of Source by kind to one mapping of kind to Source for each fold.
+        Takes lists of Source by kind, returns one mapping of kind to Source for each fold.
     style : Style
         Difficulty settings of the mixes.
 

@@ -68,7 +68,7 @@ def plan_excerpts(n_excerpts, seconds, seed, style=PLAIN):
     Returns
     -------
     list of Excerpt
-        Countries and programme types come up alike in every fold.
+        Every fold has the same countries and programme types.
 
     Example
     -------
@@ -102,12 +102,12 @@ def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        Whether speech rings in rooms, and noise has layers.
+        Whether speech gets reverberation, and noise has layers.
 
     Returns
     -------
     Stems
-        Music and rest, which add up to what is written, or to what is then treated.
+        Music and rest, whose sum is the mix before effects.
 
     Example
     -------
@@ -133,7 +133,7 @@ def finish_mix(excerpt, mix, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        Whether it is treated.
+        Whether effects are applied.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def is_complete(out, excerpt):
     Returns
     -------
     bool
-        True where nothing is left to do.
+        True if the excerpt is complete.
 
     Example
     -------
@@ -261,7 +261,7 @@ def class_shares(excerpts):
     Returns
     -------
     dict of str to float
-        Class to part of the time, from 0 to 1.
+        Class to share of the time, from 0 to 1.
 
     Example
     -------

@@ -49,7 +49,7 @@ def claim_folder(out, settings, style=PLAIN):
     out : str or pathlib.Path
         Folder of the set: none yet, empty, or a set of the same settings.
     settings : mapping of str to str
-        All that the set's content depends on, without paths.
+        All settings that determine the set's content, without paths.
     style : Style
         Difficulty settings of the mixes.
 

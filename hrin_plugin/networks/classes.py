@@ -17,12 +17,12 @@ def class_path(network_class):
     Returns
     -------
     str
-        ``"HRIN"`` for what this room offers, ``"mynet.TinyNet"`` for a class from elsewhere.
+        ``"HRIN"`` for classes of this package, ``"mynet.TinyNet"`` for others.
 
     Raises
     ------
     ValueError
-        If it cannot be imported, as a class inside a function or of the script that runs.
+        If it cannot be imported, such as a class inside a function or in the running script.
 
     Example
     -------

@@ -99,7 +99,7 @@ class Graph:
     Arguments
     ---------
     carries : bool
-        Whether the states of recurrent layers come in and go out, for a signal in windows.
+        Whether states of recurrent layers are inputs and outputs, for a signal in windows.
 
     Raises
     ------
@@ -126,7 +126,7 @@ class Graph:
         Arguments
         ---------
         operation : str
-            Its name in ONNX.
+            Name of the ONNX operation.
         *inputs : str or array_like
             Values by name, and constants as numbers: whole ones become shapes and axes, others
             single precision.
@@ -158,7 +158,7 @@ class Graph:
         Returns
         -------
         tuple of (list of str, list of str)
-            Names of those that come in, ``[1, batch, value]`` each, and of those that go out.
+            Names of the inputs, ``[1, batch, value]`` each, and of the outputs.
 
         Raises
         ------

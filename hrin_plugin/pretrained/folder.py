@@ -52,18 +52,17 @@ def save_pretrained(folder: str | Path, model: PretrainedModel, quantised: bool 
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder, made where it is missing.
+        The folder; created if missing.
     model : PretrainedModel
         The model; its network keeps the contract of :class:`hrin_plugin.networks.contract.Network`.
     quantised : bool
-        Whether the numbers of matrices and kernels are written as whole ones of -127 to 127 with
-        a scale for each row, for a file of a quarter of the size. They are computed with in
-        single precision either way.
+        Whether matrices and kernels are stored as integers of -127 to 127 with a scale for each
+        row, at a quarter of the size. Computation is in single precision either way.
 
     Raises
     ------
     ValueError
-        If the network does not say how it is built again.
+        If the network lacks the settings to rebuild it.
 
     Example
     -------
@@ -103,8 +102,8 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
     folder : str or pathlib.Path
         The folder.
     run_code : bool
-        Whether to import the network's class where it is not of this package, which runs its
-        module's code.
+        Whether to import a network class from outside this package, which runs its module's
+        code.
 
     Returns
     -------
@@ -115,8 +114,7 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
     ------
     ValueError
         If the folder lacks a file, the files are damaged, do not fit each other, or are of a later
-        format; or if the network's class is from elsewhere and `run_code` is false, or it cannot
-        be imported.
+        format; or if a foreign network class needs `run_code`, or cannot be imported.
 
     Example
     -------

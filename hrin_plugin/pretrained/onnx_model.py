@@ -26,15 +26,15 @@ def export_onnx(model, path, start="frames", states=False):
     Arguments
     ---------
     model : PretrainedModel
-        The model; it is left as it is.
+        The model; it is not changed.
     path : str or pathlib.Path
-        The file to write, whole or not at all; its folder is made where it is missing.
+        The file, written atomically; its folder is created if missing.
     start : str
-        What the file's input is: ``"frames"``, log-mel frames as the model's features
-        give them, ``[batch, frame, band]`` in decibels; or ``"waveform"``,
+        Input of the ONNX model: ``"frames"``, log-mel frames of the model's features,
+        ``[batch, frame, band]`` in decibels; or ``"waveform"``,
         ``[batch, sample]`` at the features' sample rate.
     states : bool
-        Whether recurrent states come in and go out, for a signal in windows: see
+        Whether recurrent states are inputs and outputs, for a signal in windows; see
         :func:`hrin_plugin.pretrained.onnx_graph.build_graph`.
 
     Raises
@@ -262,13 +262,13 @@ class OnnxModel:
         Arguments
         ---------
         context : int
-            Frames before a window that go through a graph without states again.
+            Context frames before each window for a graph without states.
 
         Returns
         -------
         callable
-            From a window's frames, ``[1, frame, band]``, and the number of the wanted ones, to a
-            tuple of arrays ``[wanted frame, class]``, one a level.
+            Takes a window's frames, ``[1, frame, band]``, and the number of frames to classify.
+            Returns a tuple of arrays ``[frame, class]``, one a level.
 
         Example
         -------

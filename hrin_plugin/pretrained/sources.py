@@ -52,7 +52,7 @@ class CodeTarget(NamedTuple):
 def find_model(source=None, savedir=None):
     """The folder of a model's files; those of a Hugging Face name are fetched.
 
-    Nothing else is: the :data:`DATA_FILES`, and ``hyperparams.yaml`` to be read as text.
+    Only the :data:`DATA_FILES` are fetched, and ``hyperparams.yaml`` to be read as text.
 
     Arguments
     ---------
@@ -136,7 +136,7 @@ def code_targets(path):
     Returns
     -------
     list of CodeTarget
-        Every tag but those that only copy or compute, in the order of the file.
+        Every tag except those that only copy or compute, in the order of the file.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def check_program(path, run_code):
     path : str or pathlib.Path
         A ``hyperparams.yaml``.
     run_code : bool
-        Whether the user has chosen to run what it names.
+        Whether the user allows it to run code.
 
     Returns
     -------

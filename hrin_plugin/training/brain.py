@@ -117,7 +117,7 @@ class HRINBrain(Brain):
     grid : FrameGrid
         Sample rate and hop of the frames.
     lr_annealing : callable
-        A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
+        A SpeechBrain scheduler: takes the epoch (from 0), returns the current and the next learning rate.
     train_logger : speechbrain.utils.train_logger.TrainLogger
         Receives the figures of every epoch.
     fea_augment : callable or None

@@ -63,7 +63,7 @@ class AtomicCheckpointer(Checkpointer):
         end_of_epoch : bool
             Whether an epoch is complete.
         name : str or None
-            A name in place of the time.
+            A name instead of the time.
         verbosity : int
             Logging level.
 
@@ -124,7 +124,7 @@ class AtomicCheckpointer(Checkpointer):
         Returns
         -------
         Checkpoint or None
-            The one that was loaded; None where there is none.
+            The loaded checkpoint; None if there is none.
 
         Raises
         ------
@@ -183,9 +183,9 @@ class AtomicCheckpointer(Checkpointer):
         Arguments
         ---------
         num_to_keep : int
-            How many of each order to keep.
+            Number of checkpoints to keep by each order.
         min_keys, max_keys : list of str or None
-            Metrics whose lowest or highest are kept.
+            Metrics whose lowest or highest values are kept.
         importance_keys : iterable of callable
             Further orders; the highest are kept.
         ckpt_predicate : callable or None

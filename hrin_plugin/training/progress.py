@@ -70,7 +70,7 @@ class Progress:
     n_done : int
         Those that were done before.
     left_s : callable
-        From the lists of waiting and running runs to the seconds left, or None.
+        Takes the lists of waiting and running runs, returns the remaining seconds or None.
     stream : file
         Where it is shown.
     every_s : float

@@ -44,7 +44,7 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     Raises
     ------
     ValueError
-        If an override names nothing that the file has.
+        If an override names an unknown entry.
 
     Example
     -------
