@@ -16,7 +16,7 @@ from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import FORMATS, read_detection
-from hrin_plugin.formats.writing import to_milliseconds
+from hrin_plugin.formats.textgrid_file import to_milliseconds
 from hrin_plugin.inference import load_detector, load_taxonomy
 from hrin_plugin.metrics.scores import sed_eval_scores
 from hrin_plugin.networks.hrin import HRIN

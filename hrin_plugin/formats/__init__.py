@@ -13,7 +13,7 @@ from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
 from hrin_plugin.formats.drafts import check_draft
-from hrin_plugin.formats.reading import (
+from hrin_plugin.formats.text import (
     read_audacity,
     read_csv,
     read_jams,
@@ -24,7 +24,7 @@ from hrin_plugin.formats.reading import (
     read_webvtt,
 )
 from hrin_plugin.formats.records import nearest_record, recorded_taxonomy
-from hrin_plugin.formats.writing import (
+from hrin_plugin.formats.textgrid_file import (
     csv_text,
     jams_text,
     json_text,

@@ -16,7 +16,7 @@ from hrin_plugin.detection import TASKS
 from hrin_plugin.events import AnnotationError, Event, Fault, parse_tsv
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.records import parse_taxonomy
-from hrin_plugin.formats.writing import JSON_VERSION
+from hrin_plugin.formats.textgrid_file import JSON_VERSION
 
 _CUE = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
 _TEXTGRID_ITEM = re.compile(r'\s*(name|xmin|xmax|text)\s*=\s*(?:"(.*)"|(\S+))\s*')
@@ -158,7 +158,7 @@ def read_textgrid(path: str | Path) -> Draft:
     Example
     -------
     >>> from hrin_plugin.detection import Detection
-    >>> from hrin_plugin.formats.writing import textgrid_text
+    >>> from hrin_plugin.formats.textgrid_file import textgrid_text
     >>> path = getfixture("tmp_path") / "a.TextGrid"
     >>> _ = path.write_text(textgrid_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> read_textgrid(path).rows[0].event
