@@ -15,8 +15,8 @@ from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.formats import FORMATS, read_detection
-from hrin_plugin.formats.textgrid_file import to_milliseconds
+from hrin_plugin.formats import find_formats, read_detection
+from hrin_plugin.formats.text import to_milliseconds
 from hrin_plugin.inference import load_detector, load_taxonomy
 from hrin_plugin.metrics.scores import sed_eval_scores
 from hrin_plugin.networks.hrin import HRIN
@@ -91,7 +91,7 @@ def detect(folder, output, *options):
     return hrin("detect", folder / "archive", "--output", output, *model, *options)
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(scope="module", params=find_formats())
 def results(case, request, tmp_path_factory):
     """The folder of what ``hrin detect`` found, both levels, in each of the formats."""
     folder = tmp_path_factory.mktemp("results") / "out"
@@ -220,7 +220,7 @@ def test_thresholds_are_of_the_models_classes(case, tmp_path, capsys):
     assert "'jazz' is none of" in message and label in message and not (tmp_path / "out2").exists()
 
 
-@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("json", "jams")])
+@pytest.mark.parametrize("format", [name for name in find_formats() if name not in ("json", "jams")])
 def test_a_file_far_from_its_record_is_refused_or_read_with_the_model(case, tmp_path, capsys, format):
     taxonomy, folder, found = case
     assert detect(folder, tmp_path / "out", "--format", format) == 0

@@ -6,6 +6,7 @@ import os
 import sys
 
 from hrin_plugin.commands.options import add_model_options
+from hrin_plugin.formats import find_formats
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
@@ -43,7 +44,7 @@ def add_parser(commands):
     parser.add_argument(
         "--format",
         default="tsv",
-        choices=("tsv", "csv", "json", "audacity", "textgrid", "rttm", "webvtt", "jams"),
+        choices=tuple(find_formats()),
         help="format of the results (default: %(default)s)",
     )
     parser.add_argument(
