@@ -18,7 +18,7 @@ from hrin_plugin.inference import load_detector
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 
-BARS = '''
+BARS = """
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
@@ -43,7 +43,7 @@ def read_bars(path):
 
 
 FORMAT = Format("bars", ".Bars", joint=True, write=bars_text, read=read_bars)
-'''
+"""
 
 
 def hrin(*arguments):
