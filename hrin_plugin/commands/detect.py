@@ -6,9 +6,17 @@ import os
 import sys
 
 from hrin_plugin.commands.options import add_model_options
-from hrin_plugin.formats import find_formats
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
+
+
+class _FormatNames:
+    """The names of the formats, looked up when ``--format`` is read or explained."""
+
+    def __iter__(self):
+        from hrin_plugin.formats import find_formats
+
+        return iter(find_formats())
 
 
 def add_parser(commands):
@@ -44,8 +52,9 @@ def add_parser(commands):
     parser.add_argument(
         "--format",
         default="tsv",
-        choices=tuple(find_formats()),
-        help="format of the results (default: %(default)s)",
+        choices=_FormatNames(),
+        metavar="FORMAT",
+        help="format of the results: %(choices)s (default: %(default)s)",
     )
     parser.add_argument(
         "--level",
