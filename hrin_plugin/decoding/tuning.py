@@ -1,6 +1,6 @@
-"""The best decoding of each method for a network, found on recordings with references.
+"""Search for the best settings of each decoding method on annotated recordings.
 
-What is maximised is :func:`hrin_plugin.decoding.scores.objective`.
+It maximises :func:`hrin_plugin.decoding.scores.objective`.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ OFFSET_STEPS, OFFSET_MOVES, LEAST_GAIN = (2.0, 1.0, 0.5), 8, 0.002
 
 
 class Tuning(NamedTuple):
-    """What :func:`tune` found.
+    """Result of :func:`tune`.
 
     Example
     -------
@@ -62,7 +62,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     methods : sequence of str
         Those of :data:`hrin_plugin.decoding.methods.METHODS` to be tuned.
 
@@ -104,7 +104,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
 
 
 def compare(best, own, predictions, taxonomy, grid):
-    """Scores of tuned decodings beside those that need no tuning, on other recordings.
+    """Score tuned and untuned decodings on other recordings.
 
     Arguments
     ---------
@@ -117,7 +117,7 @@ def compare(best, own, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def compare(best, own, predictions, taxonomy, grid):
 
 
 class _Search(NamedTuple):
-    """What the searches of all methods share."""
+    """State that the searches of all methods share."""
 
     predictions: list
     taxonomy: object
@@ -174,7 +174,7 @@ class _Search(NamedTuple):
         return found
 
     def best_of(self, decodings):
-        """The first of the decodings with the greatest objective."""
+        """The decoding with the greatest objective; the first one of equals."""
         return max(decodings, key=lambda decoding: objective(self.scores(decoding)))
 
 
@@ -213,7 +213,7 @@ def _tune_median(search):
 
 
 def _tune_argmax(search):
-    """A minimum duration, without which single frames would decide; offsets, and that duration again."""
+    """Tune the minimum duration, then offsets, then the minimum duration again."""
     best = _with_offsets(search, _with_minimum(search, Decoding("argmax")))
     return _with_minimum(search, best)
 
@@ -234,7 +234,7 @@ def _with_minimum(search, best):
 
 
 def _with_offsets(search, best):
-    """The decoding with offsets of labels: time and again the move of one label that is best of all."""
+    """Tune offsets by greedy coordinate search: repeat the best change of one label."""
     offsets, value = dict.fromkeys(search.labels, 0.0), objective(search.scores(best))
     steps = list(OFFSET_STEPS)
     for _ in range(OFFSET_MOVES):
@@ -254,7 +254,7 @@ def _with_offsets(search, best):
 
 
 def _n_steps(method, n_labels):
-    """How many decodings the search of a method tries at most."""
+    """Maximum number of decodings in the search of a method."""
     n_offsets = 1 + 2 * OFFSET_MOVES * n_labels
     return {
         "threshold": len(MINIMA_S) * len(THRESHOLDS),
