@@ -51,7 +51,7 @@ class Fault(NamedTuple):
 
 
 class AnnotationError(ValueError):
-    """Raised for annotations that cannot be used; ``faults`` lists every one of them.
+    """Raised for invalid annotations; ``faults`` lists every fault.
 
     Arguments
     ---------

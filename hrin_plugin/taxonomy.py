@@ -189,7 +189,7 @@ def _check_parents(number, levels, mapping):
 
 
 def _fault_of_parent(name, parent, above, levels, mapping):
-    """What is wrong with a parent that is not on the level above."""
+    """Describe the fault of a parent that is not on the level above."""
     line = [name, parent]
     while line[-1] in mapping and line.count(line[-1]) == 1:
         line.append(mapping[line[-1]])

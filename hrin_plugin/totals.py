@@ -29,7 +29,7 @@ class Total(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long the class lasts, in seconds."""
+        """Duration of the class, in seconds."""
         return self.lasting_ms / 1000
 
     @property
@@ -92,7 +92,7 @@ def hourly_totals(
     labels : sequence of str
         The level's classes, ``taxonomy.labels[level_name]``; each has a total.
     duration_s : float
-        Length of the recording in seconds; nothing counts behind it.
+        Length of the recording in seconds; later events are ignored.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def total_up(detections: Sequence[Detection]) -> dict[str, TaskTotals]:
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording, on all levels of its taxonomy or on some.
+        The results of each recording, on some or all levels of its taxonomy.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Announced and actual sample bytes of WAV, AIFF, CAF, W64 and AU files.
 
-libsndfile silently takes the rest of a file that was cut off for the whole.
+They reveal truncated files, which libsndfile reads without an error.
 """
 
 import os

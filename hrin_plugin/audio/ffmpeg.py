@@ -2,11 +2,11 @@
 through a pipe, block by block.
 
 ffmpeg is found on the path, else in the Python package ``imageio-ffmpeg``. Files are
-not trusted: ffmpeg may open the one file only, and neither playlists nor networks.
+not trusted: ffmpeg may open only the one file, no playlists and no network.
 
-Times count from the first sample of the sound. The encoder's delay is taken out where the
-file tells it (M4A, MP4, WebM); AAC in TS, ADTS, AVI and some MKV comes 1024 samples late or
-more (23 ms at 44.1 kHz). Where packets were lost, silence takes their place.
+Times count from the first audio sample. The encoder delay is removed if the file states it
+(M4A, MP4, WebM). AAC in TS, ADTS, AVI and some MKV is 1024 samples late or more (23 ms at
+44.1 kHz). Lost packets are replaced by silence.
 """
 
 import os
@@ -200,7 +200,7 @@ class FfmpegRecording:
 
 
 def _command(path, program):
-    """Decode the sound of a file to a stream whose header tells rate and channels."""
+    """The command that decodes a file to a stream with rate and channels in its header."""
     whole_name = "file:" + os.path.abspath(os.fsdecode(path))  # then no character of it has a meaning
     return [
         *(program, "-hide_banner", "-nostdin", "-nostats", "-v", "level+info"),

@@ -1,8 +1,8 @@
 """MPEG audio (MP3, MP2), presented to libsndfile so that it reads the whole file.
 
-libsndfile stops at the length that it takes from the file's size and first frame
-(a quarter of a recording of variable bit rate without a Xing header), or from the
-Xing header of the first of several recordings that were joined byte by byte.
+libsndfile derives the length from the file size and the first frame, or from the first Xing
+header. It therefore reads only part of files with variable bit rate without a Xing header, and
+of several recordings joined byte by byte.
 """
 
 import struct
@@ -32,16 +32,16 @@ _ENDLESS = 1 << 50
 class Mp3File:
     """The MPEG audio in a file, as a file that starts at a frame.
 
-    Tags before the first frame are left out. So is a Xing header after whose
-    announced end the file goes on, as in joined recordings. Where no header tells the
-    length, the size that is shown is endless.
+    Tags before the first frame are skipped. A Xing header is skipped if the file continues
+    after its announced end, as in joined recordings. Without a header, the reported size
+    is unlimited.
 
     Arguments
     ---------
     file : io.BufferedIOBase
         An open file, read in binary.
     searched_bytes : int
-        How far to look for the first frame after the tags.
+        Search range for the first frame after the tags, in bytes.
 
     Raises
     ------
@@ -103,9 +103,9 @@ def first_frame(file, position, searched_bytes):
     file : io.BufferedIOBase
         An open file, read in binary.
     position : int
-        Where to begin; an ID3 tag there is passed over.
+        Start of the search; an ID3 tag there is skipped.
     searched_bytes : int
-        How far to look after the tag.
+        Search range after the tag, in bytes.
 
     Returns
     -------

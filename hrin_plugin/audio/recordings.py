@@ -1,7 +1,6 @@
-"""Opening recordings that libsndfile knows, and reading them forwards, block by
-block; what cannot be trusted is refused.
+"""Block-wise reading of recordings in formats of libsndfile; faulty files raise an error.
 
-The content decides what a file is, never its name: libsndfile would read an AAC file
+The format follows from the content, never from the name. libsndfile would read an AAC file
 named ``.mp3`` as noise.
 """
 
@@ -46,9 +45,9 @@ class AudioError(ValueError):
     path : str or pathlib.Path
         The recording.
     problem : str
-        What is wrong with it.
+        The fault.
     cure : str
-        What to do about it.
+        The cure.
 
     Example
     -------
@@ -245,7 +244,7 @@ def reason(error):
     Arguments
     ---------
     error : Exception
-        What was raised.
+        The error.
 
     Returns
     -------

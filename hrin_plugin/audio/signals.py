@@ -1,5 +1,6 @@
-"""Whole recordings in any format, rate, channel count and bit depth that libsndfile
-knows, to mono float32 at one rate; what cannot be trusted is refused.
+"""Reading of whole recordings in formats of libsndfile, as mono float32 at one sample rate.
+
+Faulty recordings raise an error.
 
 Recordings of any length go through :mod:`hrin_plugin.audio.streams`.
 """

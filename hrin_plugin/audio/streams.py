@@ -1,8 +1,8 @@
-"""Recordings of any length and live sound as a stream of mono blocks at one rate,
-in memory that does not grow.
+"""Recordings of any length and live audio as a stream of mono blocks at one sample rate, in
+constant memory.
 
-How the sound was cut into blocks never changes the result: it is cut anew, into
-blocks of fixed length, before anything is done to it.
+The result does not depend on the blocks of the input, since they are first re-cut into blocks
+of fixed length.
 """
 
 import itertools
@@ -44,7 +44,7 @@ class AudioStream:
     Arguments
     ---------
     recording : Recording or FfmpegRecording
-        What is read.
+        The open recording.
     sample_rate : int
         Samples a second of the blocks.
 
@@ -95,10 +95,10 @@ class AudioStream:
 def open_stream(path, sample_rate):
     """Open a recording of any length and kind as a stream of mono blocks.
 
-    libsndfile reads it, or ffmpeg where libsndfile does not know its format; its content
-    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.signals.read_audio`
-    gives, but that the channels are mixed by stretches of ``MIX_S`` seconds: their
-    mean, or the strongest channel where they cancel out.
+    libsndfile reads it, or ffmpeg for formats unknown to libsndfile. The format follows from the
+    content, not the name. The concatenated blocks equal the result of
+    :func:`hrin_plugin.audio.signals.read_audio`, except for the downmix. It is chosen for each
+    span of ``MIX_S`` seconds: the mean, or the strongest channel if the mean cancels out.
 
     Arguments
     ---------
@@ -140,10 +140,10 @@ def open_stream(path, sample_rate):
 
 
 def resample_blocks(blocks, source_rate, sample_rate):
-    """Live sound as mono blocks at another rate, as :func:`open_stream` gives them.
+    """Resample live audio to mono blocks, like those of :func:`open_stream`.
 
-    Sound of one channel comes out after about ``BLOCK_S`` seconds, of several after
-    ``MIX_S`` seconds, when it is known whether they cancel out.
+    The delay is about ``BLOCK_S`` seconds for one channel. It is ``MIX_S`` seconds for
+    several, which are checked for cancellation.
 
     Arguments
     ---------
@@ -163,8 +163,8 @@ def resample_blocks(blocks, source_rate, sample_rate):
     Raises
     ------
     ValueError
-        If a rate is not a whole number above 0, or, while iterating, a block is none of
-        sound, holds a number that is not finite, or has another number of channels.
+        If a rate is not a whole number above 0, or, while iterating, a block is not
+        audio, holds a number that is not finite, or has another number of channels.
 
     Example
     -------

@@ -105,7 +105,7 @@ def classes_asked_for(arguments):
     Arguments
     ---------
     arguments : argparse.Namespace
-        Of a parser with :func:`add_classes_option`.
+        From a parser with :func:`add_classes_option`.
 
     Returns
     -------

@@ -15,7 +15,7 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     Arguments
     ---------
     decoding : Decoding
-        How to decode.
+        The decoding method and its settings.
     predictions : sequence of Prediction
         Probabilities and references; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
@@ -65,7 +65,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     Arguments
     ---------
     decoding : Decoding
-        How to decode.
+        The decoding method and its settings.
     predictions : sequence of Prediction
         Probabilities and references.
     taxonomy : Taxonomy

@@ -54,7 +54,7 @@ def median_filter(probabilities, width_frames):
     probabilities : array-like
         ``[frame, class]``.
     width_frames : int
-        How many frames, the one in the middle included; an odd number.
+        Width in frames; an odd number.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def viterbi_path(log_likelihood, switching_cost, previous=None):
     log_likelihood : array-like
         ``[frame, state]`` in nats, finite.
     switching_cost : float
-        What a switch costs, in nats: 0 or more, finite.
+        Cost of a switch, in nats; 0 or more, finite.
     previous : int or None
         The state before the first frame, so that a switch in the first frame costs
         too; None where there is none.

@@ -109,11 +109,11 @@ def compare(best, own, predictions, taxonomy, grid):
     Arguments
     ---------
     best : dict of str to Decoding
-        What :func:`tune` found for each method.
+        Result of :func:`tune` for each method.
     own : Decoding
         The model's own.
     predictions : sequence of Prediction
-        Probabilities and references of recordings that nothing was tuned on.
+        Probabilities and references of recordings that were not used for tuning.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid

@@ -11,8 +11,8 @@ from hrin_plugin.features.logmel import LogMel
 class LevelShift(nn.Module):
     """Level augmentation: a random gain and a random equaliser for each recording.
 
-    A gain adds one number to absolute decibels, an equaliser one to each band. What lies
-    at the floor of :class:`LogMel` (digital silence) stays there.
+    A gain adds one number to absolute decibels, an equaliser one to each band. Values
+    at the floor of :class:`LogMel` (digital silence) stay there.
 
     Arguments
     ---------
@@ -21,8 +21,8 @@ class LevelShift(nn.Module):
     high_db : float
         Largest amplification, in dB.
     equaliser_db : float
-        How far the gain of a band may be from the recording's, in dB, either way. The gains lie
-        on lines between corners, :attr:`CORNERS` of them, at bands drawn for each recording.
+        Largest deviation of a band's gain from the recording's, in dB. The gains are piecewise
+        linear between :attr:`CORNERS` corners, at bands drawn for each recording.
 
     Example
     -------

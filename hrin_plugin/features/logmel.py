@@ -28,7 +28,7 @@ class LogMel(nn.Module):
     reference : float or "max"
         Power that is 0 dB; ``"max"`` takes the largest of the recording.
     floor_db : float or None
-        How far below the recording's maximum, in dB, values are cut off; None cuts nothing.
+        Dynamic range below the recording's maximum, in dB; None for no floor.
 
     Example
     -------
@@ -78,8 +78,8 @@ class LogMel(nn.Module):
             Waveforms, ``[batch, sample]``, padded on the right.
         lens : torch.Tensor or None
             Length of each waveform relative to the longest, ``[batch]``; None
-            where all have the same length. Each recording's frames are those that it has
-            alone; frames past its end are zero.
+            where all have the same length. The frames of each recording equal those
+            without padding; frames after its end are zero.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class LogMel(nn.Module):
         Raises
         ------
         ValueError
-            If a waveform is too short to be mirrored at its ends (``n_fft // 2`` samples or fewer).
+            If a waveform is too short for reflect padding (``n_fft // 2`` samples or fewer).
         """
         if lens is None or bool((lens == 1).all()):
             return self._decibels(wavs)

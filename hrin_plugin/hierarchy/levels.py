@@ -44,8 +44,8 @@ def check_batch(
         For each level ``[batch, frame, class]`` or ``[batch, class]``, the top level first.
     targets : torch.Tensor or sequence of torch.Tensor
         For each level class indices ``[batch, frame]`` or ``[batch]``, or zeros and ones
-        of the shape of its logits. Of the lowest level alone, a tensor: the levels
-        above follow from it, a parent being true where a child of it is.
+        of the shape of its logits. A single tensor holds the lowest level; the levels
+        above are derived, a parent being true where one of its children is.
     taxonomy : Taxonomy
         The levels and their classes.
     mask : torch.Tensor or None
@@ -53,10 +53,10 @@ def check_batch(
     lens : torch.Tensor or None
         Instead of a mask: lengths relative to the longest, ``[batch]``.
     one_label : bool
-        Whether targets must name just one class of each level.
+        Whether targets must have exactly one class of each level.
     check_hierarchy : bool
-        Whether targets must keep to the hierarchy, as the penalties have it: no class
-        true without its parent, an only child true just where its parent is.
+        Whether targets must satisfy the hierarchy: no class is true without its parent, and
+        an only child is true exactly where its parent is.
     wait : bool
         Whether to synchronise with the device, and raise for faulty target values.
 
@@ -64,7 +64,7 @@ def check_batch(
     -------
     Batch
         Logits in single precision or better; targets as zeros and ones of the logits'
-        shape and type; the mask; without a wait, whether the targets' values are at fault.
+        shape and type; the mask; without synchronisation, whether target values are faulty.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def constant(values, dtype, device):
     dtype : torch.dtype
         The type, needed since ``(1, 0)`` and ``(True, False)`` have the same cache key.
     device : torch.device
-        Where to.
+        Target device.
 
     Returns
     -------

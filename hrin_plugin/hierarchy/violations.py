@@ -23,8 +23,8 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
 
     A frame has a score violation (paper, section IV-B) where the score of any class
     with siblings exceeds its parent's: ``fg-music`` or ``bg-music`` above ``music``.
-    An only child's score should equal its parent's, which two outputs never do to
-    the last digit: it counts where the two lie on different sides of the threshold.
+    An only child's score should equal its parent's, but two outputs are never exactly equal.
+    It counts as a violation if the threshold separates the two.
 
     A frame has a decision violation where, after the threshold, a class is active
     and its parent is not, or a parent is active and none of its children is. For an

@@ -1,4 +1,4 @@
-"""What computes a detector's probabilities: torch, or onnxruntime where it can be had."""
+"""Backends of a detector: torch, or onnxruntime if it is installed."""
 
 import importlib.util
 import tempfile

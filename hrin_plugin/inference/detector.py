@@ -1,4 +1,4 @@
-"""Finding music in recordings of any length with a trained model."""
+"""The detector: finds music in recordings of any length with a trained model."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,12 +42,12 @@ class MusicDetector(Pretrained):
     hparams : dict
         ``decoding``: a Decoding, or its settings as a dict.
     **options : dict
-        As of SpeechBrain's Pretrained; ``run_opts={"device": "cuda"}`` for instance.
+        As for SpeechBrain's Pretrained, for example ``run_opts={"device": "cuda"}``.
 
     Raises
     ------
     ValueError
-        If a module or the decoding is missing, or is none.
+        If a module or the decoding is missing or invalid.
 
     Example
     -------
@@ -90,10 +90,9 @@ class MusicDetector(Pretrained):
     ) -> "MusicDetector":
         """Load a model.
 
-        Its files are data, and are read as such. Two kinds of source run code, and are refused
-        unless `run_code` is given: one whose network is a class from outside this package, which
-        would be imported; and one that has a SpeechBrain ``hyperparams.yaml`` instead, whose
-        refusal lists what it would build.
+        The files of a model are data. Two kinds of source run code, and need `run_code`: models
+        whose network class is not in this package, which is imported; and sources with a
+        SpeechBrain ``hyperparams.yaml``. The error lists what such a file would build.
 
         Arguments
         ---------
@@ -102,10 +101,10 @@ class MusicDetector(Pretrained):
             Face Hub, ``owner/model``; None for the model that comes with the package.
         backend : str
             ``"torch"``; ``"onnx"``, several times as fast on a CPU, which needs the packages
-            onnx and onnxruntime; ``"auto"`` for ONNX where it can be had.
+            onnx and onnxruntime; ``"auto"`` for ONNX if it is available.
         decoding : Decoding or None
             How frame probabilities become events; None for the model's ``decoding.json``,
-            or the paper's threshold of 0.5 where there is none.
+            or the paper's threshold of 0.5 if it has none.
         run_opts : dict or None
             As of SpeechBrain's Pretrained, ``{"device": "cuda"}`` for instance; without a
             device the accelerator is used where there is one.
@@ -159,32 +158,32 @@ class MusicDetector(Pretrained):
 
     @property
     def decoding(self) -> Decoding:
-        """How frame probabilities become events, a Decoding; may be set, also to its settings as a dict."""
+        """The Decoding of frame probabilities to events; can be set, also from a dict of settings."""
         return self._decoding
 
     @decoding.setter
-    def decoding(self, decoding: Decoding | Mapping) -> None:
-        """Set it; labels that the model does not have are refused."""
+    def decoding(self, decoding: Decoding | dict) -> None:
+        """Set the Decoding; raises for labels that the model lacks."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
         EventDecoder(decoding, self.taxonomy, self.grid)
         self._decoding = decoding
 
     @property
     def model(self) -> PretrainedModel:
-        """Features, statistics and network, a PretrainedModel."""
+        """The PretrainedModel: features, statistics and network."""
         return PretrainedModel(*(self.mods[name] for name in self.MODULES_NEEDED))
 
     @property
     def backend(self) -> str:
-        """What computes the probabilities: ``"torch"`` or ``"onnx"``."""
+        """The backend: ``"torch"`` or ``"onnx"``."""
         return "torch" if self._onnx is None else "onnx"
 
     @property
     def delay_s(self) -> float:
-        """Seconds after an event's offset, at the most, until :meth:`detect_stream` gives it.
+        """Maximum delay of :meth:`detect_stream` after an event's offset, in seconds.
 
-        They are those of the channels' mixing, one window, and the decoder's; the length of
-        the blocks that arrive, and the time of the computation, come on top.
+        It is the sum of the delays of the downmix, one window and the decoder. The length of
+        the arriving blocks and the computation time come on top.
         """
         features = self.mods["features"]
         window = window_grid(features, block_frames=getattr(self.mods["network"], "block_frames", 1)).window
@@ -206,8 +205,8 @@ class MusicDetector(Pretrained):
         probabilities : bool
             Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames.
         progress : callable or None
-            Called now and then with the seconds done, and the recording's length in
-            seconds or None where it is not known.
+            Called regularly with the processed seconds and the recording's length in seconds,
+            None if the length is unknown.
 
         Returns
         -------
@@ -247,7 +246,7 @@ class MusicDetector(Pretrained):
         sample_rate: int | None = None,
         probabilities: bool = False,
     ) -> list[Detection]:
-        """Events of each recording of a batch, as of the recording alone.
+        """Events of each recording of a batch; the same as for the recording alone.
 
         Arguments
         ---------
@@ -292,15 +291,14 @@ class MusicDetector(Pretrained):
     def detect_stream(
         self, blocks: Iterable[np.ndarray | torch.Tensor], sample_rate: int
     ) -> Iterator[tuple[str, Event]]:
-        """Events of live sound, each as soon as it is certain.
+        """Events of live audio, each as soon as it is certain.
 
-        Together they are those of :meth:`detect_file` for the same samples, to within the
-        rounding of the network's arithmetic.
+        The events equal those of :meth:`detect_file` for the same samples, up to rounding.
 
         Arguments
         ---------
         blocks : iterable of (numpy.ndarray or torch.Tensor)
-            Samples as they come, ``[sample]`` or ``[sample, channel]``, of any length and type.
+            Samples as they arrive, ``[sample]`` or ``[sample, channel]``, of any length and type.
         sample_rate : int
             Samples a second.
 
@@ -308,7 +306,7 @@ class MusicDetector(Pretrained):
         -------
         iterator of tuple of (str, Event)
             The level ("md" or "mrle") and the event; those of a level in the order of their
-            offsets, at most :attr:`delay_s` late.
+            offsets, at most :attr:`delay_s` seconds late.
 
         Raises
         ------
@@ -378,13 +376,13 @@ class MusicDetector(Pretrained):
         return EventDecoder(self.decoding, self.taxonomy, self.grid)
 
     def _levels(self, blocks):
-        """Probabilities of mono blocks, piece by piece, a tuple of ``[frame, class]`` each."""
+        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
         if self._onnx is not None:
             return window_probabilities(self.model, blocks, begin=self._onnx.begin)
         return window_probabilities(self.model, blocks, begin=self._begin)
 
     def _begin(self, context):
-        """Begin a signal with the model's own network, in SpeechBrain's precision for inference."""
+        """Start a signal with the model's network, in SpeechBrain's inference precision."""
         step = begin_network(self.model, context)
 
         def precise(frames, n_wanted):
@@ -395,7 +393,7 @@ class MusicDetector(Pretrained):
         return precise
 
     def _decided(self, blocks):
-        """What mono blocks hold, window by window: probabilities, the events decided by then, seconds done.
+        """Probabilities, decided events and processed seconds of mono blocks, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
@@ -408,7 +406,7 @@ class MusicDetector(Pretrained):
         yield None, decoder.finish(duration_s), duration_s
 
     def _detect(self, blocks, name, probabilities, tell=None):
-        """What mono blocks hold; `tell` is called with the seconds done."""
+        """The Detection of mono blocks; `tell` is called with the processed seconds."""
         found, kept = [], []
         for levels, events, done_s in self._decided(blocks):
             found += events
@@ -426,13 +424,13 @@ class MusicDetector(Pretrained):
         return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
 
     def _joined(self, pieces):
-        """Each level's probabilities out of those of the pieces, ``[frame, class]``."""
+        """Concatenate the pieces' probabilities of each level, ``[frame, class]``."""
         levels = map(np.concatenate, zip(*pieces))
         return dict(zip(self.taxonomy.level_names, levels, strict=True))
 
 
 class _Counted:
-    """Blocks, and how many samples they have held so far."""
+    """Iterates over blocks and counts their samples."""
 
     def __init__(self, blocks):
         self._blocks, self.n_samples = iter(blocks), 0
@@ -447,7 +445,7 @@ class _Counted:
 
 
 def _check_parts(modules, hparams, modules_needed, hparams_needed):
-    """Refuse a model that lacks a part, or has one that is none."""
+    """Raise ValueError for a model with a missing or invalid part."""
     for kind, given, needed in (("module", modules, modules_needed), ("hparam", hparams, hparams_needed)):
         missing = [name for name in needed if given.get(name) is None]
         if missing:
@@ -467,6 +465,6 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
 
 
 def _read_decoding(folder):
-    """The Decoding of a model's folder; the paper's where it has none."""
+    """The Decoding in a model's folder, else the paper's."""
     path = folder / DECODING_FILE
     return read_decoding(path) if path.is_file() else Decoding("threshold")

@@ -1,4 +1,4 @@
-"""The page in a mixed set that says how it was made, and so which set it is."""
+"""The README.txt of a mixed set, which documents and identifies its settings."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def claim_folder(out, settings, style=PLAIN):
     settings : mapping of str to str
         All that the set's content depends on, without paths.
     style : Style
-        How hard its mixes are.
+        Difficulty settings of the mixes.
 
     Raises
     ------

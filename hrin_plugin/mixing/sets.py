@@ -1,8 +1,8 @@
 """Sets in the layout of OpenBMAT, mixed from recordings or from synthesised sound.
 
-What sounds when is drawn by :mod:`hrin_plugin.mixing.programme`, whose labels are exact;
-:mod:`hrin_plugin.mixing.stems` renders it. Every excerpt has a random generator of its own,
-so that a set does not depend on the number of processes that made it.
+Passages and exact labels come from :mod:`hrin_plugin.mixing.programme`, audio from
+:mod:`hrin_plugin.mixing.stems`. Every excerpt has its own random generator, so that a set does
+not depend on the number of processes.
 """
 
 import functools
@@ -56,9 +56,9 @@ def mix_set(
 ) -> list[Excerpt]:
     """Mix a set with exact annotations from folders of recordings.
 
-    The same recordings, settings and seed give the same bytes. A set that was
-    interrupted is completed; a complete one is left alone. With more than one job,
-    call it below ``if __name__ == "__main__":``, as processes demand.
+    The same recordings, settings and seed give the same bytes. An
+    interrupted set is completed, a complete one is not changed. With more than one job,
+    call it below ``if __name__ == "__main__":``, as multiprocessing requires.
 
     Arguments
     ---------
@@ -75,16 +75,16 @@ def mix_set(
     jobs : int or None
         Number of processes; None for as many as there are cores.
     broadcast : bool
-        Mix as broadcasts are: fainter music, shorter jingles, longer fades, rooms,
-        compressors, narrow bands, and MP3, Vorbis and AAC at low rates (needs ffmpeg).
+        Harder mixes: softer music, shorter jingles, slower fades, reverberation,
+        compression, band limits, and MP3, Vorbis and AAC at low bit rates (needs ffmpeg).
     noise_weight : float
-        Weight of passages with noise against those without; 1 gives noise two fifths of
-        the time, 4 seven tenths.
+        Weight of passages with noise against those without; 1 gives noise 40 % of the
+        time, 4 gives 70 %.
 
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------
@@ -155,9 +155,9 @@ def synthesise_miniature(
 ) -> list[Excerpt]:
     """Make a miniature of OpenBMAT from synthesised music, speech and noise.
 
-    It stands in where there is no data set: same layout, ten folds that share no
-    source, exact labels. A complete one is left alone, and an interrupted one is
-    completed; several processes may call it at once.
+    It replaces a missing data set: same layout, exact labels, and ten folds that share no
+    source. An interrupted set is completed, a complete one is not changed. Several processes
+    may call it at once.
 
     Arguments
     ---------
@@ -175,7 +175,7 @@ def synthesise_miniature(
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def synthesise_fold(fold, seed, length_s=60.0):
 
 
 def _settings(n_excerpts, seconds, seed):
-    """Settings that every set has, as they are written down."""
+    """Common settings of all sets, as written to README.txt."""
     return {"excerpts": str(n_excerpts), "seconds": str(float(seconds)), "seed": str(int(seed))}
 
 
@@ -268,7 +268,7 @@ def _count_excerpts(hours, seconds):
 
 
 def _check_settings(seconds, seed, jobs):
-    """Refuse settings that make no sense."""
+    """Raise ValueError for settings out of range."""
     if not SHORTEST_EXCERPT_S <= seconds < float("inf"):
         raise ValueError(f"seconds is {seconds:g}; give a length of {SHORTEST_EXCERPT_S:g} s or more")
     if int(seed) != seed or seed < 0:
@@ -278,7 +278,7 @@ def _check_settings(seconds, seed, jobs):
 
 
 def _check_apart(folders):
-    """Refuse folders of which one is, or lies in, another."""
+    """Raise ValueError for folders that are equal or nested."""
     resolved = {what: Path(folder).resolve() for what, folder in folders.items()}
     for (first, one), (second, other) in itertools.combinations(resolved.items(), 2):
         if one == other or one in other.parents or other in one.parents:

@@ -23,7 +23,7 @@ def derive_upper_level(logits: Tensor, taxonomy: Taxonomy = MUSIC_LOUDNESS, leve
     Arguments
     ---------
     logits : torch.Tensor
-        Of ``level``, ``[..., class]``.
+        Logits of ``level``, ``[..., class]``.
     taxonomy : Taxonomy
         The classes and their parents.
     level : int
@@ -48,7 +48,7 @@ def derive_upper_level(logits: Tensor, taxonomy: Taxonomy = MUSIC_LOUDNESS, leve
 
 
 class SinglePath(nn.Module):
-    """LSTM, GRU and CNN-GRU: one path of HRIN, for the lower level only.
+    """The baselines LSTM, GRU and CNN-GRU: one HRIN path for the lower level.
 
     Arguments
     ---------
@@ -131,7 +131,7 @@ class SinglePath(nn.Module):
         mrle = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph: Graph, frames: str) -> list[str]:
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
         recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
@@ -142,20 +142,18 @@ class SinglePath(nn.Module):
 class MMG(nn.Module):
     """A convolutional network that classifies blocks of the spectrogram as images.
 
-    A re-implementation from descriptions: the code of MMG (Melendez-Catalan, Molina
-    and Gomez, MIREX 2018 and OpenBMAT, TISMIR 2019) was never published.
+    Re-implemented from descriptions. The code of MMG (Melendez-Catalan, Molina and Gomez,
+    MIREX 2018 and OpenBMAT, TISMIR 2019) was never published.
 
-    What Jia et al. say of it: the spectrogram is cut into blocks of 128 frames, each
-    block is an independent sample, classified as one image into one of the classes,
-    and the order of the blocks plays no part.
+    From Jia et al.: the spectrogram is cut into blocks of 128 frames. Each block is an
+    independent sample, classified as one image into one of the classes.
 
-    What is our choice, and not known of the original: the features (HRIN's, so that
-    an image is 128 frames of 128 bands); blocks that do not overlap, the last one
-    filled up with zeros (each band's mean); the layers, four times a convolution
-    (3 x 3, zero padding), batch normalisation, ReLU and max-pooling (2 x 2), then
-    the mean over the image and a linear layer; one sigmoid a class; and the same
-    logits for all frames of a block, so that in training each frame counts, and a
-    block that holds several classes is drawn towards their shares of its time.
+    Our choice: HRIN's features, so that an image has 128 frames of 128 bands. Blocks do not
+    overlap; the last one is padded with zeros, each band's mean. Four layers have a convolution
+    (3 x 3, zero padding), batch normalisation, ReLU and max-pooling (2 x 2). The mean over the
+    image and a linear layer follow, with one sigmoid a class. All frames of a block get the same
+    logits. Each frame counts in training, so a block with several classes is trained towards
+    their shares of its time.
 
     Arguments
     ---------
@@ -250,7 +248,7 @@ class MMG(nn.Module):
         mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph: Graph, frames: str) -> list[str]:
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         frames = graph.add("Transpose", frames, perm=[1, 0, 2])
         shape = graph.add("Shape", frames)

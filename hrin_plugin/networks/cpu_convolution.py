@@ -54,7 +54,7 @@ def normalised_weights(convolution, norm):
     Returns
     -------
     tuple of torch.Tensor
-        Of the shapes of the convolution's own; gradients reach both modules.
+        In the shapes of the convolution's weight and bias; gradients reach both modules.
 
     Example
     -------

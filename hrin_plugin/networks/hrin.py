@@ -26,9 +26,15 @@ class HRINOutput(NamedTuple):
     md: Tensor  # [batch, frame, level-1 class]
     mrle: Tensor  # [batch, frame, level-2 class]
 
-    #: Their former names.
-    detection = property(lambda self: self.md)
-    loudness = property(lambda self: self.mrle)
+    @property
+    def detection(self) -> Tensor:
+        """Former name of ``md``."""
+        return self.md
+
+    @property
+    def loudness(self) -> Tensor:
+        """Former name of ``mrle``."""
+        return self.mrle
 
 
 class HRIN(nn.Module):
@@ -56,8 +62,8 @@ class HRIN(nn.Module):
         outputs before the second recurrent unit; ``"before_fc"`` both recurrent outputs
         before the last linear layer.
     output_layer : bool
-        Whether a recurrent unit's output is eq. (8) as written, or the state
-        itself, which gave the paper's numbers.
+        Whether a recurrent unit's output is eq. (8) as written. Otherwise it is the
+        state itself, as in the authors' code.
     taxonomy : Taxonomy
         A hierarchy of two levels.
 

@@ -25,7 +25,7 @@ def linear(graph, values, layer):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     values : str
         Name of the input, ``[..., value]``.
     layer : torch.nn.Linear
@@ -55,7 +55,7 @@ def conv_unit(graph, frames, unit):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
     unit : ConvUnit
@@ -85,7 +85,7 @@ def convolutions(graph, images, layers):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     images : str
         Name of the images, ``[image, map, row, column]``.
     layers : sequence of torch.nn.Module
@@ -130,7 +130,7 @@ def recurrent_unit(graph, frames, unit):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
     unit : RecurrentUnit
@@ -225,7 +225,7 @@ def upper_level(graph, logits, taxonomy):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     logits : str
         Name of the second level's logits, ``[frame, batch, class]``.
     taxonomy : Taxonomy

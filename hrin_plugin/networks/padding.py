@@ -40,7 +40,7 @@ def frame_mask(frames, lens):
         )
     n_frames = frames.shape[1]
     counts = frame_counts(n_frames, lens)
-    # Where the lengths are on a device, one wait for it answers both questions; on the CPU there is none.
+    # One device synchronisation for both checks; none if the lengths are on the CPU.
     all_full, any_empty = torch.stack(((counts >= n_frames).all(), (counts == 0).any())).tolist()
     if any_empty:
         raise ValueError(

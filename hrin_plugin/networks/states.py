@@ -125,7 +125,7 @@ def one_direction(rnn, layer, suffix):
     layer : int
         Which one, from 0.
     suffix : str
-        As in the names of its weights: ``""`` forwards, ``"_reverse"`` backwards.
+        Suffix of the weight names: ``""`` for forward, ``"_reverse"`` for backward.
 
     Returns
     -------
@@ -155,7 +155,7 @@ class FrameMemory:
     Arguments
     ---------
     classify : callable
-        From a tensor ``[1, frame, band]`` to a tuple of arrays ``[1, frame, class]``.
+        Takes a tensor ``[1, frame, band]``, returns a tuple of arrays ``[1, frame, class]``.
     context : int
         Number of context frames before each window.
 

@@ -1,7 +1,7 @@
 """A trained model as a folder of data: settings in JSON and weights in safetensors.
 
-Loading one builds classes of this package and nothing else, so a folder from a stranger cannot run
-code. The settings of a network from elsewhere name its class, which is imported on request only.
+Loading builds classes of this package only, so a folder from an unknown source cannot run code.
+A network class from another package is imported only with ``run_code``.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ SCALE = ".row_scale"
 
 
 class PretrainedModel(NamedTuple):
-    """What turns a waveform into logits.
+    """Features, statistics and network: from a waveform to logits.
 
     Example
     -------
@@ -154,7 +154,7 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
 
 
 def _import_class(folder, path, run_code):
-    """The class of a folder's network; one from elsewhere is refused unless `run_code` is set."""
+    """The class of a folder's network; foreign classes need `run_code`."""
     if not is_of_package(path):
         if not run_code:
             raise ValueError(
@@ -169,7 +169,7 @@ def _import_class(folder, path, run_code):
 
 @contextlib.contextmanager
 def _blaming(folder, cure=None):
-    """Name the folder in errors that its content causes."""
+    """Context that names the folder in errors caused by its content."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
@@ -177,7 +177,7 @@ def _blaming(folder, cure=None):
 
 
 def _quantise(weights):
-    """Matrices and kernels as whole numbers and scales of their rows; all else as it is."""
+    """Quantise matrices and kernels to integers with a scale for each row."""
     quantised = {}
     for name, tensor in weights.items():
         if tensor.ndim > 1:
@@ -189,7 +189,7 @@ def _quantise(weights):
 
 
 def _restore(weights):
-    """The inverse of :func:`_quantise`, but for the rounding."""
+    """The inverse of :func:`_quantise`, up to rounding."""
     scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
     for name, scale in scales.items():
         matrix = name.removesuffix(SCALE)

@@ -1,10 +1,9 @@
 """A trained model as a graph of ONNX operations, built from the weights of its modules.
 
-torch's own exporters do not serve here: one takes minutes for HRIN-cr, the other is
-deprecated and freezes the batch into the graph without a word. So features and statistics are
-written down here once more, and each network in the method ``onnx_nodes`` of its class
-(:mod:`hrin_plugin.networks.onnx_nodes`). Inside, time comes first, ``[frame, batch, value]``, as the
-recurrent operations have it.
+torch's own exporters are not used: one takes minutes for HRIN-cr, the other is deprecated
+and silently fixes the batch size. Features and statistics are written here, each network by
+the method ``onnx_nodes`` of its class (:mod:`hrin_plugin.networks.onnx_nodes`). Time comes
+first, ``[frame, batch, value]``, as in ONNX's recurrent operations.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A trained model as one ONNX file, and its use on onnxruntime, several times as fast as torch on a CPU."""
+"""Export of a model as one ONNX file, and inference with onnxruntime."""
 
 import json
 import tempfile
@@ -125,7 +125,7 @@ def load_onnx(path, threads=None):
 
 
 def _read_graph(path):
-    """The graph of a file, which must be whole and hold all of its values."""
+    """The graph of a file; raises for damaged files and external data."""
     onnx, path = import_optional("onnx"), Path(path)
     if not path.is_file():
         raise ValueError(f"{path} is not there, or no file; write it with export_onnx")
@@ -152,7 +152,7 @@ def _tensors(message):
 
 
 def _read_settings(graph, path):
-    """The settings that lie in a graph, and the features and the taxonomy that they describe."""
+    """The settings in a graph, with their features and taxonomy."""
     texts = [entry.value for entry in graph.metadata_props if entry.key == SETTINGS_FILE]
     if not texts:
         raise ValueError(f"{path} holds no {SETTINGS_FILE}; give a file that export_onnx wrote")
@@ -166,7 +166,7 @@ def _read_settings(graph, path):
 
 
 def _check_ends(session, settings, features, taxonomy, path):
-    """Raise ValueError where the inputs and outputs are not those that the settings announce."""
+    """Raise ValueError if inputs and outputs do not match the settings."""
     ends = [
         (FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape)
         for end in (*session.get_inputs(), *session.get_outputs())
@@ -198,7 +198,7 @@ class OnnxModel:
     session : onnxruntime.InferenceSession
         The loaded graph.
     settings : dict
-        What ``model.json`` holds of the exported model.
+        The content of ``model.json`` of the exported model.
     features : LogMel
         The features that its frames must have.
     taxonomy : Taxonomy
@@ -257,7 +257,7 @@ class OnnxModel:
         return HRINOutput(*(np.concatenate(level) for level in zip(*each)))
 
     def begin(self, context):
-        """Begin a signal, window by window, as :func:`hrin_plugin.networks.states.begin_network` does.
+        """Start a signal, as :func:`hrin_plugin.networks.states.begin_network` does.
 
         Arguments
         ---------
@@ -295,7 +295,7 @@ class OnnxModel:
         return step
 
     def _first_states(self):
-        """The states before a signal, zeros; None for a graph without states."""
+        """Initial states, zeros; None for a graph without states."""
         return None if self.states_shape is None else np.zeros(self.states_shape, np.float32)
 
     def _run(self, inputs, states, n_kept):

@@ -1,8 +1,8 @@
-"""Where a model's files come from, and what code a source would run.
+"""Sources of a model's files, and a check of the code that a source would run.
 
 A model is data: settings in JSON, weights in safetensors. A SpeechBrain
-``hyperparams.yaml`` is a program: its tags build and call anything. It is only read
-here, event by event, and nothing in it is built.
+``hyperparams.yaml`` is a program: its tags build and call anything. It is only parsed
+here; nothing is built.
 """
 
 import re
@@ -126,7 +126,7 @@ def _fetch(name, savedir):
 
 
 def code_targets(path):
-    """What a YAML file for HyperPyYAML would build, call or include.
+    """Everything that a HyperPyYAML file would build, call or include.
 
     Arguments
     ---------
@@ -159,7 +159,7 @@ def code_targets(path):
 
 
 def check_program(path, run_code):
-    """Refuse a YAML file that may run code, unless that was asked for.
+    """Raise ValueError for a YAML file that may run code, unless `run_code` is set.
 
     Arguments
     ---------
@@ -171,7 +171,7 @@ def check_program(path, run_code):
     Returns
     -------
     list of CodeTarget
-        What will be built, called or included.
+        Everything that will be built, called or included.
 
     Raises
     ------

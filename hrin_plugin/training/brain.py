@@ -1,4 +1,4 @@
-"""HRINBrain: SpeechBrain's training loop around a network with two levels. Wiring, and nothing else."""
+"""HRINBrain: SpeechBrain's training loop for a network with two levels."""
 
 import json
 import math
@@ -57,7 +57,7 @@ class NonFiniteLoss(ArithmeticError):
 
 @register_checkpoint_hooks
 class LossMeter:
-    """Mean of every term of the objective over an epoch's frames; part of a checkpoint, for a resumed epoch.
+    """Mean of each term of the objective over the frames of an epoch; saved in checkpoints.
 
     Example
     -------
@@ -72,7 +72,7 @@ class LossMeter:
         self.reset()
 
     def reset(self):
-        """Forget everything that was added."""
+        """Reset the sums."""
         self.sums, self.n_frames = {}, 0
 
     def add(self, values, n_frames):
@@ -93,7 +93,7 @@ class LossMeter:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the sums back, unless the epoch that they belong to is over."""
+        """Restore the sums, unless their epoch is over."""
         if not end_of_epoch:
             with open(path, encoding="utf-8") as file:
                 sums, self.n_frames = json.load(file)
@@ -111,7 +111,7 @@ class HRINBrain(Brain):
     Arguments
     ---------
     *args
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
     objective : HierarchicalLoss or LevelLoss
         The objective; its taxonomy names the classes.
     grid : FrameGrid
@@ -123,9 +123,10 @@ class HRINBrain(Brain):
     fea_augment : callable or None
         Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
     overlay : callable or None
-        Changes them before that, and is told where there is no music, ``[batch, frame]``.
+        Mixture augmentation of the frames before that; its second argument is the mask of
+        frames without music, ``[batch, frame]``.
     **kwargs
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
 
     Example
     -------
@@ -192,7 +193,7 @@ class HRINBrain(Brain):
         return self.modules.model(self.modules.statistics(frames), lens)
 
     def compute_objectives(self, predictions: HRINOutput, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
-        """The objective of a batch; its terms go to the stage's meter.
+        """The objective of a batch; its terms are added to the stage's meter.
 
         Arguments
         ---------
@@ -211,9 +212,8 @@ class HRINBrain(Brain):
         Raises
         ------
         NonFiniteLoss
-            If the objective is not finite; before any weight is touched. Where a gradient
-            scaler is in use (fp16), it leaves such a training batch out, as often an epoch as
-            ``nonfinite_patience`` says.
+            If the objective is not finite, before any weight changes. A gradient scaler (fp16)
+            skips such training batches, up to ``nonfinite_patience`` times an epoch.
         ValueError
             If the targets contradict the taxonomy.
         """
@@ -237,7 +237,7 @@ class HRINBrain(Brain):
         return loss.total
 
     def _look_at_overflow(self, stage, batch, values):
-        """Raise NonFiniteLoss, unless the gradients' scaler will leave the batch out."""
+        """Raise NonFiniteLoss, unless the gradient scaler will skip the batch."""
         scaled = stage == Stage.TRAIN and self.scaler.is_enabled()
         if not scaled or self.nonfinite_count >= self.nonfinite_patience:
             raise NonFiniteLoss(stage.name.lower(), batch.id, values)
@@ -245,7 +245,7 @@ class HRINBrain(Brain):
         logger.warning("a batch overflows in half precision and is left out: %s", ", ".join(batch.id))
 
     def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
-        """A training step, as SpeechBrain's, but that it waits for the device once.
+        """A training step like SpeechBrain's, with one device synchronisation.
 
         Arguments
         ---------
@@ -274,7 +274,7 @@ class HRINBrain(Brain):
         return loss.detach().cpu() if self.known_loss is None else torch.tensor(self.known_loss)
 
     def _no_music(self, batch):
-        """Where there is no music, ``[batch, frame]``; the padding is nothing at all."""
+        """Mask of frames without music, ``[batch, frame]``; False at padding."""
         no_music = batch.md_frames.data == self.taxonomy.levels[0].index("no-music")
         mask = frame_mask(*batch.frames)
         return no_music if mask is None else no_music & mask
@@ -299,7 +299,7 @@ class HRINBrain(Brain):
         ]
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
-        """Empty what the last validation or test collected."""
+        """Reset the predictions of the last validation or test."""
         if stage != Stage.TRAIN:
             self.stage_meter.reset()
             self.predictions = []
@@ -356,7 +356,7 @@ class HRINBrain(Brain):
     def make_dataloader(
         self, dataset: Dataset, stage: Stage, ckpt_prefix: str | None = "dataloader-", **loader_kwargs
     ) -> DataLoader:
-        """A loader that draws from a generator of its own, so that starting one changes no random state.
+        """A loader with its own random generator, so that it changes no global random state.
 
         Arguments
         ---------
@@ -393,7 +393,7 @@ class HRINBrain(Brain):
 
 
 def _move(batch, device):
-    """Take frames and targets to a device; lengths stay where asking for them makes nobody wait."""
+    """Move frames and targets to a device; lengths stay on the CPU to avoid synchronisation."""
     for name in ("frames", "md_frames", "mrle_frames"):
         padded = getattr(batch, name)
         setattr(batch, name, padded._replace(data=padded.data.to(device, non_blocking=True)))

@@ -1,4 +1,4 @@
-"""Checkpoints that survive an interruption at any moment, and that hold the random states."""
+"""Checkpoints that are safe against interruption and include the random states."""
 
 import math
 import os
@@ -26,18 +26,17 @@ logger = get_logger(__name__)
 
 
 class AtomicCheckpointer(Checkpointer):
-    """SpeechBrain's checkpointer, made safe against kills, full disks and bad numbers.
+    """SpeechBrain's checkpointer, made safe against kills, full disks and non-finite metrics.
 
-    A checkpoint is written under a name that no listing shows, brought to the
-    disk, and only then renamed; a deletion renames first. A metric that is not
-    finite is refused, for it could win as the best. The order of checkpoints
-    does not depend on the clock running forward, and a damaged one is passed
-    over for the one before it.
+    A checkpoint is written under a hidden name, synced to disk, and then renamed.
+    A deletion renames first. A metric that is not finite raises an error, since it
+    could count as the best. The order of checkpoints does not depend on the system
+    clock. A damaged checkpoint is skipped.
 
     Arguments
     ---------
     *args, **kwargs
-        As those of ``speechbrain.utils.checkpoints.Checkpointer``.
+        As for ``speechbrain.utils.checkpoints.Checkpointer``.
 
     Example
     -------
@@ -149,7 +148,7 @@ class AtomicCheckpointer(Checkpointer):
         return None
 
     def list_checkpoints(self) -> list[Checkpoint]:
-        """Every checkpoint whose description can be read.
+        """Every checkpoint with readable metadata.
 
         Returns
         -------
@@ -179,8 +178,7 @@ class AtomicCheckpointer(Checkpointer):
     ) -> None:
         """Delete all but the best or newest; see ``Checkpointer.delete_checkpoints``.
 
-        Theirs deletes file by file where the listing can see it, so that a
-        kill leaves half a checkpoint.
+        SpeechBrain's method deletes file by file, so that a kill leaves half a checkpoint.
 
         Arguments
         ---------
@@ -221,7 +219,7 @@ class AtomicCheckpointer(Checkpointer):
 
 
 def _plain(key, value):
-    """A metric as a plain finite number; other values as they are."""
+    """A metric as a finite float; other values unchanged."""
     if isinstance(value, bool | str | None):
         return value
     number = float(value)
@@ -231,7 +229,7 @@ def _plain(key, value):
 
 
 def _to_disk(path):
-    """Wait until a file or folder is on the disk."""
+    """Sync a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -281,7 +279,7 @@ class RandomStates:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the states back.
+        """Restore the states.
 
         Arguments
         ---------
@@ -333,7 +331,7 @@ class CarriedStatesRecoverable:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the states back; they are as they were at either moment of an epoch."""
+        """Restore the states, within or after an epoch."""
         del end_of_epoch
         for unit, carried in zip(
             self.units, torch.load(path, map_location="cpu", weights_only=True), strict=True

@@ -1,4 +1,4 @@
-"""What a test set's predictions amount to: events on disk and scores (paper, V-C and V-E)."""
+"""Results on a test set: predicted events and scores (paper, V-C and V-E)."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ PAPERS = Decoding("threshold")
 
 
 class Prediction(NamedTuple):
-    """A network's view of one recording, beside the reference.
+    """Predicted probabilities and reference events of one recording.
 
     Example
     -------
@@ -144,7 +144,7 @@ def write_predictions(folder, predictions, taxonomy, grid):
 
 
 def write_results(path, scores, settings):
-    """Write scores, and the settings that they belong to, as JSON.
+    """Write scores and their settings as JSON.
 
     Arguments
     ---------
@@ -153,7 +153,7 @@ def write_results(path, scores, settings):
     scores : dict
         As :func:`score` returns them.
     settings : dict
-        What tells this run from others: experiment, fold, seed.
+        Identity of the run: experiment, fold, seed.
 
     Example
     -------
