@@ -1,4 +1,4 @@
-"""How the settings of each decoding method are searched: what is tried, and in which order."""
+"""How the settings of each decoding method are searched: the values that are tried, and in which order."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,7 +26,7 @@ OFFSET_STEPS, OFFSET_MOVES, LEAST_GAIN = (2.0, 1.0, 0.5), 8, 0.002
 
 
 class Search(NamedTuple):
-    """What the searches of all methods share.
+    """State that the searches of all methods share.
 
     Example
     -------
@@ -48,7 +48,7 @@ class Search(NamedTuple):
         return found
 
     def best_of(self, decodings: Iterable[Decoding]) -> Decoding:
-        """The first of the decodings with the greatest objective."""
+        """The decoding with the greatest objective; the first one of equals."""
         return max(decodings, key=lambda decoding: objective(self.scores(decoding)))
 
 
@@ -72,7 +72,7 @@ def best_decoding(method: str, search: Search) -> Decoding:
 
 
 def n_steps(method: str, n_labels: int) -> int:
-    """How many decodings the search of a method tries at most.
+    """Maximum number of decodings in the search of a method.
 
     Example
     -------
@@ -123,7 +123,7 @@ def _tune_median(search):
 
 
 def _tune_argmax(search):
-    """A minimum duration, without which single frames would decide; offsets, and that duration again."""
+    """Tune the minimum duration, then offsets, then the minimum duration again."""
     best = _with_offsets(search, _with_minimum(search, Decoding("argmax")))
     return _with_minimum(search, best)
 
@@ -144,7 +144,7 @@ def _with_minimum(search, best):
 
 
 def _with_offsets(search, best):
-    """The decoding with offsets of labels: time and again the move of one label that is best of all."""
+    """Tune offsets by greedy coordinate search: repeat the best change of one label."""
     offsets, value = dict.fromkeys(search.labels, 0.0), objective(search.scores(best))
     steps = list(OFFSET_STEPS)
     for _ in range(OFFSET_MOVES):

@@ -1,6 +1,6 @@
-"""The best decoding of each method for a network, found on recordings with references.
+"""Search for the best settings of each decoding method on annotated recordings.
 
-It maximises :func:`hrin_plugin.decoding.scores.objective`; :mod:`hrin_plugin.decoding.searches` has what is tried.
+It maximises :func:`hrin_plugin.decoding.scores.objective`.
 """
 
 from typing import NamedTuple
