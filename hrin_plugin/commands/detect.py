@@ -54,7 +54,7 @@ def add_parser(commands):
         default="tsv",
         choices=_FormatNames(),
         metavar="FORMAT",
-        help="format of the results: %(choices)s (default: %(default)s)",
+        help="file format of the results: %(choices)s (default: %(default)s)",
     )
     parser.add_argument(
         "--level",
