@@ -1,7 +1,11 @@
-"""What was found in one recording: events of each level, for all that write, draw or score them."""
+"""Result of detection in one recording: the events of each level."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
+from hrin_plugin.events import Event
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, TWO_LEVELS, Taxonomy
 
 #: The task of each of two levels: music detection, music relative loudness estimation.
@@ -25,6 +29,6 @@ class Detection(NamedTuple):
 
     name: str  # of the recording, without folder and suffix
     duration_s: float
-    events: dict
-    probabilities: dict | None = None
-    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes that it was told apart
+    events: Mapping[str, list[Event]]
+    probabilities: Mapping[str, np.ndarray] | None = None
+    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model

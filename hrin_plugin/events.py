@@ -1,5 +1,4 @@
-"""Labelled spans of time: checking them, reading and writing them, and turning
-them into frames and back.
+"""Events (onset, offset, label): checking, reading, writing, and conversion to frames.
 
 An annotation file holds one event a line, ``onset<TAB>offset<TAB>label`` in
 seconds; a recording of a single class may hold that bare label and nothing else
@@ -30,9 +29,9 @@ class Event(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a line of a file, and how to cure it.
+    """A fault in a line of a file, and its cure.
 
-    ``line`` counts from 1; 0 stands for the file as a whole.
+    ``line`` counts from 1; 0 means the whole file.
 
     Example
     -------
@@ -70,15 +69,15 @@ class AnnotationError(ValueError):
         self.faults = list(faults)
 
     def __reduce__(self):
-        """Rebuild from the faults, so that it crosses from one process to another."""
+        """Rebuild from the faults, so that the error can be sent between processes."""
         return type(self), (self.faults,)
 
 
 def check_events(events, duration_s, labels, path="events"):
-    """Check that events tile a recording, and mend what lies within the tolerance.
+    """Check that events tile a recording, and repair deviations within the tolerance.
 
     Events must have known labels, be ordered, not overlap, and cover the
-    recording from 0 to its end with no gap. Up to :data:`TOLERANCE_S` is mended:
+    recording from 0 to its end with no gap. Deviations up to :data:`TOLERANCE_S` are repaired:
     a small gap is closed by the event before it, and the ends meet the
     recording's.
 
@@ -191,7 +190,7 @@ def read_tsv(path, duration_s, labels):
 
 
 def parse_tsv(path, duration_s):
-    """Read a file of events as they stand, which may overlap or leave gaps, as predictions do.
+    """Read events that may overlap or leave gaps, such as predictions.
 
     Arguments
     ---------
@@ -277,7 +276,7 @@ def write_tsv(path, events):
 
 
 def relabel(events, mapping):
-    """Give events other labels, joining neighbours that come to have the same.
+    """Replace labels, and join neighbours that then have the same label.
 
     With a taxonomy's parents as mapping, this derives music detection from music
     relative loudness (paper, section V-A).
@@ -324,7 +323,7 @@ def events_to_frames(events, labels, grid, n_frames):
     labels : sequence of str
         Labels in index order.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     n_frames : int
         Number of frames of the recording.
 

@@ -1,5 +1,4 @@
-"""Files that are either as they were or wholly new, whatever happens while they are written; and what a
-folder holds."""
+"""Atomic writing of files, and listing of folders."""
 
 import contextlib
 import os
@@ -9,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path):
-    """Write a file under a temporary name, and give it its own once it is complete and on the disk.
+    """Write a file under a temporary name, sync it to disk, and rename it.
 
     Arguments
     ---------
@@ -50,7 +49,7 @@ def replacing(path):
 
 
 def write_atomically(path, text):
-    """Write a text file so that a reader sees the old one or the whole new one.
+    """Write a text file atomically: readers see the old content or the new one.
 
     Arguments
     ---------
@@ -71,7 +70,7 @@ def write_atomically(path, text):
 
 
 def visible_files(folder, onerror=None):
-    """Every visible file in a folder and its folders, those of one folder by name.
+    """Every visible file in a folder and its subfolders, sorted by name within each folder.
 
     A folder that a link leads to is looked into as well, after all that the folder holds itself.
     None is looked into twice, whichever links lead there, round in a circle even.

@@ -1,4 +1,4 @@
-"""How long each class lasts, and in how many segments: of a recording, of each of its hours, of many.
+"""Totals: duration and number of segments of each class, per recording, per hour and overall.
 
 Times are whole milliseconds, so that sums are exact, whatever their order.
 """
@@ -14,7 +14,7 @@ HOUR_MS = 3_600_000
 
 
 class Total(NamedTuple):
-    """What one class amounts to in a stretch of time.
+    """Duration and number of segments of one class in a span of time.
 
     Example
     -------
@@ -34,7 +34,7 @@ class Total(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Part of the stretch that the class lasts, 0 to 1; 0 for a stretch of no length."""
+        """Share of the span, 0 to 1; 0 for an empty span."""
         return self.lasting_ms / self.of_ms if self.of_ms else 0.0
 
 
@@ -125,7 +125,7 @@ def hourly_totals(
 
 
 def add_up(parts: Iterable[dict[str, Total]]) -> dict[str, Total]:
-    """Totals of several stretches taken together.
+    """Sum of the totals of several spans.
 
     Arguments
     ---------

@@ -143,7 +143,7 @@ def map_local(function, tasks, jobs):
     Raises
     ------
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------

@@ -144,7 +144,7 @@ class FfmpegRecording:
         return sample_rate, n_channels
 
     def _listen(self):
-        """Take what ffmpeg says, a bounded line at a time, so that it never waits for us."""
+        """Read ffmpeg's messages in bounded lines, so that its pipe never blocks."""
         while line := self._process.stderr.readline(4096).decode("utf-8", "replace"):
             if found := _INPUT.match(line):
                 self._container = found[1]
@@ -164,13 +164,13 @@ class FfmpegRecording:
         self._told.set()
 
     def _end(self):
-        """Wait for ffmpeg, whose output has ended, and give its exit status."""
+        """Wait for ffmpeg to exit, and return its exit status."""
         status = self._process.wait()
         self._listener.join()
         return status
 
     def _check_end(self):
-        """Refuse a recording that ended too early."""
+        """Raise AudioError for a truncated recording."""
         status, read_s = self._end(), self._n_read / self.sample_rate
         if status != 0:
             problem = f"cannot be decoded after {read_s:.3f} s (ffmpeg: {self._first_error or status})"
@@ -185,7 +185,7 @@ class FfmpegRecording:
             raise AudioError(self.path, problem, COPY)
 
     def close(self):
-        """End ffmpeg, if it still runs."""
+        """Terminate ffmpeg if it still runs."""
         self._process.kill()
         self._process.stdout.close()
         self._process.wait()

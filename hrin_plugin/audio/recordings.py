@@ -62,12 +62,12 @@ class AudioError(ValueError):
         super().__init__(f"{shown}: {problem}; {cure}")
 
     def __reduce__(self):
-        """Rebuild from the three parts, so that it crosses from a loader's worker."""
+        """Rebuild from the three parts, so that the error can be sent between processes."""
         return type(self), (self.path, self.problem, self.cure)
 
 
 class UnknownFormatError(AudioError):
-    """Raised for a file that libsndfile does not take for a recording; other programs may.
+    """Raised for a file whose format libsndfile does not know; ffmpeg may.
 
     Example
     -------
@@ -111,7 +111,7 @@ class Recording:
             raise
 
     def _open(self):
-        """Check the header, and have libsndfile read it."""
+        """Check the header and open the file with libsndfile."""
         file = io.BufferedReader(self._disk, 1 << 16)
         announced, held = sample_bytes(file) or (0, 0)
         if held < announced:
@@ -170,13 +170,13 @@ class Recording:
         return block
 
     def _check_disk(self):
-        """Raise what the disk or network answered; libsndfile passes over it."""
+        """Raise read errors of the disk or network, which libsndfile ignores."""
         if self._disk.error:
             cure = "check the disk or the network folder, and start again"
             raise AudioError(self.path, f"cannot be read further ({reason(self._disk.error)})", cure)
 
     def _check_end(self):
-        """Refuse a recording that ended too early."""
+        """Raise AudioError for a truncated recording."""
         announced, tolerance = self.n_samples or 1, _MP3_TOLERANCE if self._mp3 else 0
         if self._sound.format == "OGG":
             tolerance = _OGG_TOLERANCE_S * self.sample_rate
@@ -199,7 +199,7 @@ class Recording:
 
 
 class _Forward(soundfile.SoundFile):
-    """Reads without seeking: a seek after each block corrupts MP3 of variable bit rate."""
+    """A file without seeking: seeks between blocks corrupt MP3 of variable bit rate."""
 
     def seekable(self):
         """Never."""
@@ -207,12 +207,12 @@ class _Forward(soundfile.SoundFile):
 
 
 class _Disk(io.FileIO):
-    """A file that keeps the error at which reading ended, which no C library passes on."""
+    """A file that keeps the read error, which C libraries do not pass on."""
 
     error = None
 
     def readinto(self, buffer):
-        """Read as much as there is; nothing after an error."""
+        """Read the available bytes; none after an error."""
         try:
             return super().readinto(buffer)
         except OSError as error:
@@ -221,7 +221,7 @@ class _Disk(io.FileIO):
 
 
 def _open_file(path):
-    """The file as a `_Disk`; refuse what is none, or cannot be opened, or is empty."""
+    """Open the file as a `_Disk`; raises for folders, unreadable and empty files."""
     try:
         is_file = stat.S_ISREG(os.stat(path).st_mode)  # before opening: that would wait for a pipe's writer
         # By number, so that soundfile sees no name to guess a format from.
@@ -240,7 +240,7 @@ def _open_file(path):
 
 
 def reason(error):
-    """The library's or the system's own words for an error, without the path.
+    """Message of an error of a library or the system, without the path.
 
     Arguments
     ---------

@@ -128,7 +128,7 @@ def first_not_finite(channels):
 
 
 def not_finite_error(path, time_s):
-    """The refusal of a recording that holds NaN or infinity.
+    """The error for a recording that holds NaN or infinity.
 
     Arguments
     ---------
@@ -152,7 +152,7 @@ def not_finite_error(path, time_s):
 
 
 def to_mono(channels):
-    """Mean of the channels, or the strongest of them where they cancel out.
+    """Mean of the channels, or the strongest channel if the mean cancels out.
 
     Arguments
     ---------
@@ -173,7 +173,7 @@ def to_mono(channels):
 
 
 def cancelled_channel(channels):
-    """The strongest channel where the channels' mean cancels out; None where it does not.
+    """Index of the strongest channel if the channels cancel out in the mean, else None.
 
     Arguments
     ---------
@@ -196,7 +196,7 @@ def cancelled_channel(channels):
 
 
 def downmix(channels, channel):
-    """One channel, or the mean of all.
+    """One channel, or the mean of all channels.
 
     Arguments
     ---------

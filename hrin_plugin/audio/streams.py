@@ -81,7 +81,7 @@ class AudioStream:
             raise
 
     def close(self):
-        """Close the recording; ends ffmpeg, where it decodes."""
+        """Close the recording and terminate ffmpeg if it decodes."""
         self._blocks.close()
         self._close_recording()
 
@@ -178,12 +178,12 @@ def resample_blocks(blocks, source_rate, sample_rate):
 
 
 def _not_finite(time_s):
-    """The refusal of live sound with NaN or infinity."""
+    """The error for live audio with NaN or infinity."""
     return ValueError(f"the sample at {time_s:.3f} s is not a finite number; mend what sends the blocks")
 
 
 def _check_rate(name, rate):
-    """Refuse a rate that is not a whole number above 0."""
+    """Raise ValueError for a sample rate that is not a positive integer."""
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or rate < 1 or rate % 1 != 0:
         raise ValueError(f"{name} is {rate!r}; give whole samples a second, 1 or more")
 
@@ -231,7 +231,7 @@ def _convert(blocks, source_rate, sample_rate, refusal):
 
 
 def _finite(blocks, sample_rate, refusal):
-    """The same blocks, up to the first number that is not finite."""
+    """The same blocks; raises at the first sample that is not finite."""
     n_before = 0
     for channels in blocks:
         broken = first_not_finite(channels)
@@ -242,7 +242,7 @@ def _finite(blocks, sample_rate, refusal):
 
 
 def _cut(blocks, size):
-    """The same samples in blocks of one size, but for the last."""
+    """The same samples in blocks of equal size; the last may be shorter."""
     parts, n_held = [], 0
     for block in blocks:
         while n_held + len(block) >= size:
@@ -257,7 +257,7 @@ def _cut(blocks, size):
 
 
 def _mono(blocks, sample_rate):
-    """Mono blocks: where the way of mixing changes, one fades into the other."""
+    """Mono blocks, with a crossfade where the downmix changes."""
     first = next(blocks, None)
     if first is None:
         return

@@ -1,4 +1,4 @@
-"""What a decoding is worth: its scores on recordings with references, as one number and as a table."""
+"""Scores of a decoding on annotated recordings, as one number and as a table."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from hrin_plugin.decoding.searches import Search, best_decoding, n_steps
 
 
 class Tuning(NamedTuple):
-    """What :func:`tune` found.
+    """Result of :func:`tune`.
 
     Example
     -------
@@ -41,7 +41,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     methods : sequence of str
         Those of :data:`hrin_plugin.decoding.methods.METHODS` to be tuned.
 
@@ -84,7 +84,7 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
 
 
 def compare(best, own, predictions, taxonomy, grid):
-    """Scores of tuned decodings beside those that need no tuning, on other recordings.
+    """Score tuned and untuned decodings on other recordings.
 
     Arguments
     ---------
@@ -97,7 +97,7 @@ def compare(best, own, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------

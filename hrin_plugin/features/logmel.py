@@ -40,7 +40,13 @@ class LogMel(nn.Module):
     MIN_POWER = 1e-10
 
     def __init__(
-        self, sample_rate=8000, n_fft=512, hop_length=128, n_mels=128, reference="max", floor_db=80.0
+        self,
+        sample_rate: int = 8000,
+        n_fft: int = 512,
+        hop_length: int = 128,
+        n_mels: int = 128,
+        reference: float | str = "max",
+        floor_db: float | None = 80.0,
     ):
         super().__init__()
         if reference != "max" and not reference > 0:
@@ -63,7 +69,7 @@ class LogMel(nn.Module):
         )
         self.register_buffer("mel_bank", mel_bank, persistent=False)
 
-    def forward(self, wavs, lens=None):
+    def forward(self, wavs: torch.Tensor, lens: torch.Tensor | None = None) -> torch.Tensor:
         """Frames of a batch of waveforms.
 
         Arguments
@@ -72,7 +78,7 @@ class LogMel(nn.Module):
             Waveforms, ``[batch, sample]``, padded on the right.
         lens : torch.Tensor or None
             Length of each waveform relative to the longest, ``[batch]``; None
-            where all are as long. Each recording's frames are those that it has
+            where all have the same length. Each recording's frames are those that it has
             alone; frames past its end are zero.
 
         Returns

@@ -1,8 +1,7 @@
-"""What the objective and the scores take: logits and targets of every level, checked once at one border.
+"""Checks and conversion of logits and targets for the objective and the scores.
 
-Shapes are known without asking the device. Whether the values of the targets are
-sound is computed beside them, and asked with one wait for the device a batch,
-however many levels and classes there are.
+Shape checks need no device synchronisation. Value checks of the targets synchronise once a
+batch, for any number of levels and classes.
 """
 
 from functools import lru_cache
@@ -35,7 +34,7 @@ class Batch(NamedTuple):
 def check_batch(
     logits, targets, taxonomy, mask=None, lens=None, one_label=False, check_hierarchy=True, wait=True
 ):
-    """Logits and targets of every level, in the form that the objective computes with.
+    """Check logits and targets of every level, and convert them for the objective.
 
     Positions are frames, ``[batch, frame]``, or whole recordings, ``[batch]``.
 
@@ -59,7 +58,7 @@ def check_batch(
         Whether targets must keep to the hierarchy, as the penalties have it: no class
         true without its parent, an only child true just where its parent is.
     wait : bool
-        Whether to wait for the device, and raise where the targets' values are at fault.
+        Whether to synchronise with the device, and raise for faulty target values.
 
     Returns
     -------
@@ -119,7 +118,7 @@ def check_batch(
 
 
 def upper_levels(lowest, taxonomy):
-    """Targets of every level from those of the lowest: a parent is true where a child of it is.
+    """Derive the targets of every level from the lowest: a parent is true where one of its children is.
 
     Arguments
     ---------
@@ -149,21 +148,21 @@ def upper_levels(lowest, taxonomy):
 
 @lru_cache(maxsize=1024)
 def constant(values, dtype, device):
-    """A tuple of numbers as a tensor that is copied to a device once, not in every batch.
+    """A tuple of numbers as a tensor, copied to the device only once.
 
     Arguments
     ---------
     values : tuple
         The numbers.
     dtype : torch.dtype
-        The type. (Told, since ``(1, 0)`` and ``(True, False)`` are the same to the cache.)
+        The type, needed since ``(1, 0)`` and ``(True, False)`` have the same cache key.
     device : torch.device
         Where to.
 
     Returns
     -------
     torch.Tensor
-        ``[value]``, not to be written to.
+        ``[value]``; do not modify it.
 
     Example
     -------
@@ -210,7 +209,7 @@ def _as_mask(logits, mask, lens):
 
 
 def _as_ones(target, logits, names):
-    """A level's targets as zeros and ones of the logits' shape and type; all zero for what is no index."""
+    """A level's targets as zeros and ones of the logits' shape and type; zeros for invalid indices."""
     indexed = target.dim() == logits.dim() - 1
     if (target if indexed else target[..., 0]).shape != logits.shape[:-1] or (
         not indexed and target.shape != logits.shape

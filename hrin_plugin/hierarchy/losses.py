@@ -1,6 +1,6 @@
 """HRIN's objective: a cross-entropy for each level and a penalty for each child (paper, eq. (19) to (24))."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class LossTerms(NamedTuple):
-    """The objective and what it is made of.
+    """The objective and its terms.
 
     Example
     -------
@@ -105,7 +105,7 @@ def parent_mismatch(parent_prob, child_prob, mask):
 
 
 def child_penalties(parent_probs, child_probs, level, taxonomy, mask):
-    """The penalty of every class of a level: one rule, of which eq. (21) to (23) are the music case.
+    """The penalty of every class of a level; eq. (21) to (23) are the music case.
 
     A child with siblings is penalised for exceeding its parent, an only child for
     differing from it. The number of operations does not grow with that of classes.
@@ -149,7 +149,7 @@ def _frame_mean(values, mask):
 
 
 def _nan_where(faulty, total):
-    """The objective; NaN where it is of faulty targets, without asking whether it is."""
+    """The objective, NaN for faulty targets, without device synchronisation."""
     return total if faulty is None else torch.where(faulty, torch.nan, total)
 
 
@@ -217,7 +217,14 @@ class HierarchicalLoss(torch.nn.Module):
         self.taxonomy, self.penalty_weights = taxonomy, weights
         self.activation, self.check_hierarchy = activation, check_hierarchy
 
-    def forward(self, logits, targets, mask=None, lens=None, wait=True):
+    def forward(
+        self,
+        logits: Sequence[Tensor],
+        targets: Sequence[Tensor] | Tensor,
+        mask: Tensor | None = None,
+        lens: Tensor | None = None,
+        wait: bool = True,
+    ) -> LossTerms:
         """The objective of a batch.
 
         Arguments
@@ -234,8 +241,8 @@ class HierarchicalLoss(torch.nn.Module):
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
         wait : bool
-            Whether to wait for the device once, and raise where the targets' values are at
-            fault; without it the objective is NaN there.
+            Whether to synchronise with the device and raise for faulty target values; otherwise
+            the objective is NaN for them.
 
         Returns
         -------
@@ -265,7 +272,7 @@ class HierarchicalLoss(torch.nn.Module):
 
 
 class LevelLoss(torch.nn.Module):
-    """The cross-entropy of one level alone, eq. (19) or (20), for a network that has no other.
+    """The cross-entropy of one level alone, eq. (19) or (20), for networks with one level.
 
     Arguments
     ---------
@@ -298,7 +305,14 @@ class LevelLoss(torch.nn.Module):
                 f"or 1 to {len(taxonomy.levels)}"
             )
 
-    def forward(self, logits, targets, mask=None, lens=None, wait=True):
+    def forward(
+        self,
+        logits: Sequence[Tensor],
+        targets: Sequence[Tensor] | Tensor,
+        mask: Tensor | None = None,
+        lens: Tensor | None = None,
+        wait: bool = True,
+    ) -> LossTerms:
         """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
 
         Arguments
@@ -312,8 +326,8 @@ class LevelLoss(torch.nn.Module):
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
         wait : bool
-            Whether to wait for the device once, and raise where the targets' values are at
-            fault; without it the objective is NaN there.
+            Whether to synchronise with the device and raise for faulty target values; otherwise
+            the objective is NaN for them.
 
         Returns
         -------

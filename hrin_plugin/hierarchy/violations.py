@@ -1,4 +1,4 @@
-"""How often a network contradicts its hierarchy (paper, section IV-B)."""
+"""Rates of hierarchy violations (paper, section IV-B)."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class ViolationRates(NamedTuple):
 
 
 def violation_rates(probabilities, taxonomy, threshold=0.5):
-    """How often the probabilities, and the decisions made from them, contradict the hierarchy.
+    """Rates of violations by the probabilities, and by the decisions made from them.
 
     A frame has a score violation (paper, section IV-B) where the score of any class
     with siblings exceeds its parent's: ``fg-music`` or ``bg-music`` above ``music``.
@@ -86,7 +86,7 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
 
 
 def active_classes(probabilities, threshold=0.5):
-    """Which classes of a level are decided to be true.
+    """Mask of the active classes of a level.
 
     Arguments
     ---------

@@ -1,17 +1,20 @@
 """Finding music in recordings of any length with a trained model."""
 
 import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
+from torch import nn
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.detection import Detection
+from hrin_plugin.events import Event
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
 from hrin_plugin.inference.windows import window_grid, window_probabilities
@@ -63,7 +66,9 @@ class MusicDetector(Pretrained):
     MODULES_NEEDED = ["features", "statistics", "network"]
     HPARAMS_NEEDED = ["decoding"]
 
-    def __init__(self, modules=None, hparams=None, **options):
+    def __init__(
+        self, modules: Mapping[str, nn.Module] | None = None, hparams: Mapping | None = None, **options
+    ):
         _check_parts(modules or {}, hparams or {}, self.MODULES_NEEDED, self.HPARAMS_NEEDED)
         modules = {name: modules[name] for name in self.MODULES_NEEDED}
         super().__init__(modules, hparams, **options)
@@ -74,15 +79,15 @@ class MusicDetector(Pretrained):
     @classmethod
     def from_hparams(
         cls,
-        source=None,
+        source: str | Path | None = None,
         *,
-        backend="auto",
-        decoding=None,
-        run_opts=None,
-        savedir=None,
-        run_code=False,
+        backend: str = "auto",
+        decoding: Decoding | None = None,
+        run_opts: Mapping | None = None,
+        savedir: str | Path | None = None,
+        run_code: bool = False,
         **options,
-    ):
+    ) -> "MusicDetector":
         """Load a model.
 
         Its files are data, and are read as such. Two kinds of source run code, and are refused
@@ -153,29 +158,29 @@ class MusicDetector(Pretrained):
         return detector
 
     @property
-    def decoding(self):
+    def decoding(self) -> Decoding:
         """How frame probabilities become events, a Decoding; may be set, also to its settings as a dict."""
         return self._decoding
 
     @decoding.setter
-    def decoding(self, decoding):
+    def decoding(self, decoding: Decoding | Mapping) -> None:
         """Set it; labels that the model does not have are refused."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
         EventDecoder(decoding, self.taxonomy, self.grid)
         self._decoding = decoding
 
     @property
-    def model(self):
+    def model(self) -> PretrainedModel:
         """Features, statistics and network, a PretrainedModel."""
         return PretrainedModel(*(self.mods[name] for name in self.MODULES_NEEDED))
 
     @property
-    def backend(self):
+    def backend(self) -> str:
         """What computes the probabilities: ``"torch"`` or ``"onnx"``."""
         return "torch" if self._onnx is None else "onnx"
 
     @property
-    def delay_s(self):
+    def delay_s(self) -> float:
         """Seconds after an event's offset, at the most, until :meth:`detect_stream` gives it.
 
         They are those of the channels' mixing, one window, and the decoder's; the length of
@@ -186,7 +191,12 @@ class MusicDetector(Pretrained):
         reach_s = features.n_fft / self.grid.sample_rate
         return MIX_S + 2 * BLOCK_S + self.grid.time_of(window) + reach_s + self._decoder().delay_s
 
-    def detect_file(self, path, probabilities=False, progress=None):
+    def detect_file(
+        self,
+        path: str | Path,
+        probabilities: bool = False,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> Detection:
         """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
 
         Arguments
@@ -230,7 +240,13 @@ class MusicDetector(Pretrained):
             except ValueError as error:
                 raise AudioError(path, str(error), "give another recording") from error
 
-    def detect_batch(self, wavs, lens=None, sample_rate=None, probabilities=False):
+    def detect_batch(
+        self,
+        wavs: torch.Tensor | np.ndarray,
+        lens: torch.Tensor | Sequence[float] | None = None,
+        sample_rate: int | None = None,
+        probabilities: bool = False,
+    ) -> list[Detection]:
         """Events of each recording of a batch, as of the recording alone.
 
         Arguments
@@ -273,7 +289,9 @@ class MusicDetector(Pretrained):
                 raise ValueError(f"recording {number} of the batch: {error}") from error
         return detections
 
-    def detect_stream(self, blocks, sample_rate):
+    def detect_stream(
+        self, blocks: Iterable[np.ndarray | torch.Tensor], sample_rate: int
+    ) -> Iterator[tuple[str, Event]]:
         """Events of live sound, each as soon as it is certain.
 
         Together they are those of :meth:`detect_file` for the same samples, to within the
@@ -310,7 +328,9 @@ class MusicDetector(Pretrained):
         names = self.taxonomy.level_names
         return ((names[level], event) for _, events, _ in decided for level, event in events)
 
-    def probabilities(self, wav, sample_rate=None):
+    def probabilities(
+        self, wav: torch.Tensor | np.ndarray, sample_rate: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Probabilities of the classes in every frame.
 
         Arguments
@@ -341,7 +361,12 @@ class MusicDetector(Pretrained):
         """
         return self._joined(self._levels(self._resampled([wav], sample_rate)))
 
-    def forward(self, wavs, lens=None, sample_rate=None):
+    def forward(
+        self,
+        wavs: torch.Tensor | np.ndarray,
+        lens: torch.Tensor | Sequence[float] | None = None,
+        sample_rate: int | None = None,
+    ) -> list[Detection]:
         """The same as :meth:`detect_batch`."""
         return self.detect_batch(wavs, lens, sample_rate)
 

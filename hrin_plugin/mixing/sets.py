@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hrin_plugin.mixing.completion import complete_set, progress
-from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
+from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, Excerpt, plan_excerpts
 from hrin_plugin.mixing.programme import BROADCAST, PLAIN, Style
 from hrin_plugin.mixing.readme import claim_folder
 from hrin_plugin.mixing.sources import (
@@ -43,8 +43,17 @@ logger = logging.getLogger(__name__)
 
 
 def mix_set(
-    out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None, broadcast=False, noise_weight=1.0
-):
+    out: str | Path,
+    music: str | Path,
+    speech: str | Path,
+    noise: str | Path,
+    hours: float,
+    seconds: float = 60.0,
+    seed: int = 0,
+    jobs: int | None = None,
+    broadcast: bool = False,
+    noise_weight: float = 1.0,
+) -> list[Excerpt]:
     """Mix a set with exact annotations from folders of recordings.
 
     The same recordings, settings and seed give the same bytes. A set that was
@@ -62,7 +71,7 @@ def mix_set(
     seconds : float
         Length of each excerpt.
     seed : int
-        Seed of all randomness, 0 or greater.
+        Random seed, 0 or greater.
     jobs : int or None
         Number of processes; None for as many as there are cores.
     broadcast : bool
@@ -80,13 +89,13 @@ def mix_set(
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If an argument is out of range.
     SourceError
         If a folder does not hold enough usable recordings.
     OSError
         If ``out`` holds something else, or cannot be written.
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------
@@ -141,7 +150,9 @@ def mix_set(
     return complete_set(out, excerpts, seed, jobs, decode_sources, share_sources, style)
 
 
-def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
+def synthesise_miniature(
+    out: str | Path, seed: int = 0, n_excerpts: int = 160, seconds: float = 3.0, jobs: int = 1
+) -> list[Excerpt]:
     """Make a miniature of OpenBMAT from synthesised music, speech and noise.
 
     It stands in where there is no data set: same layout, ten folds that share no
@@ -153,7 +164,7 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
     out : str or pathlib.Path
         Folder of the set.
     seed : int
-        Seed of all randomness, 0 or greater.
+        Random seed, 0 or greater.
     n_excerpts : int
         Number of excerpts, at least ten.
     seconds : float
@@ -169,11 +180,11 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If an argument is out of range.
     OSError
         If ``out`` holds something else, or cannot be written.
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""How the C library treats the memory of big tensors."""
+"""Settings of the C library's allocator for large tensors."""
 
 import ctypes
 import sys
@@ -7,7 +7,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory():
-    """Let this process keep the memory of freed tensors for the next ones.
+    """Keep the memory of freed tensors in this process for reuse.
 
     The GNU C library gives every block of more than 32 MB back to the system at
     once. A training step on a CPU frees and asks for hundreds of megabytes, and the

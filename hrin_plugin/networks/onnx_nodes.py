@@ -1,4 +1,4 @@
-"""A graph of ONNX operations, and how a network's class writes itself down in it.
+"""A graph of ONNX operations, and the ``onnx_nodes`` method of network classes.
 
 A class that can be exported has a method ``onnx_nodes(graph, frames)``. From the name of the
 frames it adds the operations of its ``forward`` (:mod:`hrin_plugin.networks.onnx_layers` has those of
@@ -42,7 +42,7 @@ def import_optional(name):
 
 
 def has_onnx(network):
-    """Whether a network's class says what its operations are in ONNX.
+    """Whether a network's class has its own ``onnx_nodes``.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ def has_onnx(network):
 
 
 def check_onnx(network):
-    """Refuse a network whose class cannot be written as ONNX.
+    """Raise ValueError for a network whose class cannot be written as ONNX.
 
     Arguments
     ---------
@@ -94,7 +94,7 @@ def check_onnx(network):
 
 
 class Graph:
-    """Nodes and constants that grow; every value has a name.
+    """A growing list of nodes and constants; every value has a name.
 
     Arguments
     ---------
@@ -146,7 +146,7 @@ class Graph:
         return outputs[0]
 
     def carried_states(self, count, size):
-        """Further states that come in and go out.
+        """Add states as further inputs and outputs.
 
         Arguments
         ---------
@@ -186,7 +186,7 @@ class Graph:
 
 
 def as_array(tensor):
-    """A tensor's values as NumPy has them.
+    """A tensor's values as a NumPy array.
 
     Arguments
     ---------

@@ -46,7 +46,7 @@ class PretrainedModel(NamedTuple):
     network: Network
 
 
-def save_pretrained(folder, model, quantised=False):
+def save_pretrained(folder: str | Path, model: PretrainedModel, quantised: bool = False) -> None:
     """Write a model's settings and weights to a folder.
 
     Arguments
@@ -95,7 +95,7 @@ def save_pretrained(folder, model, quantised=False):
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
 
 
-def load_pretrained(folder, run_code=False):
+def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedModel:
     """Build a model from a folder that :func:`save_pretrained` wrote.
 
     Arguments

@@ -2,17 +2,24 @@
 
 import json
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from speechbrain import Brain, Stage
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.logger import get_logger
+from speechbrain.utils.train_logger import TrainLogger
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 
 from hrin_plugin.events import Event
+from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.metrics.scores import fast_scores
+from hrin_plugin.networks.hrin import HRINOutput
 from hrin_plugin.networks.padding import frame_counts, frame_mask
+from hrin_plugin.timing import FrameGrid
 from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
 from hrin_plugin.training.results import TASKS, Prediction, score
 
@@ -108,7 +115,7 @@ class HRINBrain(Brain):
     objective : HierarchicalLoss or LevelLoss
         The objective; its taxonomy names the classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     lr_annealing : callable
         A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
     train_logger : speechbrain.utils.train_logger.TrainLogger
@@ -133,7 +140,15 @@ class HRINBrain(Brain):
     """
 
     def __init__(
-        self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, overlay=None, **kwargs
+        self,
+        *args,
+        objective: HierarchicalLoss | LevelLoss,
+        grid: FrameGrid,
+        lr_annealing: Callable[[int], tuple[float, float]],
+        train_logger: TrainLogger,
+        fea_augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        overlay: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
@@ -153,7 +168,7 @@ class HRINBrain(Brain):
             if carrying:
                 self.checkpointer.add_recoverable("carried_states", CarriedStatesRecoverable(carrying))
 
-    def compute_forward(self, batch, stage):
+    def compute_forward(self, batch: PaddedBatch, stage: Stage) -> HRINOutput:
         """Logits of both levels.
 
         Arguments
@@ -176,7 +191,7 @@ class HRINBrain(Brain):
             frames = self.fea_augment(frames)
         return self.modules.model(self.modules.statistics(frames), lens)
 
-    def compute_objectives(self, predictions, batch, stage):
+    def compute_objectives(self, predictions: HRINOutput, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """The objective of a batch; its terms go to the stage's meter.
 
         Arguments
@@ -229,7 +244,7 @@ class HRINBrain(Brain):
         self.nonfinite_count += 1
         logger.warning("a batch overflows in half precision and is left out: %s", ", ".join(batch.id))
 
-    def fit_batch(self, batch):
+    def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
         """A training step, as SpeechBrain's, but that it waits for the device once.
 
         Arguments
@@ -283,13 +298,13 @@ class HRINBrain(Brain):
             )
         ]
 
-    def on_stage_start(self, stage, epoch=None):
+    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         """Empty what the last validation or test collected."""
         if stage != Stage.TRAIN:
             self.stage_meter.reset()
             self.predictions = []
 
-    def on_stage_end(self, stage, stage_loss, epoch=None):
+    def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """After validation: log the epoch, lower the learning rate, save a checkpoint.
 
         Arguments
@@ -320,7 +335,7 @@ class HRINBrain(Brain):
                 meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"]
             )
 
-    def test(self, dataset, loader_kwargs):
+    def test(self, dataset: Dataset, loader_kwargs: Mapping) -> list[Prediction]:
         """Predictions of the model with the lowest validation loss.
 
         Arguments
@@ -338,7 +353,9 @@ class HRINBrain(Brain):
         self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
         return self.predictions
 
-    def make_dataloader(self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs):
+    def make_dataloader(
+        self, dataset: Dataset, stage: Stage, ckpt_prefix: str | None = "dataloader-", **loader_kwargs
+    ) -> DataLoader:
         """A loader that draws from a generator of its own, so that starting one changes no random state.
 
         Arguments

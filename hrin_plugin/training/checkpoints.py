@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -47,7 +48,13 @@ class AtomicCheckpointer(Checkpointer):
     0.5
     """
 
-    def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=20):
+    def save_checkpoint(
+        self,
+        meta: Mapping | None = None,
+        end_of_epoch: bool = True,
+        name: str | None = None,
+        verbosity: int = 20,
+    ) -> Checkpoint | None:
         """Save every recoverable; see ``Checkpointer.save_checkpoint``.
 
         Arguments
@@ -101,7 +108,13 @@ class AtomicCheckpointer(Checkpointer):
         files = {name: final / file.name for name, file in draft.paramfiles.items()}
         return Checkpoint(final, draft.meta, files)
 
-    def recover_if_possible(self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None):
+    def recover_if_possible(
+        self,
+        importance_key: Callable | None = None,
+        max_key: str | None = None,
+        min_key: str | None = None,
+        ckpt_predicate: Callable | None = None,
+    ) -> Checkpoint | None:
         """Load the best or newest checkpoint that can be read.
 
         Arguments
@@ -135,7 +148,7 @@ class AtomicCheckpointer(Checkpointer):
             ) from first_error
         return None
 
-    def list_checkpoints(self):
+    def list_checkpoints(self) -> list[Checkpoint]:
         """Every checkpoint whose description can be read.
 
         Returns
@@ -157,13 +170,13 @@ class AtomicCheckpointer(Checkpointer):
     def delete_checkpoints(
         self,
         *,
-        num_to_keep=1,
-        min_keys=None,
-        max_keys=None,
-        importance_keys=(ckpt_recency,),
-        ckpt_predicate=None,
-        verbosity=20,
-    ):
+        num_to_keep: int = 1,
+        min_keys: Sequence[str] | None = None,
+        max_keys: Sequence[str] | None = None,
+        importance_keys: Iterable[Callable] = (ckpt_recency,),
+        ckpt_predicate: Callable | None = None,
+        verbosity: int = 20,
+    ) -> None:
         """Delete all but the best or newest; see ``Checkpointer.delete_checkpoints``.
 
         Theirs deletes file by file where the listing can see it, so that a

@@ -44,7 +44,7 @@ def decode(predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     scorer : callable
         :func:`hrin_plugin.metrics.scores.sed_eval_scores`, or its faster equal
         :func:`hrin_plugin.metrics.scores.fast_scores`.
@@ -123,7 +123,7 @@ def write_predictions(folder, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Example
     -------
