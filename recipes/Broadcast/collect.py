@@ -30,10 +30,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import soundfile
+from tqdm import tqdm
+
 from made import made_clips
 from parts import join, read_rows, write_part
 from recordings import RATE, SOUND_FONTS, stem
-from tqdm import tqdm
 
 PACKAGES, LEFT_OUT = (Path(__file__).with_name(name) for name in ("packages.tsv", "left_out.tsv"))
 #: So many seconds of a recording, and of a row of the list, at most.

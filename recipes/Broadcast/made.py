@@ -7,14 +7,14 @@ import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import made_music
 import numpy as np
+
+import effects
+import made_music
+import textures
 import tunes
 from parts import read_rows, write_part
 from recordings import RATE, SOUND_FONTS, as_stem, stem
-
-import effects
-import textures
 
 #: So many pieces of made music and of sung ones besides, the round of kinds that validates, clips of noise.
 PIECES, SUNG, VALID_ROUND = 55, 12, 4

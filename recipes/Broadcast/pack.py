@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from unpack import COLUMNS, RATE, read_index
 
 #: Bits a second of the codec, and so many bytes a pack has at most.

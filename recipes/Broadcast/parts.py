@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+
 from unpack import COLUMNS
 
 

@@ -1,9 +1,10 @@
 """Music made for training: that it lasts, keeps to its scale and its beat, and is made again alike."""
 
 import librosa
-import made_music
 import numpy as np
 import pytest
+
+import made_music
 from made_music import KINDS, RATE, Key, melody, piece
 
 

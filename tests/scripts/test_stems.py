@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+
 import tunes
 import unpack
 from pack import choose, take_turns, write_pack
