@@ -8,8 +8,6 @@ seconds; a recording of a single class may hold that bare label and nothing else
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from hrin_plugin.files import write_atomically
 
 #: How far annotations may miss each other or the end of the file, in seconds.
@@ -341,6 +339,8 @@ def events_to_frames(events, labels, grid, n_frames):
     >>> events_to_frames(events, ["no-music", "music"], FrameGrid(), 5).tolist()
     [0, 0, 1, 1, 1]
     """
+    import numpy as np  # slow to import, and nothing else here needs it
+
     frames = np.empty(n_frames, dtype=np.int64)
     for event in events:
         frames[grid.frame_at(event.onset_s) :] = labels.index(event.label)

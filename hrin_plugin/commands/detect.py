@@ -10,6 +10,15 @@ from hrin_plugin.commands.options import add_model_options
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
 
+class _FormatNames:
+    """The names of the formats, looked up when ``--format`` is read or explained."""
+
+    def __iter__(self):
+        from hrin_plugin.formats import find_formats
+
+        return iter(find_formats())
+
+
 def add_parser(commands):
     """Add the subcommand to a parser.
 
@@ -45,8 +54,9 @@ def add_parser(commands):
     parser.add_argument(
         "--format",
         default="tsv",
-        choices=("tsv", "csv", "json", "audacity", "textgrid", "rttm", "webvtt", "jams"),
-        help="file format of the results (default: %(default)s)",
+        choices=_FormatNames(),
+        metavar="FORMAT",
+        help="file format of the results: %(choices)s (default: %(default)s)",
     )
     parser.add_argument(
         "--level",

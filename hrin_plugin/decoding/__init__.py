@@ -2,7 +2,7 @@
 
 ``methods`` names a method and its settings; ``decoders`` runs it piece by piece, by the
 ``decisions`` on frames, the ``smoothing`` before them and the ``runs`` of equal ones.
-``scores`` and ``tuning`` measure and choose.
+``scores`` measures, ``searches`` tries settings, and ``tuning`` chooses.
 """
 
 from hrin_plugin.decoding.decoders import EventDecoder, decode_events

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, visible_files, write_atomically
-from hrin_plugin.formats import SUFFIXES, read_detection
+from hrin_plugin.formats import read_detection, suffixes
 from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.page import render_page
 from hrin_plugin.taxonomy import Taxonomy
@@ -228,8 +228,9 @@ def _find_files(paths):
 
 def _walk(path):
     """The results in a folder, each with its folder below this one."""
+    endings = suffixes()
     for file in map(Path, visible_files(path)):
-        if file.name.lower().endswith(SUFFIXES) and not _is_report(file):
+        if file.name.lower().endswith(endings) and not _is_report(file):
             yield file, file.parent.relative_to(path).as_posix()
 
 
