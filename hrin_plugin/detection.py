@@ -1,12 +1,13 @@
 """Result of detection in one recording: the events of each level."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from hrin_plugin.events import Event
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, TWO_LEVELS, Taxonomy
+
+if TYPE_CHECKING:  # help needs this module, and must not wait for numpy
+    import numpy as np
 
 #: The task of each of two levels: music detection, music relative loudness estimation.
 TASKS = TWO_LEVELS
@@ -30,5 +31,5 @@ class Detection(NamedTuple):
     name: str  # of the recording, without folder and suffix
     duration_s: float
     events: Mapping[str, list[Event]]
-    probabilities: Mapping[str, np.ndarray] | None = None
+    probabilities: "Mapping[str, np.ndarray] | None" = None
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model
