@@ -233,6 +233,29 @@ class HierarchicalLoss(torch.nn.Module):
         logits, targets, mask = check_batch(
             logits, targets, self.taxonomy, mask, lens, self.activation == "softmax", self.check_hierarchy
         )
+        return self.of_batch(logits, targets, mask)
+
+    def of_batch(self, logits, targets, mask):
+        """The objective of a batch that fits, without a look at its values: nothing waits for the device.
+
+        Arguments
+        ---------
+        logits, targets : sequence of torch.Tensor
+            For each level ``[batch, frame, class]``; targets are zeros and ones.
+        mask : torch.Tensor
+            True at real frames, ``[batch, frame]``.
+
+        Returns
+        -------
+        LossTerms
+            As :meth:`forward` gives it.
+
+        Example
+        -------
+        >>> levels = [torch.zeros(1, 4, 2), torch.zeros(1, 4, 3)]
+        >>> HierarchicalLoss().of_batch(levels, levels, torch.ones(1, 4, dtype=torch.bool)).total
+        tensor(3.4657)
+        """
         terms = {
             f"level_{number}": level_cross_entropy(level, target, mask, self.activation)
             for number, (level, target) in enumerate(zip(logits, targets), start=1)

@@ -42,7 +42,7 @@ class PretrainedModel(NamedTuple):
     network: nn.Module
 
 
-def save_pretrained(folder, model, quantised=False):
+def save_pretrained(folder, model, quantised=False, training=None):
     """Write a model's settings and weights to a folder.
 
     Arguments
@@ -55,6 +55,8 @@ def save_pretrained(folder, model, quantised=False):
         Whether the numbers of matrices and kernels are written as whole ones of -127 to 127 with
         a scale for each row, for a file of a quarter of the size. They are computed with in
         single precision either way.
+    training : dict or None
+        Facts of the training, as JSON has them, for whoever reads ``model.json``; loading leaves them alone.
 
     Raises
     ------
@@ -80,6 +82,8 @@ def save_pretrained(folder, model, quantised=False):
         "network": {"class": name, **model.network.settings},
         "taxonomy": {"levels": taxonomy.levels, "parents": taxonomy.parents},
     }
+    if training is not None:
+        settings["training"] = training
     modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
     if quantised:

@@ -215,6 +215,10 @@ class RecurrentUnit(nn.Module):
         """Outputs and last states, as torch's layers give them."""
         if self._trains_on_cpu(frames):
             return bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1), initial)
+        if frames.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
+            # A state is a sum over hundreds of frames: half precision would lose it, and saves no time.
+            with torch.autocast("cuda", enabled=False):
+                return self._recur(frames.float(), mask, initial)
         if mask is None:
             return self.rnn(frames, initial)
         # Packed, so that the backward direction begins at each recording's own end.
