@@ -372,7 +372,7 @@ def _compress(wavs, threshold_db, ratio):
 
 def _code(wavs, low_hz, high_hz, snr_db):
     """A narrow band, and what is left of the spectrum by a coder with so much of a signal over its noise."""
-    window = torch.hann_window(_CODER_FFT, device=wavs.device)
+    window = torch.hann_window(_CODER_FFT, device=wavs.device).sqrt()
     settings = {"n_fft": _CODER_FFT, "hop_length": _CODER_FFT // 2, "window": window}
     spectra = torch.view_as_real(torch.stft(wavs, **settings, return_complex=True))
     bins_hz = torch.linspace(0.0, SAMPLE_RATE / 2, spectra.shape[1], device=wavs.device)
@@ -387,7 +387,10 @@ def _code(wavs, low_hz, high_hz, snr_db):
     step = (12 * band).sqrt() * 10 ** (-snr_db[:, None, None] / 20)
     step = step.clamp(min=1e-9)[..., None]
     spectra = torch.where(snr_db[:, None, None, None] < 80, (spectra / step).round() * step, spectra)
-    return torch.istft(torch.view_as_complex(spectra.contiguous()), **settings, length=wavs.shape[1])
+    frames = torch.fft.irfft(torch.view_as_complex(spectra.contiguous()), n=_CODER_FFT, dim=1)
+    # Each half is that of two frames; torch's own inverse would wait for the device.
+    early, late = (frames * window[:, None]).transpose(1, 2).chunk(2, dim=-1)
+    return (early[:, 1:] + late[:, :-1]).flatten(1)
 
 
 def room_responses():

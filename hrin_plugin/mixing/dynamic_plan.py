@@ -127,20 +127,21 @@ class Chooser:
     """
 
     def __init__(self, stems, kind_weights, longest_s=None):
+        kinds = {}
+        for stem in stems:
+            kinds.setdefault(stem.kind, {}).setdefault(stem.package, []).append(stem)
         self._packages, weights = [], []
-        for kind in dict.fromkeys(stem.kind for stem in stems):
-            of_kind, shares = [], []
-            for package in dict.fromkeys(stem.package for stem in stems if stem.kind == kind):
-                chosen = [stem for stem in stems if (stem.kind, stem.package) == (kind, package)]
+        for kind, packages in kinds.items():
+            shares = []
+            for chosen in packages.values():
                 lengths = np.array([stem.n_samples for stem in chosen], dtype=float)
                 if longest_s is not None:
                     lengths = np.minimum(lengths, longest_s * SAMPLE_RATE)
                 places = np.array([(stem.onset_sample, stem.n_samples) for stem in chosen])
-                of_kind.append((places, _cumulative(lengths)))
-                # A package of ten hours comes up thrice as often as one of an hour.
+                self._packages.append((places, _cumulative(lengths)))
+                # A package of nine hours comes up thrice as often as one of an hour.
                 shares.append(math.sqrt(lengths.sum()))
             weight = (kind_weights or {}).get(kind, 1.0)
-            self._packages += of_kind
             weights += [weight * share / sum(shares) for share in shares]
         self._weights = _cumulative(np.array(weights))
 

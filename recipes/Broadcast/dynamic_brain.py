@@ -178,6 +178,8 @@ class DynamicBrain(Brain):
         super().__init__(*args, **kwargs)
         self.mixer, self.plans, self.objective = mixer, plans, objective
         self.features, self.average = features.to(self.device), average.to(self.device)
+        # Asked for in every step: on the device, that would be a wait.
+        self.average.n_averaged = self.average.n_averaged.cpu()
         self.progress, self.lr, self.on_save = progress, lr, on_save
         _flatten(self.average)
         self._autocast = {"device_type": torch.device(self.device).type, "dtype": torch.bfloat16}
@@ -284,7 +286,7 @@ class DynamicBrain(Brain):
         meter.add({name: value.detach() for name, value in terms.items()}, batch.wavs.shape)
         return loss.total.detach()
 
-    def fit_steps(self, loader_options, log_interval_steps, ckpt_interval_minutes, write_log):
+    def fit_steps(self, loader_options, log_interval_steps, write_log):
         """Train until the steps or the time are over; goes on from the newest checkpoint.
 
         Arguments
@@ -293,8 +295,6 @@ class DynamicBrain(Brain):
             Options of the loader of plans.
         log_interval_steps : int
             Steps between two lines of the log.
-        ckpt_interval_minutes : float
-            Minutes between two checkpoints.
         write_log : callable
             Takes each line.
         """
@@ -317,7 +317,7 @@ class DynamicBrain(Brain):
                 self.fit_batch(plan)
                 if self.progress.step % log_interval_steps == 0 or self.progress.step == first + 5:
                     write_log(self._log_line())
-                if self.progress.elapsed_s - saved_s > 60 * ckpt_interval_minutes:
+                if self.progress.elapsed_s - saved_s > 60 * self.ckpt_interval_minutes:
                     self.save(end=False)
                     saved_s = self.progress.elapsed_s
                 if self.progress.done:
