@@ -178,7 +178,9 @@ def test_levels_are_from_full_scale_to_far_below(cache, mixer):
 def test_a_stem_at_its_own_speed_comes_back_as_it_is(cache, mixer):
     plan = planner(cache).draw(0, Style(SHORT_S, 1, "valid", "rock", alone=True))
     plan["step"][:], plan["fades"][:], plan["gain"][:] = 1 << 20, 1.0, 1.0
-    rows = mixer._rows({name: mixer._to_device(value) for name, value in plan.items()} | {"filtered_rows": []})
+    rows = mixer._rows(
+        {name: mixer._to_device(value) for name, value in plan.items()} | {"filtered_rows": []}
+    )
     begin, source = int(plan["begin"][0, 0]), int(plan["source"][0, 0])
     expected = cache.samples[source + BLOCK : source + 9 * BLOCK] / 32768
     start = (begin + 1) * BLOCK
@@ -215,7 +217,9 @@ def start_training(stems_folder, results, **options):
     words = [f"--{name}={value}" for name, value in settings.items()]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPE.parents[1])}
     command = [sys.executable, str(RECIPE / "train.py"), "hparams/broadcast.yaml", "--device=cpu", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+    )
 
 
 def test_killed_and_resumed_is_as_if_it_had_not_been(stems_folder, tmp_path):

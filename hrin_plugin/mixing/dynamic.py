@@ -1,4 +1,4 @@
-"""Mixing batches of excerpts while a network trains: samples of the plans of :mod:`hrin_plugin.mixing.dynamic_plan`.
+"""Mixing batches of excerpts while a network trains, by plans of :mod:`hrin_plugin.mixing.dynamic_plan`.
 
 Every operation is on tensors of a whole batch, on whatever device holds the stems, and
 none of them waits for it. Nothing is drawn here: a plan gives the same mix on any device,
@@ -24,7 +24,7 @@ _K_SHELF = 0.375
 _OFFSET_LU = -0.691
 #: Gates: of the loudness relative to the mean, of sounding parts, and absolute.
 _LOUDNESS_GATE, _SOUNDING_GATE, _ABSOLUTE_GATE = 0.1, 1e-3, 1e-9
-#: Music this far below its passage's mean power for about a second is silence; so is music below an absolute power.
+#: Music this far below its passage's mean power for about a second is silence, or below an absolute power.
 _SILENCE, _SILENCE_FRAMES, _INAUDIBLE = 10**-4.5, 15, 1e-9
 _PEAK = 0.98
 _ROWS_AT_ONCE = 128

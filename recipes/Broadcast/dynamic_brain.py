@@ -172,9 +172,7 @@ class DynamicBrain(Brain):
         As those of ``speechbrain.Brain``.
     """
 
-    def __init__(
-        self, *args, mixer, plans, features, objective, average, progress, lr, on_save, **kwargs
-    ):
+    def __init__(self, *args, mixer, plans, features, objective, average, progress, lr, on_save, **kwargs):
         super().__init__(*args, **kwargs)
         self.mixer, self.plans, self.objective = mixer, plans, objective
         self.features, self.average = features.to(self.device), average.to(self.device)
@@ -302,6 +300,7 @@ class DynamicBrain(Brain):
         self.modules.train()
         self.average.eval()
         self.meter = StepMeter(self.device)
+        self.progress.begin()
         first = self.progress.step
         if not self.progress.done:
             loader = DataLoader(
@@ -311,7 +310,6 @@ class DynamicBrain(Brain):
                 pin_memory=torch.device(self.device).type == "cuda",
                 **loader_options,
             )
-            self.progress.begin()
             saved_s = self.progress.elapsed_s
             for plan in loader:
                 self.fit_batch(plan)

@@ -129,7 +129,7 @@ def describe_training(hparams, cache):
         "commit": commit,
         "seed": hparams["seed"],
         "stems_sha256": cache.sha256,
-        "started_from": os.path.basename(os.path.normpath(hparams["init_from"] or "")) or None,
+        "started_from": hparams["init_from"] and os.path.basename(os.path.abspath(hparams["init_from"])),
     }
 
 
@@ -138,9 +138,7 @@ def export(output_folder, brain, facts, hparams):
     average = brain.average.module
     model = PretrainedModel(brain.features, brain.modules.statistics, average)
     save_pretrained(output_folder / "pretrained", model, quantised=True, training=facts)
-    write_atomically(
-        output_folder / "pretrained" / "decoding.json", json.dumps(hparams["decoding"]) + "\n"
-    )
+    write_atomically(output_folder / "pretrained" / "decoding.json", json.dumps(hparams["decoding"]) + "\n")
     save_pretrained(output_folder / "full_precision", model, training=facts)
 
 

@@ -59,9 +59,7 @@ def score_kinds(brain, planner, kinds, n_batches, n_excerpts, seconds):
     """
     scores = []
     for kind in kinds:
-        mixed = [
-            Style(seconds, n_excerpts, "valid", kind) for _ in range(n_batches)
-        ]
+        mixed = [Style(seconds, n_excerpts, "valid", kind) for _ in range(n_batches)]
         alone = [style._replace(alone=True) for style in mixed[: max(n_batches // 2, 1)]]
         md, mrle, _, _ = _count(brain, planner, mixed)
         _, _, missed, called_bg = _count(brain, planner, alone)
@@ -102,7 +100,7 @@ def as_table(scores):
     """
     header = "kind\tmd_accuracy\tmrle_accuracy\talone_missed_percent\talone_called_bg_percent"
     rows = [
-        f"{score.kind}\t{score.md:.4f}\t{score.mrle:.4f}\t{100 * score.missed:.2f}\t{100 * score.called_bg:.2f}"
-        for score in scores
+        f"{kind}\t{md:.4f}\t{mrle:.4f}\t{100 * missed:.2f}\t{100 * called_bg:.2f}"
+        for kind, md, mrle, missed, called_bg in scores
     ]
     return "\n".join([header, *rows]) + "\n"
