@@ -15,6 +15,7 @@ from hrin_plugin.events import events_to_frames
 from hrin_plugin.mixing.programme import (
     BROADCAST,
     NO_MUSIC,
+    UNDER_NOISE_LU,
     Passage,
     draw_programmes,
     exact_events,
@@ -37,6 +38,15 @@ EQ_CORNERS = 8
 NOISE_WEIGHTS = {0.0: 0.15, 0.3: 0.15, 1.0: 0.35, 3.0: 0.25, 50.0: 0.1}
 #: Levels over everything else, in LU; what lies between is the neutral zone, and never drawn.
 RELATIVE_LU = {"fg-music": (2.0, 20.0), "bg-music": (-27.0, -3.0)}
+#: How many excerpts are one passage throughout, and what that is: class, speech, noise.
+WHOLE_SHARE = 0.15
+WHOLES = {
+    ("fg-music", False, False): 0.4,
+    ("bg-music", True, False): 0.2,
+    ("bg-music", False, True): 0.05,
+    ("no-music", False, True): 0.2,
+    ("no-music", True, False): 0.15,
+}
 #: How many excerpts are nearly silent, and the level of what they have, in dBFS.
 SILENT_SHARE, FLOOR_DBFS = 0.04, (-105.0, -72.0)
 #: How many others have such a floor under them.
@@ -293,6 +303,11 @@ class Planner:
             )
             programmes += draw_programmes(rng, _GROUP, seconds, hardness)
         programmes = [programmes[index] for index in rng.permutation(len(programmes))[:n_excerpts]]
+        whole = rng.random(n_excerpts) < WHOLE_SHARE
+        programmes = [
+            [_draw_whole(rng, seconds)] if lasting else passages
+            for lasting, passages in zip(whole, programmes)
+        ]
         silent = rng.random(n_excerpts) < SILENT_SHARE
         nothing = Passage(0.0, seconds, NO_MUSIC, False, False, None, True, 0.0)
         return [[nothing] if quiet else passages for quiet, passages in zip(silent, programmes)], silent
@@ -396,6 +411,16 @@ _TRAITS = (
     *("level_lufs", "by_rms", "shift_db", "clipped", "quantised", "duck_db", "threshold_db", "ratio"),
     *("low_hz", "high_hz", "coder_db"),
 )
+
+
+def _draw_whole(rng, seconds):
+    """The only passage of an excerpt in which the same things sound throughout."""
+    label, speech, noise = list(WHOLES)[rng.choice(len(WHOLES), p=list(WHOLES.values()))]
+    level_lu = None
+    if label != NO_MUSIC:
+        low_lu, high_lu = RELATIVE_LU[label]
+        level_lu = rng.uniform(max(low_lu, UNDER_NOISE_LU) if noise else low_lu, high_lu)
+    return Passage(0.0, seconds, label, speech, noise, level_lu, True, 0.0)
 
 
 def _draw_traits(rng):
