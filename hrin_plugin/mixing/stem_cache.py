@@ -75,6 +75,10 @@ class StemCache:
         #: The stems, a list of :class:`Stem`.
         self.stems = self._read_table()
 
+    def __reduce__(self):
+        """What a process is sent: the folder, which it maps for itself."""
+        return StemCache, (self.folder,)
+
     @property
     def sha256(self):
         """Digest of the table, which holds those of all recordings."""
