@@ -1,7 +1,7 @@
 """What a path of HRIN is built from: a convolutional unit and a recurrent unit (paper, IV-A and V-D)."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hrin_plugin.convolution import normalised_convolution, rectified_max_pool
 from hrin_plugin.recurrence import bidirectional_gru
@@ -217,6 +217,8 @@ class RecurrentUnit(nn.Module):
             return bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1), initial)
         if frames.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
             # A state is a sum over hundreds of frames: half precision would lose it, and saves no time.
+            if initial is not None:
+                initial = tuple(map(Tensor.float, initial)) if isinstance(initial, tuple) else initial.float()
             with torch.autocast("cuda", enabled=False):
                 return self._recur(frames.float(), mask, initial)
         if mask is None:
