@@ -1,11 +1,11 @@
-# Both commands make a virtual environment first, if there is none or setup.py has changed since.
+# Both commands make a virtual environment first, if there is none or pyproject.toml has changed since.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
 .PHONY: train test lint
 
-$(VENV)/installed: setup.py pyproject.toml
+$(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	$(BIN)/python -m hrin_plugin
@@ -20,3 +20,4 @@ test: $(VENV)/installed ## all tests and the examples of the documentation
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports

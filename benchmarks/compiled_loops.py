@@ -17,12 +17,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from training import NETWORKS, flops_per_frame, matmul_flops
 
-from hrin_plugin.losses import HierarchicalLoss
-from hrin_plugin.memory import keep_freed_memory
-from hrin_plugin.networks import HRIN
-from hrin_plugin.units import keep_statistics
+from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.networks.units import keep_statistics
+from training import NETWORKS, flops_per_frame, matmul_flops
 
 BATCH, FRAMES = 4, 750
 SETTINGS = NETWORKS["HRIN-cr"]

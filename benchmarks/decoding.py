@@ -76,7 +76,7 @@ NAIVE = {
     "threshold": naive_threshold,
     "argmax": naive_argmax,
     "median": lambda levels: naive_threshold(levels, 2 * GRID.frame_at(Decoding().median_s / 2) + 1),
-    "viterbi": lambda levels: naive_viterbi(levels, Decoding().switching_cost),
+    "viterbi": lambda levels: naive_viterbi(levels, Decoding().cost_on(GRID)),
 }
 
 

@@ -26,14 +26,14 @@ import soundfile
 import torch
 
 from hrin_plugin.audio.streams import open_stream
-from hrin_plugin.backends import onnx_backend
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.inference import MusicDetector
-from hrin_plugin.memory import keep_freed_memory
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.windows import window_grid, window_probabilities
+from hrin_plugin.inference.backends import onnx_backend
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 
 #: Window and context in seconds.
 WINDOWS = [(30, 5), (60, 5), (60, 10), (60, 20), (120, 10)]

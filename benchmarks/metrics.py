@@ -13,9 +13,9 @@ import numpy as np
 from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 from tqdm import tqdm
 
-from hrin_plugin.counts import align, count_events, count_segments
 from hrin_plugin.events import Event
-from hrin_plugin.metrics import COLLARS_S, fast_scores, sed_eval_scores
+from hrin_plugin.metrics.counts import align, count_events, count_segments
+from hrin_plugin.metrics.scores import COLLARS_S, fast_scores, sed_eval_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 N_FILES, DURATION_S, N_EVENTS = 165, 60.0, 6
@@ -29,7 +29,7 @@ def tiling(rng):
     label, events = None, []
     for first, end in zip(bounds, bounds[1:]):
         label = rng.choice([other for other in LABELS if other != label])
-        events.append(Event(label, first * 128 / 8000, end * 128 / 8000))
+        events.append(Event(first * 128 / 8000, end * 128 / 8000, label))
     return events
 
 
@@ -38,7 +38,7 @@ def shaken(rng, events):
     moved = [event.onset_s + rng.choice([-1, 1]) * rng.random() for event in events[1:]]
     bounds = sorted([0.0, *(min(max(bound, 0.001), DURATION_S - 0.001) for bound in moved), DURATION_S])
     pairs = zip(events, bounds, bounds[1:])
-    return [Event(event.label, onset, offset) for event, onset, offset in pairs if onset < offset]
+    return [Event(onset, offset, event.label) for event, onset, offset in pairs if onset < offset]
 
 
 def as_dicts(label, onset, offset):

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.memory import keep_freed_memory
-from hrin_plugin.networks import HRIN
-from hrin_plugin.onnx_graph import import_optional
-from hrin_plugin.onnx_model import export_onnx, load_onnx
-from hrin_plugin.pretrained import PretrainedModel
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.networks.onnx_nodes import import_optional
+from hrin_plugin.pretrained.folder import PretrainedModel
+from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
 
 NETWORKS = {
     "HRIN-cr": {"hidden_size": 50, "num_layers": 2, "conv_unit": True},

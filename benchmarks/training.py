@@ -22,9 +22,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hrin_plugin.losses import HierarchicalLoss
-from hrin_plugin.memory import keep_freed_memory
-from hrin_plugin.networks import HRIN
+from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.hrin import HRIN
 
 NETWORKS = {
     "HRIN-cr": {"hidden_size": 50, "num_layers": 2, "conv_unit": True},

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from hrin_plugin.files import replacing
-from hrin_plugin.heads import HierarchicalHeads
+from hrin_plugin.networks.heads import HierarchicalHeads
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 SOUNDS = Taxonomy(

@@ -5,43 +5,58 @@ The public names are imported when they are first used, so that ``import hrin_pl
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
-    "AtomicCheckpointer": "checkpoints",
+    "AtomicCheckpointer": "training",
     "BandStatistics": "features",
-    "Decoding": "decoding.methods",
+    "Decoding": "decoding",
     "Detection": "detection",
     "Event": "events",
-    "EventDecoder": "decoding.decoders",
-    "FeatureLoader": "cache",
+    "EventDecoder": "decoding",
+    "FeatureLoader": "features",
     "FrameGrid": "timing",
     "HRIN": "networks",
-    "HRINBrain": "brain",
+    "HRINBrain": "training",
     "HRINOutput": "networks",
-    "HierarchicalHeads": "heads",
-    "HierarchicalLoss": "losses",
-    "HierarchyStats": "hierarchy_metrics",
-    "LevelLoss": "losses",
+    "HierarchicalHeads": "networks",
+    "HierarchicalLoss": "hierarchy",
+    "HierarchyStats": "hierarchy",
+    "LevelLoss": "hierarchy",
     "LogMel": "features",
-    "MMG": "baselines",
+    "MMG": "networks",
     "MUSIC_LOUDNESS": "taxonomy",
     "MusicDetector": "inference",
-    "SinglePath": "baselines",
+    "SinglePath": "networks",
     "Taxonomy": "taxonomy",
-    "decode_events": "decoding.decoders",
-    "derive_upper_level": "baselines",
+    "check_network": "networks",
+    "decode_events": "decoding",
+    "derive_upper_level": "networks",
     "load_pretrained": "pretrained",
     "mix_set": "mixing",
     "save_pretrained": "pretrained",
     "synthesise_miniature": "mixing",
 }
 
+#: Modules that YAML files of earlier releases name, such as ``!new:hrin_plugin.losses.HierarchicalLoss``.
+_FORMER = {
+    "baselines": "networks",
+    "cache": "features",
+    "checkpoints": "training",
+    "heads": "networks",
+    "hierarchy_metrics": "hierarchy",
+    "losses": "hierarchy",
+    "transfer": "training",
+    "units": "networks",
+}
+
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name):
-    """Import a public name from its module."""
+    """Import a public name from its room."""
+    if name in _FORMER:
+        return importlib.import_module(f"{__name__}.{_FORMER[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

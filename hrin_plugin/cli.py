@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from hrin_plugin.commands import Failure, detect, evaluate, export, mix, plot, report, tune
+from hrin_plugin import __version__
+from hrin_plugin.commands import Failure, subcommands
 
 #: Status of a program whose reader has left, as shells see it.
 READER_LEFT = 141
@@ -32,8 +33,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="hrin", description="Music detection and relative loudness of music in broadcast audio."
     )
+    parser.add_argument("--version", action="version", version=f"hrin {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (detect, report, evaluate, tune, export, plot, mix):
+    for command in subcommands():
         command.add_parser(commands)
     try:
         arguments = parser.parse_args(argv)

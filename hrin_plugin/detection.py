@@ -1,27 +1,30 @@
-"""What was found in one recording: events of both tasks, for all that write, draw or score them."""
+"""What was found in one recording: events of each level, for all that write, draw or score them."""
 
 from typing import NamedTuple
 
-#: The task of each level: music detection, music relative loudness estimation.
-TASKS = ("md", "mrle")
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, TWO_LEVELS, Taxonomy
+
+#: The task of each of two levels: music detection, music relative loudness estimation.
+TASKS = TWO_LEVELS
 
 
 class Detection(NamedTuple):
     """Events of one recording.
 
-    ``events`` maps each task of :data:`TASKS` to a list of Event in the order of their
-    onsets, times in seconds. ``probabilities``, where they were asked for, maps each task
-    to an array ``[frame, class]``, float32; else it is None.
+    ``events`` maps level names of ``taxonomy``, all or some, to lists of Event in the order of
+    their onsets, times in seconds. ``probabilities``, where they were asked for, maps each level
+    name to an array ``[frame, class]``, float32; else it is None.
 
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> found = Detection("a", 2.0, {"md": [Event("music", 0.0, 2.0)], "mrle": [Event("bg-music", 0.0, 2.0)]})
-    >>> found.events["md"][0].label
-    'music'
+    >>> found = Detection("a", 2.0, {"md": [Event(0.0, 2.0, "music")], "mrle": [Event(0.0, 2.0, "bg-music")]})
+    >>> found.events["md"][0].label, found.taxonomy.labels["md"]
+    ('music', ('no-music', 'music'))
     """
 
     name: str  # of the recording, without folder and suffix
     duration_s: float
     events: dict
     probabilities: dict | None = None
+    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes that it was told apart

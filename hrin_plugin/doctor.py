@@ -41,7 +41,6 @@ CHECKS = (
     ("huggingface_hub", "huggingface_hub", "run: pip install huggingface_hub"),
     ("numpy", "numpy", "run: pip install numpy"),
     ("scipy", "scipy", "run: pip install scipy"),
-    ("librosa", "librosa", "run: pip install librosa"),
     ("soundfile", "soundfile", "run: pip install soundfile"),
     ("soxr", "soxr", "run: pip install soxr"),
     ("pyloudnorm", "pyloudnorm", "run: pip install pyloudnorm"),

@@ -22,13 +22,13 @@ class Event(NamedTuple):
 
     Example
     -------
-    >>> Event("music", onset_s=1.5, offset_s=4.0).offset_s
+    >>> Event(1.5, 4.0, "music").offset_s
     4.0
     """
 
-    label: str
     onset_s: float
     offset_s: float
+    label: str
 
 
 class Fault(NamedTuple):
@@ -107,9 +107,9 @@ def check_events(events, duration_s, labels, path="events"):
 
     Example
     -------
-    >>> check_events([Event("music", 0.0, 5.01)], 5.0, ["music", "no-music"])
-    [Event(label='music', onset_s=0.0, offset_s=5.0)]
-    >>> check_events([Event("music", 5.0, 2.0)], 60.0, ["music", "no-music"])
+    >>> check_events([Event(0.0, 5.01, "music")], 5.0, ["music", "no-music"])
+    [Event(onset_s=0.0, offset_s=5.0, label='music')]
+    >>> check_events([Event(5.0, 2.0, "music")], 60.0, ["music", "no-music"])
     Traceback (most recent call last):
     ...
     AnnotationError: events, line 1: offset 2.0 is not after onset 5.0; ...
@@ -121,7 +121,7 @@ def check_events(events, duration_s, labels, path="events"):
     events = [event for event in events if event.onset_s < duration_s]
     onsets = [0.0] + [event.onset_s for event in events[1:]]
     offsets = onsets[1:] + [float(duration_s)]
-    return [Event(event.label, onset, offset) for event, onset, offset in zip(events, onsets, offsets)]
+    return [Event(onset, offset, event.label) for event, onset, offset in zip(events, onsets, offsets)]
 
 
 def _find_faults(events, duration_s, labels, path):
@@ -185,7 +185,7 @@ def read_tsv(path, duration_s, labels):
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.tsv"
-    >>> write_tsv(path, [Event("no-music", 0.0, 2.5), Event("music", 2.5, 60.0)])
+    >>> write_tsv(path, [Event(0.0, 2.5, "no-music"), Event(2.5, 60.0, "music")])
     >>> [event.label for event in read_tsv(path, 60.0, ["no-music", "music"])]
     ['no-music', 'music']
     """
@@ -215,7 +215,7 @@ def parse_tsv(path, duration_s):
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.tsv"
-    >>> write_tsv(path, [Event("music", 1.0, 2.0), Event("music", 1.5, 3.0)])
+    >>> write_tsv(path, [Event(1.0, 2.0, "music"), Event(1.5, 3.0, "music")])
     >>> len(parse_tsv(path, 60.0))
     2
     """
@@ -231,7 +231,7 @@ def parse_tsv(path, duration_s):
     while lines and not lines[-1].strip():
         lines.pop()
     if len(lines) == 1 and len(lines[0].split("\t")) == 1:
-        return [Event(lines[0].strip(), 0.0, float(duration_s))]
+        return [Event(0.0, float(duration_s), lines[0].strip())]
 
     events, faults = [], []
     for number, line in enumerate(lines, start=1):
@@ -252,7 +252,7 @@ def _parse_line(line):
     if len(columns) != 3:
         return None
     try:
-        return Event(columns[2], float(columns[0]), float(columns[1]))
+        return Event(float(columns[0]), float(columns[1]), columns[2])
     except ValueError:
         return None
 
@@ -270,7 +270,7 @@ def write_tsv(path, events):
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.tsv"
-    >>> write_tsv(path, [Event("music", 0.0, 0.016)])
+    >>> write_tsv(path, [Event(0.0, 0.016, "music")])
     >>> path.read_text()
     '0.0\\t0.016\\tmusic\\n'
     """
@@ -299,9 +299,9 @@ def relabel(events, mapping):
     Example
     -------
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-    >>> events = [Event("fg-music", 0.0, 2.0), Event("bg-music", 2.0, 5.0)]
+    >>> events = [Event(0.0, 2.0, "fg-music"), Event(2.0, 5.0, "bg-music")]
     >>> relabel(events, MUSIC_LOUDNESS.parents[0])
-    [Event(label='music', onset_s=0.0, offset_s=5.0)]
+    [Event(onset_s=0.0, offset_s=5.0, label='music')]
     """
     joined = []
     for event in events:
@@ -309,7 +309,7 @@ def relabel(events, mapping):
         if joined and joined[-1].label == label and joined[-1].offset_s == event.onset_s:
             joined[-1] = joined[-1]._replace(offset_s=event.offset_s)
         else:
-            joined.append(Event(label, event.onset_s, event.offset_s))
+            joined.append(Event(event.onset_s, event.offset_s, label))
     return joined
 
 
@@ -338,7 +338,7 @@ def events_to_frames(events, labels, grid, n_frames):
     Example
     -------
     >>> from hrin_plugin.timing import FrameGrid
-    >>> events = [Event("no-music", 0.0, 0.032), Event("music", 0.032, 0.064)]
+    >>> events = [Event(0.0, 0.032, "no-music"), Event(0.032, 0.064, "music")]
     >>> events_to_frames(events, ["no-music", "music"], FrameGrid(), 5).tolist()
     [0, 0, 1, 1, 1]
     """

@@ -8,6 +8,9 @@ is written down twice. :data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+#: Names of two levels: music detection, and music relative loudness estimation, which refines it.
+TWO_LEVELS = ("md", "mrle")
+
 
 @dataclass(frozen=True)
 class Taxonomy:
@@ -59,11 +62,45 @@ class Taxonomy:
         return hash(self.levels)
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
         """Number of classes of each level, a tuple of int."""
         return tuple(len(names) for names in self.levels)
 
-    def parent_indices(self, level):
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """What each level is called everywhere: ``md`` and ``mrle`` of two, else ``level_1`` and so on.
+
+        Example
+        -------
+        >>> MUSIC_LOUDNESS.level_names
+        ('md', 'mrle')
+        """
+        if len(self.levels) == len(TWO_LEVELS):
+            return TWO_LEVELS
+        return tuple(f"level_{number}" for number in range(1, len(self.levels) + 1))
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each level by the level's name.
+
+        Example
+        -------
+        >>> MUSIC_LOUDNESS.labels["md"]
+        ('no-music', 'music')
+        """
+        return dict(zip(self.level_names, self.levels))
+
+    def to_dict(self) -> dict:
+        """Levels and parents as plain lists and dicts, ready for JSON; ``Taxonomy(**...)`` reads them.
+
+        Example
+        -------
+        >>> Taxonomy(**MUSIC_LOUDNESS.to_dict()) == MUSIC_LOUDNESS
+        True
+        """
+        return {"levels": [list(names) for names in self.levels], "parents": [dict(p) for p in self.parents]}
+
+    def parent_indices(self, level: int) -> tuple[int, ...]:
         """Index of each class's parent on the level above.
 
         Arguments
@@ -84,7 +121,7 @@ class Taxonomy:
         above = self.levels[level - 1]
         return tuple(above.index(self.parents[level - 1][name]) for name in self.levels[level])
 
-    def only_children(self, level):
+    def only_children(self, level: int) -> tuple[bool, ...]:
         """Whether each class is its parent's only child, a tuple of bool.
 
         Arguments

@@ -3,14 +3,12 @@
 Times are whole milliseconds, so that sums are exact, whatever their order.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hrin_plugin.detection import TASKS
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import Event
 from hrin_plugin.timing import to_samples
-
-#: Labels of each task's level.
-LABELS = dict(zip(TASKS, MUSIC_LOUDNESS.levels))
 
 HOUR_MS = 3_600_000
 
@@ -30,12 +28,12 @@ class Total(NamedTuple):
     segments: int  # that begin in the stretch
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """How long the class lasts, in seconds."""
         return self.lasting_ms / 1000
 
     @property
-    def share(self):
+    def share(self) -> float:
         """Part of the stretch that the class lasts, 0 to 1; 0 for a stretch of no length."""
         return self.lasting_ms / self.of_ms if self.of_ms else 0.0
 
@@ -67,7 +65,7 @@ class TaskTotals(NamedTuple):
     recordings: list  # of RecordingTotals
 
 
-def milliseconds(seconds):
+def milliseconds(seconds: float) -> int:
     """The whole number of milliseconds nearest to a time in seconds.
 
     Example
@@ -78,7 +76,9 @@ def milliseconds(seconds):
     return to_samples(seconds, 1000)
 
 
-def hourly_totals(events, task, duration_s):
+def hourly_totals(
+    events: Iterable[Event], labels: Sequence[str], duration_s: float
+) -> list[dict[str, Total]]:
     """Totals of each class in every hour of a recording.
 
     Events of one class that touch or overlap are one segment, and its time counts
@@ -88,9 +88,9 @@ def hourly_totals(events, task, duration_s):
     Arguments
     ---------
     events : iterable of Event
-        Events of one task, in any order; they may overlap or leave gaps.
-    task : str
-        One of TASKS; each of its labels has a total.
+        Events of one level, in any order; they may overlap or leave gaps.
+    labels : sequence of str
+        The level's classes, ``taxonomy.labels[level_name]``; each has a total.
     duration_s : float
         Length of the recording in seconds; nothing counts behind it.
 
@@ -102,14 +102,14 @@ def hourly_totals(events, task, duration_s):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> hours = hourly_totals([Event("music", 3000.0, 4200.0)], "md", 5400.0)
+    >>> hours = hourly_totals([Event(3000.0, 4200.0, "music")], ["no-music", "music"], 5400.0)
     >>> [(hour["music"].seconds, hour["music"].segments) for hour in hours]
     [(600.0, 1), (600.0, 0)]
     """
     end_ms = milliseconds(duration_s)
     starts = range(0, end_ms, HOUR_MS) or [0]
     spans = _spans(events, end_ms)
-    labels = dict.fromkeys((*LABELS[task], *spans))
+    labels = dict.fromkeys((*labels, *spans))
     lasting = [dict.fromkeys(labels, 0) for _ in starts]
     segments = [dict.fromkeys(labels, 0) for _ in starts]
     for label in spans:
@@ -124,7 +124,7 @@ def hourly_totals(events, task, duration_s):
     ]
 
 
-def add_up(parts):
+def add_up(parts: Iterable[dict[str, Total]]) -> dict[str, Total]:
     """Totals of several stretches taken together.
 
     Arguments
@@ -152,33 +152,34 @@ def add_up(parts):
     return totals
 
 
-def total_up(detections):
+def total_up(detections: Sequence[Detection]) -> dict[str, TaskTotals]:
     """Totals of each class in all recordings, in each of them, and in each of its hours.
 
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording, some of TASKS.
+        What was found in each recording, on all levels of its taxonomy or on some.
 
     Returns
     -------
     dict of str to TaskTotals
-        For each task that a recording has, of those recordings that have it.
+        For each level that a recording has, the upper first, of those recordings that have it. Where
+        their taxonomies differ, the sum over all has the classes of each.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> total_up([Detection("a", 4.0, {"md": [Event("music", 0.0, 1.0)]})])["md"].whole["music"].share
+    >>> total_up([Detection("a", 4.0, {"md": [Event(0.0, 1.0, "music")]})])["md"].whole["music"].share
     0.25
     """
     by_task = {}
-    for task in TASKS:
+    for task in dict.fromkeys(task for found in detections for task in found.taxonomy.level_names):
         recordings = []
-        for name, duration_s, events, _ in detections:
-            if task in events:
-                hours = hourly_totals(events[task], task, duration_s)
-                recordings.append(RecordingTotals(name, add_up(hours), hours))
+        for found in detections:
+            if task in found.events:
+                hours = hourly_totals(found.events[task], found.taxonomy.labels[task], found.duration_s)
+                recordings.append(RecordingTotals(found.name, add_up(hours), hours))
         if recordings:
             by_task[task] = TaskTotals(add_up(recording.whole for recording in recordings), recordings)
     return by_task

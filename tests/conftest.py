@@ -1,10 +1,14 @@
 """What several test files share."""
 
+import numpy as np
 import pytest
 import torch
 from speechbrain.utils.importutils import LazyModule
 
+from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.mixing import synthesise_miniature
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel
 
 # Hypothesis asks every module for its file, which would import SpeechBrain's optional ones.
 LazyModule.__file__ = None
@@ -19,3 +23,39 @@ def miniature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniature")
     synthesise_miniature(folder, n_excerpts=20, seconds=2.0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tone():
+    """Makes pure tones."""
+
+    def make(n_samples, sample_rate, frequency=440.0):
+        return (0.4 * np.sin(2 * np.pi * frequency * np.arange(n_samples) / sample_rate)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """Makes models that have learnt nothing, whose probabilities lie around 0.5 and change often.
+
+    The network is given, or its class and settings; its batch statistics have left their start.
+    """
+
+    def make(network=HRIN, features=None, **settings):
+        torch.manual_seed(0)
+        features = features or LogMel(reference=1.0, floor_db=None)
+        if isinstance(network, type):
+            network = network(input_size=features.n_mels, **settings)
+        levels = (10 ** (-3 + 2.5 * torch.rand(20))).repeat_interleave(8000)
+        frames = features((2 * torch.rand(160_000) - 1)[None] * levels)
+        statistics = BandStatistics(features.n_mels).fit(frames)
+        statistics.std.mul_(3.0)
+        with torch.no_grad():
+            network.train()(statistics(frames))
+            logits = network.eval()(statistics(frames))
+            for level, layer in zip(logits, network.heads.layers if hasattr(network, "heads") else ()):
+                layer.bias -= level[0].median(dim=0).values
+        return PretrainedModel(features, statistics, network)
+
+    return make

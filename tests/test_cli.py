@@ -5,29 +5,30 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from hrin_plugin.archive import load_detector
+from hrin_plugin.archive.references import ANNOTATIONS, derive_md, read_references
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import FORMATS, render, write_detection
-from hrin_plugin.inference import MusicDetector
-from hrin_plugin.metrics import sed_eval_scores
-from hrin_plugin.networks import HRIN
-from hrin_plugin.onnx_model import load_onnx
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.references import ANNOTATIONS, derive_detection, read_references
+from hrin_plugin.inference import load_detector
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.metrics.scores import sed_eval_scores
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.onnx_model import load_onnx
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
-TRUTH = [Event("no-music", 0.0, 1.0), Event("bg-music", 1.0, 2.5), Event("fg-music", 2.5, 4.0)]
-FOUND = [Event("no-music", 0.0, 1.5), Event("bg-music", 1.5, 2.2), Event("fg-music", 2.2, 4.0)]
+TRUTH = [Event(0.0, 1.0, "no-music"), Event(1.0, 2.5, "bg-music"), Event(2.5, 4.0, "fg-music")]
+FOUND = [Event(0.0, 1.5, "no-music"), Event(1.5, 2.2, "bg-music"), Event(2.2, 4.0, "fg-music")]
 
 
 def hrin(*arguments):
@@ -52,7 +53,7 @@ def folders(tmp_path):
 
 def expected_scores(n_recordings):
     """The scores by sed_eval itself."""
-    levels = (derive_detection(TRUTH), derive_detection(FOUND)), (TRUTH, FOUND)
+    levels = (derive_md(TRUTH), derive_md(FOUND)), (TRUTH, FOUND)
     return {
         task: sed_eval_scores([true] * n_recordings, [found] * n_recordings, [4.0] * n_recordings, labels)
         for task, (true, found), labels in zip(("md", "mrle"), levels, MUSIC_LOUDNESS.levels)
@@ -71,7 +72,7 @@ def test_evaluate_gives_sed_evals_scores_of_both_tasks(folders, tmp_path, capsys
 @pytest.mark.parametrize("format", FORMATS)
 def test_evaluate_reads_every_format(tmp_path, format):
     for kind, events in (("truth", TRUTH), ("found", FOUND)):
-        found = detection("a", events, md=derive_detection(events))
+        found = detection("a", events, md=derive_md(events))
         write_detection(tmp_path / kind, found, format, ("md", "mrle"))
     assert hrin("evaluate", tmp_path / "truth", tmp_path / "found", "--json", tmp_path / "scores.json") == 0
     assert json.loads((tmp_path / "scores.json").read_text()) == expected_scores(1)
@@ -87,7 +88,7 @@ def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path):
     write_tsv(annotations / "a.tsv", TRUTH)
     (annotations / "b.tsv").write_text("fg-music")
     assert hrin("evaluate", tmp_path / "set", tmp_path / "found", "--json", tmp_path / "scores.json") == 0
-    truth = [TRUTH, [Event("fg-music", 0.0, 4.0)]]
+    truth = [TRUTH, [Event(0.0, 4.0, "fg-music")]]
     expected = sed_eval_scores(truth, [FOUND] * 2, [4.0] * 2, MUSIC_LOUDNESS.levels[1])
     assert json.loads((tmp_path / "scores.json").read_text())["mrle"] == expected
 
@@ -95,7 +96,7 @@ def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path):
 def test_evaluate_scores_the_task_that_is_there(tmp_path, capsys):
     for kind in ("truth", "found"):
         write_detection(
-            tmp_path / kind, Detection("a", 4.0, {"md": [Event("music", 0.0, 4.0)]}), "tsv", ("md",)
+            tmp_path / kind, Detection("a", 4.0, {"md": [Event(0.0, 4.0, "music")]}), "tsv", ("md",)
         )
     assert hrin("evaluate", tmp_path / "truth", tmp_path / "found") == 0
     printed = capsys.readouterr().out
@@ -137,9 +138,9 @@ def test_annotations_are_checked_against_their_recordings_all_at_once(tmp_path):
 
 def test_annotations_of_music_detection_alone_are_taken_as_such(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(32000), 8000)
-    write_tsv(tmp_path / "a.tsv", derive_detection(TRUTH))
+    write_tsv(tmp_path / "a.tsv", derive_md(TRUTH))
     (reference,) = read_references(tmp_path)
-    assert reference.detection.events == {"md": [Event("no-music", 0.0, 1.0), Event("music", 1.0, 4.0)]}
+    assert reference.detection.events == {"md": [Event(0.0, 1.0, "no-music"), Event(1.0, 4.0, "music")]}
 
 
 def test_report_prints_totals_and_writes_them(folders, tmp_path, capsys):
@@ -270,6 +271,8 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
             {"method": "viterbi", "switching_cost": 3.0, "min_event_s": 0.5},
         ),
         (["--switching-cost", "3"], {"method": "viterbi", "switching_cost": 3.0}),
+        (["--switching-cost", "0.5s"], {"method": "viterbi", "switching_cost_s": 0.5}),
+        (["--offset", "music=1", "--offset", "fg-music=-2"], {"offsets": {"music": 1.0, "fg-music": -2.0}}),
         (["--threshold", "0.45"], {"method": "threshold", "thresholds": 0.45}),
         (
             ["--decoding", "median.json", "--threshold", "0.45"],
@@ -278,6 +281,10 @@ def test_detect_takes_names_that_are_no_text(detect, archive, format):
         (
             ["--decoding", "decoding.json", "--switching-cost", "2"],
             {"method": "viterbi", "switching_cost": 2.0, "min_event_s": 0.25},
+        ),
+        (
+            ["--decoding", "decoding.json", "--switching-cost", "2s"],
+            {"method": "viterbi", "switching_cost_s": 2.0, "min_event_s": 0.25},
         ),
     ],
 )
@@ -320,6 +327,8 @@ def test_detect_reports_a_bad_recording_and_does_the_others(detect, archive, cap
             "'jazz' is none of bg-music, fg-music, music, no-music",
         ),
         (["archive/day1", "--threshold", "music=x"], "'x' is not a number"),
+        (["archive/day1", "--offset", "jazz=2"], "'jazz' is none of bg-music, fg-music, music, no-music"),
+        (["archive/day1", "--switching-cost", "8m"], "'8m' is not a number of seconds, such as 8s"),
         (
             ["archive/day1", "--threshold", ".4", "--threshold", "music=.5"],
             "--threshold has one number for all",
@@ -396,10 +405,11 @@ def test_ray_gives_the_same_and_goes_on(detect, archive, monkeypatch, capsys):
 
 def test_tune_finds_decisions_that_detect_takes(model, detect, archive, capsys):
     for path in archive.rglob("*.*"):
-        write_tsv(path.with_suffix(".tsv"), [Event("no-music", 0.0, 0.7), Event("bg-music", 0.7, 2.0)])
+        write_tsv(path.with_suffix(".tsv"), [Event(0.0, 0.7, "no-music"), Event(0.7, 2.0, "bg-music")])
     options = ["--decode", "argmax", "--decode", "threshold", "--model", model, "--backend", "torch"]
     assert hrin("tune", "archive", "--output", "decoding.json", *options) == 0
     printed = capsys.readouterr().out
+    assert len([line for line in printed.splitlines() if line.startswith("|")]) == 4
     best = read_decoding("decoding.json")
     assert "argmax" in printed and "threshold" in printed and printed.endswith(f"decoding.json: {best}\n")
     assert detect("archive", "--output", "out", "--decoding", "decoding.json") == 0
@@ -407,11 +417,41 @@ def test_tune_finds_decisions_that_detect_takes(model, detect, archive, capsys):
     assert results(archive.parent / "out")["day1/a.tsv"] == text
 
 
+def test_tune_scores_what_it_found_on_other_recordings(model, archive, capsys):
+    for path in archive.rglob("*.*"):
+        write_tsv(path.with_suffix(".tsv"), [Event(0.0, 0.7, "no-music"), Event(0.7, 2.0, "bg-music")])
+    options = ["--decode", "argmax", "--model", model, "--backend", "torch"]
+    assert hrin("tune", "archive/day1", "--test", "archive/day2", *options) == 0
+    printed = capsys.readouterr().out
+    table = [line.strip("| \n").split("|") for line in printed.splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line] for line in table]
+    rows = {row[0]: dict(zip(header[1:], map(str, row[1:]))) for row in rows}
+    assert list(rows) == [
+        "threshold 0.5 (paper)", "argmax", "viterbi, default", "the model's own", "argmax, tuned"
+    ]  # fmt: skip
+    assert rows["the model's own"] == rows["argmax"]  # which the model has
+    assert "Tuned on archive/day1, the best first:\n\n- argmax" in printed
+    evaluated = detect_and_score(model, archive / "day2")
+    assert float(rows["argmax"]["mrle accuracy"]) == pytest.approx(evaluated, abs=1e-4)
+
+
+def detect_and_score(model, folder):
+    """Accuracy of relative loudness by the commands that detect and evaluate."""
+    options = ["--model", model, "--backend", "torch", "--device", "cpu", "--level", "both"]
+    assert hrin("detect", folder, "--output", "found", *options) == 0
+    assert hrin("evaluate", folder, "found", "--json", "scores.json") == 0
+    scores = json.loads(Path("scores.json").read_text())
+    return scores["mrle"]["segment"]["accuracy"]
+
+
 @pytest.mark.parametrize(
     ("truth", "message"),
     [
         (None, "archive: holds no recording with a TSV of the same name beside it"),
-        ([Event("music", 0.0, 2.0)], "annotations without foreground and background:"),
+        (
+            [Event(0.0, 2.0, "music")],
+            "annotations of the upper level alone, without no-music, fg-music, bg-music:",
+        ),
     ],
 )
 def test_tune_refuses_what_is_not_labelled(model, archive, capsys, truth, message):

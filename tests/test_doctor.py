@@ -78,10 +78,10 @@ def test_a_working_environment_passes(capsys):
 
 def test_every_requirement_of_the_package_is_examined():
     listed = {package.lower() for package, _, _ in doctor.CHECKS}
-    setup = (ROOT / "setup.py").read_text().split("install_requires=[")[1].split("],")[0]
+    settings = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [")[1].split("\n]")[0]
     required = {
         line.split('"')[1].split(">")[0].split("=")[0].split("<")[0].lower()
-        for line in setup.splitlines()
+        for line in settings.splitlines()
         if line.strip().startswith('"')
     }
     assert required - {"tqdm"} == listed

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrin_plugin.decoding.paper import threshold_events
 from hrin_plugin.events import (
     AnnotationError,
     Event,
@@ -23,6 +22,7 @@ from hrin_plugin.events import (
 )
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid, to_samples
+from oracles import threshold_events
 
 LABELS = MUSIC_LOUDNESS.levels[1]
 GRID = FrameGrid()
@@ -37,19 +37,19 @@ def tsv(tmp_path, text):
 @pytest.mark.parametrize(
     ("events", "message"),
     [
-        ([Event("no-music", 5.0, 2.0)], "line 1: offset 2.0 is not after onset 5.0"),
-        ([Event("no-music", 0.0, 0.0)], "line 1: offset 0.0 is not after onset 0.0"),
-        ([Event("jazz", 0.0, 60.0)], "line 1: unknown label 'jazz'; use one of no-music, fg-music, bg-music"),
-        ([Event("no-music", -1.0, 60.0)], "line 1: onset -1.0 is negative"),
-        ([Event("no-music", 0.0, 60.051)], "offset 60.051 is after the end of the recording, 60.000"),
-        ([Event("no-music", 0.0, 59.9)], "nothing is annotated from 59.9 to the end"),
-        ([Event("no-music", 0.06, 60.0)], "nothing is annotated from 0.0 to 0.06"),
+        ([Event(5.0, 2.0, "no-music")], "line 1: offset 2.0 is not after onset 5.0"),
+        ([Event(0.0, 0.0, "no-music")], "line 1: offset 0.0 is not after onset 0.0"),
+        ([Event(0.0, 60.0, "jazz")], "line 1: unknown label 'jazz'; use one of no-music, fg-music, bg-music"),
+        ([Event(-1.0, 60.0, "no-music")], "line 1: onset -1.0 is negative"),
+        ([Event(0.0, 60.051, "no-music")], "offset 60.051 is after the end of the recording, 60.000"),
+        ([Event(0.0, 59.9, "no-music")], "nothing is annotated from 59.9 to the end"),
+        ([Event(0.06, 60.0, "no-music")], "nothing is annotated from 0.0 to 0.06"),
         (
-            [Event("no-music", 0.0, 9.0), Event("bg-music", 9.06, 60.0)],
+            [Event(0.0, 9.0, "no-music"), Event(9.06, 60.0, "bg-music")],
             "line 2: nothing is annotated from 9.0",
         ),
-        ([Event("no-music", 0.0, 9.0), Event("bg-music", 8.9, 60.0)], "line 2: onset 8.9 is before 9.0"),
-        ([Event("no-music", 0.0, float("nan"))], "line 1: a time is not a finite number"),
+        ([Event(0.0, 9.0, "no-music"), Event(8.9, 60.0, "bg-music")], "line 2: onset 8.9 is before 9.0"),
+        ([Event(0.0, float("nan"), "no-music")], "line 1: a time is not a finite number"),
         ([], "holds no event"),
     ],
 )
@@ -59,7 +59,7 @@ def test_a_faulty_annotation_is_refused(events, message):
 
 
 def test_every_fault_is_reported_at_once():
-    events = [Event("jazz", 0.0, 5.0), Event("bg-music", 7.0, 6.0), Event("no-music", 8.0, 70.0)]
+    events = [Event(0.0, 5.0, "jazz"), Event(7.0, 6.0, "bg-music"), Event(8.0, 70.0, "no-music")]
     with pytest.raises(AnnotationError) as caught:
         check_events(events, 60.0, LABELS, "a.tsv")
     assert [fault.line for fault in caught.value.faults] == [1, 2, 2, 3, 3]
@@ -74,25 +74,25 @@ def test_faults_cross_from_one_process_to_another():
 
 @pytest.mark.parametrize("end_s", [59.96, 60.0, 60.04])
 def test_what_lies_within_the_tolerance_is_mended(end_s):
-    events = [Event("no-music", 0.03, 9.0), Event("bg-music", 9.04, end_s)]
-    assert check_events(events, 60.0, LABELS) == [Event("no-music", 0.0, 9.04), Event("bg-music", 9.04, 60.0)]
+    events = [Event(0.03, 9.0, "no-music"), Event(9.04, end_s, "bg-music")]
+    assert check_events(events, 60.0, LABELS) == [Event(0.0, 9.04, "no-music"), Event(9.04, 60.0, "bg-music")]
 
 
 @pytest.mark.parametrize("boundary_s", [5.0, 5.02])
 def test_an_event_wholly_behind_the_end_is_left_out(boundary_s):
-    events = [Event("bg-music", 0.0, boundary_s), Event("no-music", boundary_s, 5.04)]
-    assert check_events(events, 5.0, LABELS) == [Event("bg-music", 0.0, 5.0)]
+    events = [Event(0.0, boundary_s, "bg-music"), Event(boundary_s, 5.04, "no-music")]
+    assert check_events(events, 5.0, LABELS) == [Event(0.0, 5.0, "bg-music")]
 
 
 @pytest.mark.parametrize("prefix", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_any_text_form_is_read(tmp_path, prefix, line_end):
     path = tsv(tmp_path, prefix + b"0.0\t2.5\tno-music" + line_end + b"2.5\t60.0\tfg-music" + line_end)
-    assert read_tsv(path, 60.0, LABELS) == [Event("no-music", 0.0, 2.5), Event("fg-music", 2.5, 60.0)]
+    assert read_tsv(path, 60.0, LABELS) == [Event(0.0, 2.5, "no-music"), Event(2.5, 60.0, "fg-music")]
 
 
 def test_a_bare_label_covers_the_recording(tmp_path):
-    assert read_tsv(tsv(tmp_path, "bg-music\n"), 59.5, LABELS) == [Event("bg-music", 0.0, 59.5)]
+    assert read_tsv(tsv(tmp_path, "bg-music\n"), 59.5, LABELS) == [Event(0.0, 59.5, "bg-music")]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_written_events_are_read_back_to_the_microsecond(tmp_path_factory, lengt
     edges = [0, *itertools.accumulate(lengths)]
     labels = itertools.cycle(LABELS)
     pairs = zip(labels, edges, edges[1:])
-    events = [Event(label, a * 0.016, b * 0.016) for label, a, b in pairs]
+    events = [Event(a * 0.016, b * 0.016, label) for label, a, b in pairs]
     write_tsv(path, events)
     for read, written in zip(read_tsv(path, edges[-1] * 0.016, LABELS), events, strict=True):
         assert read.label == written.label and read[1:] == pytest.approx(written[1:], abs=1e-6)
@@ -139,22 +139,22 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
-    write_tsv(pipe, [Event("music", 0.0, 1.0)])
+    write_tsv(pipe, [Event(0.0, 1.0, "music")])
     assert reader.communicate(timeout=30)[0] == "0.0\t1.0\tmusic\n"
     assert pipe.is_fifo()
 
 
 def test_relabelled_neighbours_are_joined_and_others_are_not():
     events = [
-        Event("fg-music", 0.0, 1.0),
-        Event("bg-music", 1.0, 2.0),
-        Event("no-music", 2.0, 3.0),
-        Event("bg-music", 3.0, 4.0),
+        Event(0.0, 1.0, "fg-music"),
+        Event(1.0, 2.0, "bg-music"),
+        Event(2.0, 3.0, "no-music"),
+        Event(3.0, 4.0, "bg-music"),
     ]
     assert relabel(events, MUSIC_LOUDNESS.parents[0]) == [
-        Event("music", 0.0, 2.0),
-        Event("no-music", 2.0, 3.0),
-        Event("music", 3.0, 4.0),
+        Event(0.0, 2.0, "music"),
+        Event(2.0, 3.0, "no-music"),
+        Event(3.0, 4.0, "music"),
     ]
 
 
@@ -165,14 +165,14 @@ def test_frames_to_events_to_frames_is_the_same():
 
 
 def test_frames_follow_the_nearest_centre():
-    events = [Event("no-music", 0.0, 0.0239), Event("bg-music", 0.0239, 0.1)]
+    events = [Event(0.0, 0.0239, "no-music"), Event(0.0239, 0.1, "bg-music")]
     assert events_to_frames(events, LABELS, GRID, 7).tolist() == [0, 2, 2, 2, 2, 2, 2]
-    events = [Event("no-music", 0.0, 0.0241), Event("bg-music", 0.0241, 0.1)]
+    events = [Event(0.0, 0.0241, "no-music"), Event(0.0241, 0.1, "bg-music")]
     assert events_to_frames(events, LABELS, GRID, 7).tolist() == [0, 0, 2, 2, 2, 2, 2]
 
 
 def test_the_frame_centred_on_the_end_belongs_to_the_last_event():
-    events = [Event("no-music", 0.0, 30.0), Event("fg-music", 30.0, 60.0)]
+    events = [Event(0.0, 30.0, "no-music"), Event(30.0, 60.0, "fg-music")]
     frames = events_to_frames(events, LABELS, GRID, 3751)
     assert frames[1874:1876].tolist() == [0, 1] and frames[3750] == 1
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from hrin_plugin.collection import collect
-from hrin_plugin.folders import visible_files
+from hrin_plugin.archive.collection import collect
+from hrin_plugin.files import visible_files
 from hrin_plugin.mixing.sources import find_recordings
 
 

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 import runpy
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -19,11 +20,11 @@ from speechbrain.lobes.models.transformer.Conformer import ConformerEncoder
 from speechbrain.lobes.models.transformer.Transformer import TransformerEncoder
 from speechbrain.nnet.attention import RelPosEncXL
 
-from hrin_plugin.heads import HierarchicalHeads
-from hrin_plugin.hierarchy_metrics import HierarchyStats
-from hrin_plugin.losses import HierarchicalLoss
+from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.hierarchy.statistics import HierarchyStats
+from hrin_plugin.hierarchy.violations import violation_rates
+from hrin_plugin.networks.heads import HierarchicalHeads
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.violations import violation_rates
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "reuse.md").read_text(encoding="utf-8")
@@ -274,7 +275,7 @@ def test_the_recipe_after_learns_the_hierarchy(sounds, tmp_path):
         for line in (epochs[0], epochs[-1])
     )
     assert first > 0.3 and last < 0.5 * first
-    assert float(re.search(r"test level_1_F: ([\d.e+-]+)", test)[1]) > 0.5
+    assert float(re.search(r"test md_F: ([\d.e+-]+)", test)[1]) > 0.5
 
 
 def difference():
@@ -288,11 +289,6 @@ def difference():
     return [line for line in lines if not line.startswith("@@")]
 
 
-def test_the_two_recipes_differ_in_fewer_than_ten_lines():
-    changed = [line for line in difference() if not line.startswith(("+++", "---"))]
-    assert sum(line[0] == "+" for line in changed) == 9 and sum(line[0] == "-" for line in changed) == 9
-
-
 def blocks(language):
     """The page's blocks of code in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
@@ -302,19 +298,22 @@ def test_the_page_shows_how_the_two_recipes_differ():
     assert [block.splitlines() for block in blocks("diff")] == [difference()]
 
 
-def test_the_pages_python_runs(capsys):
+def test_the_pages_python_runs(capsys, tmp_path, monkeypatch):
     namespace = {}
     torch.manual_seed(0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "mynet", None)  # taken away again after the test
+    del sys.modules["mynet"]
     for block in blocks("python"):
-        exec(compile(block, "docs/reuse.md", "exec"), namespace)
+        named = re.match(r"# (\w+\.py)\n", block)
+        if named:
+            Path(named[1]).write_text(block)
+        else:
+            exec(compile(block, "docs/reuse.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert "[(8, 100, 3), (8, 100, 4)]" in printed and "Event(label='d" in printed
-
-
-def test_the_ten_lines_of_the_page_are_ten():
-    """Statements, without the imports and the encoder."""
-    statements = [line for line in blocks("python")[1].splitlines() if re.match(r"[a-z]", line)]
-    assert 5 < sum(not line.startswith(("import", "from")) for line in statements) <= 10
+    assert "{'n_bands': 128, 'width': 16}" in printed
+    assert "[(8, 100, 3), (8, 100, 4)]" in printed and "label='d" in printed
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))

@@ -3,9 +3,9 @@
 import pytest
 from hyperpyyaml import load_hyperpyyaml
 from hypothesis import given
-from taxonomies import random_taxonomies
 
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from taxonomies import random_taxonomies
 
 LEVELS = [["quiet", "sound"], ["quiet", "music", "speech"], ["quiet", "fg", "bg", "speech"]]
 PARENTS = [

@@ -1,7 +1,11 @@
 """The subcommands of ``hrin``, a file each: its options, and what it does with them.
 
-What a subcommand needs is imported when it runs, so that help comes at once.
+What a subcommand needs is imported when it runs, so that help comes at once. A file of this room that
+has ``add_parser`` is a subcommand.
 """
+
+import importlib
+import pkgutil
 
 
 class Failure(Exception):
@@ -14,3 +18,21 @@ class Failure(Exception):
     ...
     Failure: 2 of 3 recordings failed
     """
+
+
+def subcommands():
+    """The modules of all subcommands, by name.
+
+    Returns
+    -------
+    list of module
+        Each adds its parser by ``add_parser``.
+
+    Example
+    -------
+    >>> [module.__name__.rpartition(".")[2] for module in subcommands()][:2]
+    ['detect', 'evaluate']
+    """
+    names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return [module for module in modules if hasattr(module, "add_parser")]

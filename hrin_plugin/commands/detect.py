@@ -6,7 +6,6 @@ import os
 import sys
 
 from hrin_plugin.commands.options import add_model_options
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
@@ -51,7 +50,8 @@ def add_parser(commands):
         "--level",
         default="mrle",
         choices=LEVELS,
-        help="md: music or not; mrle: foreground, background or none; or both (default: %(default)s)",
+        help="md: music or not; mrle: foreground, background or none; or both; of another model, its upper "
+        "and its lower classes (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_model_options(parser)
@@ -70,9 +70,11 @@ def add_parser(commands):
     )
     decoding.add_argument(
         "--switching-cost",
-        type=float,
-        metavar="NATS",
-        help="of viterbi, which it stands for without --decode: the higher, the fewer segments",
+        type=_cost,
+        metavar="SECONDSs",
+        help="cost of a change of class, such as 8s: so many seconds at odds of 2.7 to 1, or half as many at "
+        "7.4 to 1. Higher gives fewer and longer segments. Implies --decode viterbi. A number without s is "
+        "in nats over frames, as in earlier versions",
     )
     decoding.add_argument(
         "--min-duration",
@@ -81,6 +83,14 @@ def add_parser(commands):
         metavar="[LABEL=]SECONDS",
         help="least length of a segment of all classes, or of one (given several times; the others then "
         "have 0)",
+    )
+    decoding.add_argument(
+        "--offset",
+        action="append",
+        type=_labelled,
+        metavar="[LABEL=]NATS",
+        help="added to the log-odds of a class before any decision; fg-music=2 finds more foreground music, "
+        "fg-music=-2 less (given several times; the others then have 0)",
     )
     work = parser.add_argument_group("many recordings")
     work.add_argument(
@@ -99,10 +109,11 @@ def _detect(arguments):
     """Detect in every recording, report what is wrong with any, and sum up."""
     from tqdm import tqdm
 
-    from hrin_plugin.archive import claim_results, detect_recordings
-    from hrin_plugin.collection import collect
-    from hrin_plugin.display import printable
-    from hrin_plugin.report import format_summary
+    from hrin_plugin.archive.collection import collect
+    from hrin_plugin.archive.jobs import claim_results, detect_recordings
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.report.display import printable
+    from hrin_plugin.report.tables import format_summary
 
     order = _order(arguments)
     run = _engine(arguments)
@@ -127,7 +138,7 @@ def _detect(arguments):
     if arguments.engine == "ray":
         to_do = [recording._replace(path=os.path.abspath(recording.path)) for recording in to_do]
     detections = {}
-    for recording, detection, problem in detect_recordings(to_do, order, run):
+    for recording, detection, problem in detect_recordings(to_do, order, run, load_detector):
         if problem:
             report(problem)
         else:
@@ -151,8 +162,9 @@ def _detect(arguments):
 
 def _order(arguments):
     """What is to be done with every recording."""
-    from hrin_plugin.archive import Order
+    from hrin_plugin.archive.jobs import Order
     from hrin_plugin.formats import output_paths
+    from hrin_plugin.inference import load_taxonomy
 
     levels = LEVELS[arguments.level]
     if not arguments.output and len(output_paths("", "a", arguments.format, levels)) > 1:
@@ -162,6 +174,7 @@ def _order(arguments):
     if arguments.output and os.path.exists(arguments.output) and not os.path.isdir(arguments.output):
         raise ValueError(f"{arguments.output}: is not a folder; give another --output")
     model, output = arguments.model, arguments.output
+    taxonomy = load_taxonomy(model, arguments.run_code)
     if arguments.engine == "ray":  # whose processes work elsewhere
         output = output and os.path.abspath(output)
         model = os.path.abspath(model) if model and os.path.isdir(model) else model
@@ -172,24 +185,29 @@ def _order(arguments):
         model=model,
         backend=arguments.backend,
         device=arguments.device,
-        decoding=_decoding(arguments),
+        decoding=_decoding(arguments, taxonomy),
+        taxonomy=taxonomy,
+        run_code=arguments.run_code,
     )
 
 
-def _decoding(arguments):
+def _decoding(arguments, taxonomy):
     """The settings of the decisions that were given: those of a file, and over them those of options."""
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
-    settings = read_decoding(arguments.decoding).to_dict() if arguments.decoding else {}
+    of_file = read_decoding(arguments.decoding) if arguments.decoding else None
     options = {
-        "method": _method(arguments, settings.get("method")),
-        "thresholds": _by_label("--threshold", arguments.threshold),
-        "switching_cost": arguments.switching_cost,
-        "min_event_s": _by_label("--min-duration", arguments.min_duration),
+        "method": _method(arguments, of_file and of_file.method),
+        "thresholds": _by_label("--threshold", arguments.threshold, taxonomy),
+        "min_event_s": _by_label("--min-duration", arguments.min_duration, taxonomy),
+        "offsets": _by_label("--offset", arguments.offset, taxonomy),
     }
-    settings |= {name: value for name, value in options.items() if value is not None}
-    Decoding.from_dict(settings)  # refuses what makes no sense before anything is begun
-    return settings
+    options = {name: value for name, value in options.items() if value is not None}
+    options |= arguments.switching_cost or {}
+    if of_file:
+        return of_file.changed(options).to_dict()
+    Decoding.from_dict(options)  # refuses what makes no sense before anything is begun
+    return options
 
 
 def _method(arguments, of_file):
@@ -211,21 +229,31 @@ def _method(arguments, of_file):
 
 def _labelled(text):
     """A number for all classes, (None, number), or for one of them, (label, number)."""
-    label, equals, number = text.rpartition("=")
-    labels = {label for names in MUSIC_LOUDNESS.levels for label in names}
-    if equals and label not in labels:
-        raise argparse.ArgumentTypeError(f"{label!r} is none of {', '.join(sorted(labels))}")
+    label, _, number = text.rpartition("=")
     try:
         return label or None, float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{number!r} is not a number") from None
 
 
-def _by_label(option, values):
+def _cost(text):
+    """A switching cost as a setting: in seconds, or without an s in the nats of earlier versions."""
+    number, unit = (text[:-1], "switching_cost_s") if text.endswith("s") else (text, "switching_cost")
+    try:
+        return {unit: float(number)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 8s") from None
+
+
+def _by_label(option, values, taxonomy):
     """One number for all classes, or a mapping of label to number, or None where nothing was given."""
     if not values:
         return None
     values = dict(values)
+    labels = {label for names in taxonomy.levels for label in names}
+    unknown = next((label for label in values if label not in {None, *labels}), None)
+    if unknown is not None:
+        raise ValueError(f"{option}: {unknown!r} is none of {', '.join(sorted(labels))}, the model's classes")
     if None not in values:
         return values
     if len(values) > 1:
@@ -237,7 +265,8 @@ def _by_label(option, values):
 
 def _engine(arguments):
     """What has the work done: from a function, tasks and a ``notify`` to results."""
-    from hrin_plugin.engines import run_local, run_ray
+    from hrin_plugin.archive.processes import run_local
+    from hrin_plugin.archive.ray_cluster import run_ray
 
     if arguments.jobs is not None and arguments.jobs < 1:
         raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")

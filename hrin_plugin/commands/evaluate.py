@@ -1,6 +1,7 @@
 """``hrin evaluate``: the paper's scores of results against annotations."""
 
 from hrin_plugin.commands import Failure
+from hrin_plugin.commands.options import add_classes_option, classes_asked_for
 
 
 def add_parser(commands):
@@ -33,6 +34,7 @@ def add_parser(commands):
     )
     parser.add_argument("estimates", metavar="EST", help="folder of results, in any format of 'hrin detect'")
     parser.add_argument("--json", metavar="FILE", help="write every score and count")
+    add_classes_option(parser)
     parser.set_defaults(handler=_evaluate, prog=parser.prog)
 
 
@@ -40,72 +42,82 @@ def _evaluate(arguments):
     """Match, score and print."""
     import json
 
-    from hrin_plugin.detection import TASKS
     from hrin_plugin.files import write_atomically
-    from hrin_plugin.metrics import fast_scores, format_scores
-    from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    from hrin_plugin.metrics.scores import fast_scores, format_level
 
-    references = _by_name(_read_references(arguments.references))
-    estimates = _by_name(_read_results(arguments.estimates))
-    tasks = _common_tasks(references, estimates)
+    estimates = _read_results(arguments.estimates, classes_asked_for(arguments))
+    taxonomy = _only_taxonomy(estimates)
+    references = _read_references(arguments.references, taxonomy)
+    _only_taxonomy([*estimates, *references])
+    references, estimates = _by_name(references, taxonomy), _by_name(estimates, taxonomy)
     durations_s = [reference.duration_s for reference in references.values()]
     scores = {}
-    for task in tasks:
-        events = ([found[name].events[task] for name in references] for found in (references, estimates))
-        scores[task] = fast_scores(*events, durations_s, MUSIC_LOUDNESS.levels[TASKS.index(task)])
+    for level in _common_levels(references, estimates, taxonomy):
+        events = ([found[name].events[level] for name in references] for found in (references, estimates))
+        scores[level] = fast_scores(*events, durations_s, taxonomy.labels[level])
     if arguments.json:
         write_atomically(arguments.json, json.dumps(scores, indent=2, allow_nan=False) + "\n")
     print(f"{len(references)} recordings, {sum(durations_s) / 3600:.2f} hours\n")
-    tables = format_scores(*(scores.get(task, scores[tasks[0]]) for task in TASKS)).split("\n\n")
-    print("\n\n".join(table for task, table in zip(TASKS, tables) if task in tasks))
+    print("\n\n".join(format_level(level, of_level) for level, of_level in scores.items()))
     return 0
 
 
-def _read_references(folder):
+def _read_references(folder, taxonomy):
     """Annotations of recordings that lie beside them, or else annotations alone."""
     from pathlib import Path
 
-    from hrin_plugin.references import ANNOTATIONS, read_references
+    from hrin_plugin.archive.references import ANNOTATIONS, read_references
 
-    found = [reference.detection for reference in read_references(folder)]
+    found = [reference.detection for reference in read_references(folder, taxonomy)]
     annotations = Path(folder, ANNOTATIONS)
-    return found or _read_results(annotations if annotations.is_dir() else folder)
+    return found or _read_results(annotations if annotations.is_dir() else folder, taxonomy)
 
 
-def _read_results(folder):
+def _read_results(folder, taxonomy):
     """Results in any format."""
     from hrin_plugin.events import AnnotationError
-    from hrin_plugin.report import read_results
+    from hrin_plugin.report.tables import read_results
 
-    detections, faults = read_results([folder])
+    detections, faults = read_results([folder], taxonomy)
     if faults:
         raise AnnotationError(faults)
     return detections
 
 
-def _by_name(detections):
-    """Recordings by name, each with music detection."""
-    from hrin_plugin.references import derive_detection
+def _only_taxonomy(detections):
+    """The classes of all recordings; refuses those of several models."""
+    first, *others = {found.taxonomy.levels: found for found in detections}.values()
+    if others:
+        classes = " and ".join(
+            f"{', '.join(found.taxonomy.levels[-1])} ({found.name})" for found in (first, others[0])
+        )
+        raise Failure(f"not the same classes everywhere: {classes}; score the results of each model alone")
+    return first.taxonomy
+
+
+def _by_name(detections, taxonomy):
+    """Recordings by name, each with the upper level."""
+    from hrin_plugin.archive.references import derive_md
 
     found = {}
     for detection in detections:
         events = dict(detection.events)
         if "mrle" in events:
-            events.setdefault("md", derive_detection(events["mrle"]))
+            events.setdefault("md", derive_md(events["mrle"], taxonomy))
         found[detection.name] = detection._replace(events=events)
     return found
 
 
-def _common_tasks(references, estimates):
-    """The tasks that every recording has on both sides; refuses recordings that are on one side only."""
-    from hrin_plugin.detection import TASKS
-
+def _common_levels(references, estimates, taxonomy):
+    """The levels that every recording has on both sides; refuses recordings that are on one side only."""
     unmatched = [f"{name}: has no result" for name in references if name not in estimates]
     unmatched += [f"{name}: has no annotation" for name in estimates if name not in references]
     if unmatched:
         raise Failure("\n  ".join(["not the same recordings in both folders:", *unmatched]))
     found = [*references.values(), *estimates.values()]
-    tasks = [task for task in TASKS if all(task in detection.events for detection in found)]
-    if not tasks:
+    levels = [
+        level for level in taxonomy.level_names if all(level in detection.events for detection in found)
+    ]
+    if not levels:
         raise Failure("no level is there for every recording in both folders")
-    return tasks
+    return levels

@@ -38,9 +38,10 @@ def add_parser(commands):
 
 def _export(arguments):
     """Write the model, and say where."""
-    from hrin_plugin.archive import load_detector
-    from hrin_plugin.onnx_model import export_onnx
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.pretrained.onnx_model import export_onnx
 
-    export_onnx(load_detector(arguments.model, "torch", "cpu").model, arguments.output, arguments.start)
+    model = load_detector(arguments.model, "torch", "cpu", run_code=arguments.run_code).model
+    export_onnx(model, arguments.output, arguments.start)
     print(arguments.output)
     return 0

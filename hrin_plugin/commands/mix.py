@@ -57,8 +57,8 @@ def add_parser(commands):
 def _mix(arguments):
     """Mix a set, and say what it holds."""
     import logging
-    from concurrent.futures.process import BrokenProcessPool
 
+    from hrin_plugin.archive.processes import LostTask
     from hrin_plugin.mixing import mix_set
     from hrin_plugin.mixing.excerpts import class_shares
     from hrin_plugin.mixing.store import SourceError
@@ -69,11 +69,8 @@ def _mix(arguments):
         del options[name]
     try:
         excerpts = mix_set(**options)
-    except SourceError as error:
+    except (SourceError, LostTask) as error:
         raise Failure(error) from error
-    except BrokenProcessPool:
-        cause = "a process was ended from outside, for want of memory perhaps; try --jobs 1"
-        raise Failure(cause) from None
     shares = ", ".join(f"{label} {share:.1%}" for label, share in class_shares(excerpts).items())
     print(f"{arguments.out}: {len(excerpts)} excerpts of {arguments.seconds:g} s; {shares}")
     return 0

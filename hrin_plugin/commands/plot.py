@@ -1,6 +1,7 @@
 """``hrin plot``: a picture of a recording with its events."""
 
 from hrin_plugin.commands import Failure
+from hrin_plugin.commands.options import add_run_code
 
 
 def add_parser(commands):
@@ -37,6 +38,7 @@ def add_parser(commands):
     parser.add_argument(
         "--model", metavar="DIR", help="a run's 'pretrained' folder, whose probabilities and events are drawn"
     )
+    add_run_code(parser)
     parser.add_argument(
         "--output", metavar="PICTURE", help="a .png, .svg or .pdf file (default: the recording's name, .png)"
     )
@@ -48,33 +50,43 @@ def _plot(arguments):
     from pathlib import Path
 
     import numpy as np
+    import torch
 
-    from hrin_plugin.archive import load_detector
     from hrin_plugin.audio.streams import open_stream
     from hrin_plugin.events import parse_tsv
     from hrin_plugin.features import LogMel
+    from hrin_plugin.formats.records import recorded_taxonomy
+    from hrin_plugin.inference import load_detector
+    from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
     try:
-        from hrin_plugin.plots import draw_recording, save_picture
+        from hrin_plugin.report.plots import draw_recording, save_picture
     except ModuleNotFoundError as error:
         raise Failure(f"{error}; run: pip install 'hrin-plugin[plots]'") from None
 
-    detector = load_detector(arguments.model, device="cpu") if arguments.model else None
+    detector = None
+    if arguments.model:
+        detector = load_detector(arguments.model, device="cpu", run_code=arguments.run_code)
     features = detector.model.features if detector else LogMel()
     with open_stream(arguments.recording, features.grid.sample_rate) as blocks:
         wav = np.concatenate(list(blocks))
     duration_s = len(wav) / features.grid.sample_rate
-    lanes, probabilities = {}, None
+    paths, probabilities = {}, None
     if arguments.reference:
-        lanes["reference"] = parse_tsv(arguments.reference, duration_s)
+        paths["reference"] = arguments.reference
     for number, prediction in enumerate(arguments.prediction, start=1):
         name, _, path = prediction.rpartition("=")
-        lanes[name or f"prediction {number}"] = parse_tsv(path, duration_s)
+        paths[name or f"prediction {number}"] = path
+    lanes = {name: parse_tsv(path, duration_s) for name, path in paths.items()}
+    recorded = (recorded_taxonomy(path, "tsv") for path in paths.values())
+    taxonomy = next(filter(None, recorded), MUSIC_LOUDNESS)
     if detector:
         found = detector.detect_file(arguments.recording, probabilities=True)
-        probabilities = found.probabilities.values()
-        lanes |= dict(zip(("model, detection", "model, loudness"), found.events.values()))
+        probabilities, taxonomy = found.probabilities.values(), found.taxonomy
+        lanes |= {f"model, {level}": events for level, events in found.events.items()}
     output = arguments.output or f"{Path(arguments.recording).stem}.png"
-    save_picture(draw_recording(wav, features, lanes, probabilities), output)
+    with torch.inference_mode():
+        frames = features(torch.from_numpy(wav).float()[None])[0].numpy()
+    save_picture(draw_recording(wav, frames, features.grid, lanes, probabilities, taxonomy), output)
     print(output)
     return 0

@@ -2,6 +2,8 @@
 
 import sys
 
+from hrin_plugin.commands.options import add_classes_option, classes_asked_for
+
 
 def add_parser(commands):
     """Add the subcommand to a parser.
@@ -28,14 +30,15 @@ def add_parser(commands):
     parser.add_argument("results", nargs="+", metavar="RESULT", help="files or folders of results")
     parser.add_argument("--csv", metavar="FILE", help="write the totals as a table")
     parser.add_argument("--html", metavar="FILE", help="write a page with the totals and a timeline")
+    add_classes_option(parser)
     parser.set_defaults(handler=_report, prog=parser.prog)
 
 
 def _report(arguments):
     """Print the totals, and write them where that was asked for."""
-    from hrin_plugin.report import format_summary, read_results, write_csv, write_html
+    from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 
-    detections, faults = read_results(arguments.results)
+    detections, faults = read_results(arguments.results, classes_asked_for(arguments))
     for fault in faults:
         print(fault, file=sys.stderr)
     if not detections:

@@ -87,7 +87,7 @@ class ViterbiDecision:
     Arguments
     ---------
     switching_cost : float
-        In nats.
+        In nats, where every frame counts in full.
     taxonomy : Taxonomy
         The levels and their classes.
     stretch : int

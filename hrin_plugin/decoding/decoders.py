@@ -10,7 +10,7 @@ import numpy as np
 from hrin_plugin.decoding.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
 from hrin_plugin.decoding.methods import METHODS, Decoding
 from hrin_plugin.decoding.runs import ActivityEvents, StateEvents
-from hrin_plugin.decoding.smoothing import leaf_ancestors
+from hrin_plugin.decoding.smoothing import leaf_ancestors, shift_log_odds
 from hrin_plugin.timing import to_samples
 
 __all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]
@@ -50,14 +50,15 @@ class EventDecoder:
     >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.2, 0.8]])))
     []
     >>> decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.8, 0.2]])))
-    [(1, Event(label='bg-music', onset_s=0.0, offset_s=0.016))]
+    [(1, Event(onset_s=0.0, offset_s=0.016, label='bg-music'))]
     >>> decoder.finish(duration_s=0.02)
-    [(0, Event(label='music', onset_s=0.0, offset_s=0.02)), (1, Event(label='fg-music', ...))]
+    [(0, Event(onset_s=0.0, offset_s=0.02, label='music')), (1, Event(... label='fg-music'))]
     """
 
     def __init__(self, decoding, taxonomy, grid):
         _check_labels(decoding, taxonomy)
         self._sizes, self._grid = taxonomy.sizes, grid
+        self._offsets = _by_level(decoding.offsets, taxonomy, 0.0)
         self._n_frames = 0
         self._decision, self._events, settling_s = _MAKERS[decoding.method](decoding, taxonomy, grid)
         settling = -(-to_samples(settling_s, grid.sample_rate) // grid.hop_length)
@@ -90,7 +91,8 @@ class EventDecoder:
         """
         probabilities = self._check(probabilities)
         self._n_frames += len(probabilities[0])
-        return self._pass_on(self._decision.push(probabilities))
+        shifted = [shift_log_odds(*level) for level in zip(probabilities, self._offsets)]
+        return self._pass_on(self._decision.push(shifted))
 
     def finish(self, duration_s):
         """End the recording; the decoder is of no further use.
@@ -170,10 +172,10 @@ def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
     >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.9, 0.1, 0.1], [0.1, 0.4, 0.4]])
-    >>> detection, loudness = decode_events(
+    >>> md, mrle = decode_events(
     ...     Decoding("threshold"), probabilities, MUSIC_LOUDNESS, FrameGrid(), duration_s=0.032
     ... )
-    >>> [event.label for event in detection], [event.label for event in loudness]
+    >>> [event.label for event in md], [event.label for event in mrle]
     (['no-music', 'music'], ['no-music'])
     """
     _check_duration(duration_s)
@@ -212,7 +214,7 @@ def _by_viterbi(decoding, taxonomy, grid):
     least_s = _least(decoding, taxonomy)[-1]
     levels = dict(enumerate(zip(taxonomy.levels, leaf_ancestors(taxonomy))))
     frames = grid.frame_at(STRETCH_S), grid.frame_at(LOOK_AHEAD_S)
-    decision = ViterbiDecision(decoding.switching_cost, taxonomy, *frames)
+    decision = ViterbiDecision(decoding.cost_on(grid), taxonomy, *frames)
     return decision, [StateEvents(levels, least_s, grid)], max(least_s)
 
 
@@ -236,6 +238,7 @@ def _check_labels(decoding, taxonomy):
     lowest = list(taxonomy.levels[-1])
     for name, allowed in (
         ("thresholds", known),
+        ("offsets", known),
         ("min_event_s", lowest if decoding.method == "viterbi" else known),
     ):
         value = getattr(decoding, name)

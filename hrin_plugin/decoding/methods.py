@@ -15,6 +15,8 @@ overlap or leave gaps, and an event shorter than its label's minimum is dropped.
 ``argmax`` and ``viterbi`` a level has one class at any time, and an event shorter than
 its label's minimum becomes part of the event before it (the first one, of that after
 it). With ``viterbi`` the levels never contradict each other.
+
+All settings keep their meaning when the length of the frames changes.
 """
 
 import json
@@ -25,6 +27,9 @@ from dataclasses import asdict, dataclass, fields
 from hrin_plugin.files import write_atomically
 
 METHODS = ("threshold", "argmax", "median", "viterbi")
+
+#: The switching cost in the unit of today, and in that of earlier versions.
+_COSTS = {"switching_cost_s", "switching_cost"}
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,23 @@ class Decoding:
     thresholds : float or dict
         For ``threshold`` and ``median``: the least probability of an active class,
         one for all or by label, 0.5 for labels that are not named.
-    switching_cost : float
-        For ``viterbi``: what every change of class costs, in nats. The frames of an
-        event must speak for it by more than its two changes cost.
+    switching_cost_s : float
+        For ``viterbi``: what every change of class costs, in seconds at odds of e (2.7)
+        to 1. An event is found if its evidence outweighs its two changes: with a cost
+        of 2 s, after 4 s at odds of 2.7 to 1, or 2 s at odds of 7.4 to 1.
     median_s : float
         For ``median``: the seconds that the median is taken over, to the nearest odd
         number of frames.
     min_event_s : float or dict
         Seconds that an event must last, one for all or by label, 0 for labels that
         are not named. With ``viterbi`` they are those of the lowest level's labels.
+    offsets : float or dict
+        Nats added to the log-odds of a class before any decision, one for all or by
+        label, 0 for labels that are not named. 1 makes its odds 2.7 times as high. A
+        label that several levels have gets its offset on each.
+    switching_cost : float or None
+        The cost in the unit of earlier versions, in place of ``switching_cost_s``: nats
+        that a change costs, where every frame counts in full, however long it is.
 
     Raises
     ------
@@ -60,29 +73,37 @@ class Decoding:
     -------
     >>> Decoding("threshold", thresholds={"music": 0.4}).to_dict()["thresholds"]
     {'music': 0.4}
-    >>> Decoding("viterbi", switching_cost=-1.0)
+    >>> Decoding("viterbi", switching_cost_s=-1.0)
     Traceback (most recent call last):
     ...
-    ValueError: switching_cost is -1.0; give a number of nats, 0 or more
+    ValueError: switching_cost_s is -1.0; give seconds, 0 or more
     """
 
     method: str = "viterbi"
     thresholds: object = 0.5
     # Around these two, the scores of mixes of real recordings hardly change.
-    switching_cost: float = 100.0
+    switching_cost_s: float | None = 1.6  # None where the cost is in the unit of earlier versions
     median_s: float = 2.0
     min_event_s: object = 0.0
+    offsets: object = 0.0
+    switching_cost: float | None = None
 
     def __post_init__(self):
         """Check every setting, also those that the method leaves aside."""
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; use one of {', '.join(METHODS)}")
         for name, value in _numbers("thresholds", self.thresholds):
-            _check_number(name, value, 1.0, "a probability, 0 to 1")
-        _check_number("switching_cost", self.switching_cost, math.inf, "a number of nats, 0 or more")
-        _check_number("median_s", self.median_s, math.inf, "seconds, 0 or more")
+            _check_number(name, value, 0.0, 1.0, "a probability, 0 to 1")
+        if self.switching_cost is None:
+            _check_number("switching_cost_s", self.switching_cost_s, 0.0, math.inf, "seconds, 0 or more")
+        else:
+            _check_number("switching_cost", self.switching_cost, 0.0, math.inf, "a number of nats, 0 or more")
+            object.__setattr__(self, "switching_cost_s", None)
+        _check_number("median_s", self.median_s, 0.0, math.inf, "seconds, 0 or more")
         for name, value in _numbers("min_event_s", self.min_event_s):
-            _check_number(name, value, math.inf, "seconds, 0 or more")
+            _check_number(name, value, 0.0, math.inf, "seconds, 0 or more")
+        for name, value in _numbers("offsets", self.offsets):
+            _check_number(name, value, -math.inf, math.inf, "a number of nats")
         for field in fields(self)[1:]:
             # Plain floats, whatever kind of number they were, and nobody else's dict.
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
@@ -93,10 +114,19 @@ class Decoding:
             "threshold": f"threshold {_words(self.thresholds)}",
             "argmax": "argmax",
             "median": f"median over {self.median_s:g} s, threshold {_words(self.thresholds)}",
-            "viterbi": f"viterbi, switching cost {self.switching_cost:g}",
+            "viterbi": f"viterbi, switching cost {self._cost_in_words()}",
         }[self.method]
-        least = any(value for _, value in _numbers("", self.min_event_s))
-        return used + (f", events of at least {_words(self.min_event_s)} s" if least else "")
+        if _is_set(self.min_event_s):
+            used += f", events of at least {_words(self.min_event_s)} s"
+        if _is_set(self.offsets):
+            used += f", offsets in nats {_words(self.offsets)}"
+        return used
+
+    def _cost_in_words(self):
+        """The switching cost with its unit."""
+        if self.switching_cost is None:
+            return f"{self.switching_cost_s:g} s"
+        return f"{self.switching_cost:g} nats over frames"
 
     @classmethod
     def from_dict(cls, settings):
@@ -115,7 +145,8 @@ class Decoding:
         Raises
         ------
         ValueError
-            If it is no dict, a name is unknown, or as of the class.
+            If it is no dict, a name is unknown, the switching cost has two units, or as of
+            the class.
 
         Example
         -------
@@ -132,6 +163,10 @@ class Decoding:
         for name in settings:
             if name not in names:
                 raise ValueError(f"a decoding has no {name!r}; it has {', '.join(names)}")
+        if settings.keys() >= _COSTS:
+            raise ValueError(
+                "a decoding has one switching cost; leave out switching_cost, or switching_cost_s"
+            )
         return cls(**settings)
 
     def to_dict(self):
@@ -142,11 +177,63 @@ class Decoding:
         >>> Decoding.from_dict(Decoding("median").to_dict()) == Decoding("median")
         True
         """
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def changed(self, settings):
+        """This decoding with other values of some settings.
+
+        Arguments
+        ---------
+        settings : dict
+            Values by the names of the arguments.
+
+        Returns
+        -------
+        Decoding
+            The decoding. A switching cost takes the place of one in the other unit.
+
+        Raises
+        ------
+        ValueError
+            As of :meth:`from_dict`.
+
+        Example
+        -------
+        >>> print(Decoding("viterbi", switching_cost=125).changed({"switching_cost_s": 8}))
+        viterbi, switching cost 8 s
+        """
+        replaced = settings.keys() | (_COSTS if settings.keys() & _COSTS else set())
+        kept = {name: value for name, value in self.to_dict().items() if name not in replaced}
+        return Decoding.from_dict(kept | settings)
+
+    def cost_on(self, grid):
+        """The switching cost in nats, where every frame of a grid counts in full.
+
+        Arguments
+        ---------
+        grid : FrameGrid
+            Where the frames lie.
+
+        Returns
+        -------
+        float
+            Nats.
+
+        Example
+        -------
+        >>> from hrin_plugin.timing import FrameGrid
+        >>> Decoding(switching_cost_s=8).cost_on(FrameGrid(hop_length=512))
+        125.0
+        """
+        if self.switching_cost is not None:
+            return self.switching_cost
+        return self.switching_cost_s / grid.time_of(1)
 
 
 def read_decoding(path):
     """A Decoding from a JSON file.
+
+    Files of earlier versions have the switching cost in nats; they mean what they meant.
 
     Arguments
     ---------
@@ -196,15 +283,17 @@ def write_decoding(path, decoding):
     Example
     -------
     >>> path = getfixture("tmp_path") / "decoding.json"
-    >>> write_decoding(path, Decoding("viterbi", switching_cost=64))
-    >>> read_decoding(path).switching_cost
-    64.0
+    >>> write_decoding(path, Decoding("viterbi", switching_cost_s=2))
+    >>> read_decoding(path).switching_cost_s
+    2.0
     """
     write_atomically(path, json.dumps(decoding.to_dict(), indent=2) + "\n")
 
 
 def _plain(value):
     """A setting with its numbers as floats."""
+    if value is None:
+        return None
     if isinstance(value, dict):
         return {label: float(number) for label, number in value.items()}
     return float(value)
@@ -217,10 +306,15 @@ def _numbers(name, value):
     return [(name, value)]
 
 
-def _check_number(name, value, greatest, wanted):
-    """Raise ValueError for what is no finite number from 0 to the greatest."""
+def _is_set(value):
+    """Whether a setting has a number other than 0."""
+    return any(number for _, number in _numbers("", value))
+
+
+def _check_number(name, value, least, greatest, wanted):
+    """Raise ValueError for what is no finite number of a range."""
     good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (good and 0 <= value <= greatest and math.isfinite(value)):
+    if not (good and least <= value <= greatest and math.isfinite(value)):
         raise ValueError(f"{name} is {value!r}; give {wanted}")
 
 

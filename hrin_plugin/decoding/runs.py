@@ -31,7 +31,7 @@ class ActivityEvents:
     >>> from hrin_plugin.timing import FrameGrid
     >>> events = ActivityEvents(0, ["no-music", "music"], [0.0, 0.03], FrameGrid())
     >>> events.push(np.array([[True, False], [True, True], [False, False]]))
-    [(0, Event(label='no-music', onset_s=0.0, offset_s=0.032))]
+    [(0, Event(onset_s=0.0, offset_s=0.032, label='no-music'))]
     >>> events.finish(0.048)
     []
     """
@@ -91,7 +91,7 @@ class ActivityEvents:
         onset_s = self._grid.time_of(first)
         if end - first * self._grid.hop_length < self._least[index] or end_s <= onset_s:
             return []
-        return [(self._level, Event(self._labels[index], onset_s, end_s))]
+        return [(self._level, Event(onset_s, end_s, self._labels[index]))]
 
 
 class StateEvents:
@@ -116,9 +116,9 @@ class StateEvents:
     >>> levels = {0: (["no-music", "music"], [0, 1, 1]), 1: (["no-music", "fg-music", "bg-music"], [0, 1, 2])}
     >>> events = StateEvents(levels, [0.0, 0.03, 0.03], FrameGrid())
     >>> events.push(np.array([1, 1, 0, 2]))
-    [(0, Event(label='music', ...)), (1, Event(label='fg-music', onset_s=0.0, offset_s=0.032))]
+    [(0, Event(... label='music')), (1, Event(onset_s=0.0, offset_s=0.032, label='fg-music'))]
     >>> events.finish(0.064)
-    [(0, Event(label='no-music', onset_s=0.032, offset_s=0.064)), (1, Event(label='no-music', ...))]
+    [(0, Event(onset_s=0.032, offset_s=0.064, label='no-music')), (1, Event(... label='no-music'))]
     """
 
     def __init__(self, levels, least_s, grid):
@@ -206,7 +206,7 @@ class StateEvents:
     def _event(self, level, index, first, end_s):
         """An event of a level, if there is anything of it before the end."""
         onset_s = self._grid.time_of(first)
-        return [(level, Event(self._levels[level][0][index], onset_s, end_s))] if onset_s < end_s else []
+        return [(level, Event(onset_s, end_s, self._levels[level][0][index]))] if onset_s < end_s else []
 
 
 def _last_end(n_frames, duration_s, grid):

@@ -3,22 +3,21 @@
 import numpy as np
 
 from hrin_plugin.decoding.decoders import decode_events
-from hrin_plugin.detection import TASKS
-from hrin_plugin.metrics import fast_scores
+from hrin_plugin.metrics.scores import fast_scores
 
 #: Tolerance of onsets in seconds, and what the scores call it.
 COLLAR_S, EVENTS = 0.5, "500ms_onset"
 
 
 def decoded_scores(decoding, predictions, taxonomy, grid):
-    """Scores of the events of one decoding, as :func:`hrin_plugin.metrics.fast_scores` gives them.
+    """Scores of the events of one decoding, as :func:`hrin_plugin.metrics.scores.fast_scores` gives them.
 
     Arguments
     ---------
     decoding : Decoding
         How to decode.
     predictions : sequence of Prediction
-        Probabilities and references; see :class:`hrin_plugin.results.Prediction`.
+        Probabilities and references; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
@@ -33,10 +32,10 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     -------
     >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "music")], [Event(0.0, 2.0, "bg-music")]
     >>> probabilities = np.tile([0.1, 0.9], (126, 1)), np.tile([0.1, 0.2, 0.7], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> of_md, _ = decoded_scores(Decoding("argmax"), recordings, MUSIC_LOUDNESS, FrameGrid())
@@ -85,10 +84,10 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     -------
     >>> from hrin_plugin.decoding.decoders import Decoding
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("music", 0.0, 2.0)], [Event("bg-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "music")], [Event(0.0, 2.0, "bg-music")]
     >>> probabilities = np.tile([0.1, 0.9], (126, 1)), np.tile([0.1, 0.2, 0.7], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> score_decoding(Decoding("argmax"), recordings, MUSIC_LOUDNESS, FrameGrid())["objective"]
@@ -96,7 +95,7 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     """
     scores = decoded_scores(decoding, predictions, taxonomy, grid)
     row = {"decoding": str(decoding), "objective": objective(scores)}
-    for task, of_task in zip(TASKS, scores):
+    for task, of_task in zip(taxonomy.level_names, scores):
         row[f"{task} accuracy"] = of_task["segment"]["accuracy"]
         for suffix, of_kind in (("F", of_task["segment"]), ("event F", of_task["event"][EVENTS])):
             classes = of_kind["classes"].items()
@@ -113,7 +112,7 @@ def objective(scores):
     Arguments
     ---------
     scores : sequence of dict
-        For each task, what :func:`hrin_plugin.metrics.fast_scores` returns.
+        For each task, what :func:`hrin_plugin.metrics.scores.fast_scores` returns.
 
     Returns
     -------
@@ -123,7 +122,7 @@ def objective(scores):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> truth, late = [[Event("music", 0.0, 2.0)]], [[Event("music", 1.0, 2.0)]]
+    >>> truth, late = [[Event(0.0, 2.0, "music")]], [[Event(1.0, 2.0, "music")]]
     >>> round(objective([fast_scores(truth, late, [2.0], ["music"])]), 4)  # segments 2/3, events 0
     0.3333
     """
@@ -152,7 +151,7 @@ def class_objective(scores, label):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> truth, late = [[Event("music", 0.0, 2.0)]], [[Event("music", 1.0, 2.0)]]
+    >>> truth, late = [[Event(0.0, 2.0, "music")]], [[Event(1.0, 2.0, "music")]]
     >>> round(class_objective(fast_scores(truth, late, [2.0], ["music"]), "music"), 4)
     0.3333
     """

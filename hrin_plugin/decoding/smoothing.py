@@ -1,19 +1,48 @@
-"""What many frames say together: a running median, and the best sequence of classes (Viterbi).
+"""What frames say, after a known bias is taken away, and what many of them say together: a running
+median, and the best sequence of classes (Viterbi).
 
 Pure functions of arrays. The paper decides each frame by itself (section V-C).
 """
 
-import numpy as np
-from scipy import ndimage
+import math
 
-#: The least that a probability, and its complement, count for in :func:`leaf_log_likelihood`. A float32
+import numpy as np
+from scipy import ndimage, special
+
+#: The least that a probability, and its complement, count for where log-odds are taken. A float32
 #: sigmoid is exactly 1 from logits of 17 on, and so would forbid a state for ever; a network is not to be
 #: trusted beyond odds of a million to one in any single frame.
 LEAST_PROBABILITY = 1e-6
 
-#: The greatest number whose exponential both ways librosa's Viterbi takes for what it is: it adds the
-#: least positive float64, e to the -708, to every probability.
-GREATEST_EXPONENT = 600.0
+
+def shift_log_odds(probabilities, offsets):
+    """Probabilities after an offset was added to the log-odds of each class.
+
+    Arguments
+    ---------
+    probabilities : numpy.ndarray
+        ``[frame, class]``, floats. Those that get an offset count for no less than
+        :data:`LEAST_PROBABILITY`, nor does their complement.
+    offsets : sequence of float
+        For each class, in nats. With 0 its probabilities stay as they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[frame, class]``, of the same float type.
+
+    Example
+    -------
+    >>> shift_log_odds(np.array([[0.5, 0.2]]), [0.0, np.log(4)]).round(3).tolist()
+    [[0.5, 0.5]]
+    """
+    if not any(offsets):
+        return probabilities
+    shifted = probabilities.copy()
+    for index, offset in enumerate(offsets):
+        if offset:
+            shifted[:, index] = special.expit(special.logit(_trusted(probabilities[:, index])) + offset)
+    return shifted
 
 
 def median_filter(probabilities, width_frames):
@@ -80,13 +109,13 @@ def leaf_log_likelihood(probabilities, taxonomy):
     Example
     -------
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-    >>> detection, loudness = [[0.1, 0.9]], [[0.1, 0.6, 0.7]]
-    >>> leaf_log_likelihood([detection, loudness], MUSIC_LOUDNESS).round(2).tolist()
+    >>> md, mrle = [[0.1, 0.9]], [[0.1, 0.6, 0.7]]
+    >>> leaf_log_likelihood([md, mrle], MUSIC_LOUDNESS).round(2).tolist()
     [[-9.03, -2.03, -1.59]]
     """
     total = 0.0
     for level, ancestors in zip(probabilities, leaf_ancestors(taxonomy)):
-        level = np.clip(np.asarray(level, dtype=float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        level = _trusted(level)
         log_absent = np.log1p(-level)
         # All absent, but for the class that is active in the state.
         total += log_absent.sum(axis=1, keepdims=True) + (np.log(level) - log_absent)[:, ancestors]
@@ -139,11 +168,6 @@ def viterbi_path(log_likelihood, switching_cost, previous=None):
     numpy.ndarray
         State indices, ``[frame]``, int64.
 
-    Raises
-    ------
-    ImportError
-        If librosa, whose compiled Viterbi this is, cannot be imported.
-
     Example
     -------
     >>> log_likelihood = [[0.0, -3.0], [-2.0, 0.0], [0.0, -3.0], [-9.0, 0.0]]
@@ -154,21 +178,70 @@ def viterbi_path(log_likelihood, switching_cost, previous=None):
     n_frames, n_states = log_likelihood.shape
     if not n_frames:
         return np.empty(0, dtype=np.int64)
-    try:
-        from librosa.sequence import viterbi
-    except (ImportError, RuntimeError) as error:
-        # numba raises RuntimeError where it may keep its compiled functions nowhere.
-        raise ImportError(
-            f"librosa, which Viterbi decoding needs, cannot be imported ({error}); run: pip install librosa; "
-            "where neither its folder nor your home can be written, set NUMBA_CACHE_DIR to a folder that can"
-        ) from error
+    # Only differences within a frame matter; small numbers are added up more exactly.
+    gains = log_likelihood - log_likelihood.max(axis=1, keepdims=True)
+    # Blocks of frames, all at once for each state before them, and then from block to block.
+    length = math.isqrt(n_frames - 1) + 1  # as many frames as blocks: the fewest steps
+    gains = np.pad(gains, [(0, -n_frames % length), (0, 0)])
+    reached = _block_values(gains.reshape(-1, length, n_states), switching_cost)
+    before, last = _join_blocks(reached[-1], previous)
+    blocks = np.arange(len(before))
+    # The values of the best sequences out of the state that turned out to be before each block.
+    values = reached[:, :, before, blocks].transpose(2, 0, 1).reshape(-1, n_states)
+    return _trace_back(values, switching_cost, before[1:], last)[:n_frames]
 
-    # Only differences within a frame matter, and all of them may be scaled alike, the cost too. So what
-    # librosa wants as probabilities is their exponential, without underflow.
-    log_likelihood = log_likelihood - log_likelihood.max(axis=1, keepdims=True)
-    scale = min(1.0, GREATEST_EXPONENT / max(switching_cost, -log_likelihood.min(), 1.0))
-    # Rows that add up to 1, in which staying is e to the cost times as likely as each switch.
-    weights = np.exp(scale * switching_cost * np.eye(n_states))
-    transition = weights / weights.sum(axis=1, keepdims=True)
-    first = np.full(n_states, 1 / n_states) if previous is None else transition[previous]
-    return viterbi(np.exp(scale * log_likelihood).T, transition, p_init=first).astype(np.int64)
+
+def _block_values(gains, switching_cost):
+    """Values of the best sequences through each block ``[frame, state, state before, block]``, from the
+    gains of its frames ``[block, frame, state]``.
+    """
+    n_blocks, length, n_states = gains.shape
+    gains = np.ascontiguousarray(gains.transpose(1, 2, 0))[:, :, None]
+    reached = np.empty((length, n_states, n_states, n_blocks))
+    values = np.where(np.eye(n_states, dtype=bool), 0.0, -np.inf)[:, :, None]
+    for frame in range(length):
+        np.maximum(values, values.max(axis=0) - switching_cost, out=reached[frame])
+        reached[frame] += gains[frame]
+        values = reached[frame]
+    return reached
+
+
+def _join_blocks(ends, previous):
+    """The state before each block, and the last state, from the values of each block's end
+    ``[state, state before, block]`` and the state before the first block, or None.
+    """
+    n_states = len(ends)
+    values = [0.0 if previous in (None, state) else -math.inf for state in range(n_states)]
+    pointers = []
+    for block in ends.transpose(2, 0, 1).tolist():
+        sums = [[value + gain for value, gain in zip(values, to_state)] for to_state in block]
+        values = [max(of_state) for of_state in sums]
+        pointers.append([of_state.index(value) for of_state, value in zip(sums, values)])
+    last = state = values.index(max(values))
+    before = [state := of_block[state] for of_block in reversed(pointers)]
+    return np.array(before[::-1]), last
+
+
+def _trace_back(values, switching_cost, block_ends, last):
+    """The states of the best sequence, from the values of the sequences to each state ``[frame, state]``,
+    the states at the ends of all blocks but the last, and the last state.
+    """
+    best = values.argmax(axis=1)
+    switches = values < values.max(axis=1, keepdims=True) - switching_cost
+    length = len(values) // (len(block_ends) + 1)
+    best[length - 1 : -1 : length], switches[length - 1 : -1 : length] = block_ends, True
+    # For each state, the frames after which a sequence comes to it from the state in `best`.
+    entries = [np.flatnonzero(of_state) for of_state in switches[:-1].T]
+    path = np.empty(len(values), dtype=np.int64)
+    state, end = last, len(values)
+    while end:
+        count = np.searchsorted(entries[state], end - 1)
+        begin = entries[state][count - 1] + 1 if count else 0
+        path[begin:end] = state
+        state, end = best[begin - 1], begin
+    return path
+
+
+def _trusted(probabilities):
+    """Probabilities as float64, none of them nearer to 0 or 1 than :data:`LEAST_PROBABILITY`."""
+    return np.clip(np.asarray(probabilities, dtype=float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

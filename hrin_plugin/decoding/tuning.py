@@ -19,15 +19,18 @@ from hrin_plugin.decoding.scores import (
 )
 from hrin_plugin.decoding.smoothing import median_filter
 
-__all__ = ["Tuning", "format_table", "tune"]
+__all__ = ["Tuning", "compare", "format_table", "tune"]
 
 #: What is tried. The first of equals wins, so the plainest come first.
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 MINIMA_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 MEDIANS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
-SWITCHING_COSTS = tuple(2.0**exponent for exponent in range(10))
+SWITCHING_COSTS_S = tuple(2.0**exponent for exponent in range(-6, 6))
 #: Then finer steps around the best switching cost, as factors.
 REFINEMENTS = (2**-0.5, 2**0.5), (2**-0.25, 2**0.25)
+#: How far an offset is moved at a time, in nats; how many moves are tried at most; and by how much the
+#: objective must rise for one, so that little data do not give offsets that are worth nothing elsewhere.
+OFFSET_STEPS, OFFSET_MOVES, LEAST_GAIN = (2.0, 1.0, 0.5), 8, 0.002
 
 
 class Tuning(NamedTuple):
@@ -46,15 +49,16 @@ class Tuning(NamedTuple):
 def tune(predictions, taxonomy, grid, methods=METHODS):
     """Search the best settings of each method, with a progress bar.
 
-    Switching costs and minimum durations are the same for all classes. With
-    ``threshold``, each label has its own threshold and minimum duration, and with
-    ``median`` its own threshold; each is searched by the label's own scores.
+    With ``threshold``, each label has its own threshold and minimum duration, and with
+    ``median`` its own threshold; each is searched by the label's own scores. With
+    ``argmax`` and ``viterbi``, each label has its own offset, searched by the scores of
+    all, and a minimum duration is the same for all.
 
     Arguments
     ---------
     predictions : sequence of Prediction
         Probabilities and references of recordings that the network was not trained
-        on; see :class:`hrin_plugin.results.Prediction`.
+        on; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
@@ -75,10 +79,10 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.results import Prediction
+    >>> from hrin_plugin.training.results import Prediction
     >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
     >>> from hrin_plugin.timing import FrameGrid
-    >>> truth = [Event("no-music", 0.0, 2.0)], [Event("no-music", 0.0, 2.0)]
+    >>> truth = [Event(0.0, 2.0, "no-music")], [Event(0.0, 2.0, "no-music")]
     >>> probabilities = np.tile([0.3, 0.2], (126, 1)), np.tile([0.3, 0.2, 0.1], (126, 1))
     >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
     >>> tune(recordings, MUSIC_LOUDNESS, FrameGrid(), ["threshold"]).best["threshold"].thresholds
@@ -89,12 +93,69 @@ def tune(predictions, taxonomy, grid, methods=METHODS):
     for method in methods:
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; use {', '.join(METHODS)}")
-    with tqdm(total=sum(_SEARCHES[method][1] for method in methods), desc="decodings", unit="") as bar:
-        search = _Search(predictions, taxonomy, grid, bar)
-        best = {method: _SEARCHES[method][0](search) for method in methods}
+    labels = list(dict.fromkeys(label for names in taxonomy.levels for label in names))
+    n_steps = sum(_n_steps(method, len(labels)) for method in methods)
+    with tqdm(total=n_steps, desc="decodings", unit="") as bar:
+        search = _Search(predictions, taxonomy, grid, labels, bar)
+        best = {method: _SEARCHES[method](search) for method in methods}
         rows = {method: score_decoding(best[method], predictions, taxonomy, grid) for method in methods}
     ranked = sorted(methods, key=lambda method: -rows[method]["objective"])
     return Tuning({method: best[method] for method in ranked}, [rows[method] for method in ranked])
+
+
+def compare(best, own, predictions, taxonomy, grid):
+    """Scores of tuned decodings beside those that need no tuning, on other recordings.
+
+    Arguments
+    ---------
+    best : dict of str to Decoding
+        What :func:`tune` found for each method.
+    own : Decoding
+        The model's own.
+    predictions : sequence of Prediction
+        Probabilities and references of recordings that nothing was tuned on.
+    taxonomy : Taxonomy
+        The levels and their classes.
+    grid : FrameGrid
+        Where the frames lie.
+
+    Returns
+    -------
+    list of dict
+        One row for each decoding, ``decoder`` first, then as of
+        :func:`hrin_plugin.decoding.scores.score_decoding`.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> from hrin_plugin.training.results import Prediction
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> from hrin_plugin.timing import FrameGrid
+    >>> truth = [Event(0.0, 2.0, "no-music")], [Event(0.0, 2.0, "no-music")]
+    >>> probabilities = np.tile([0.3, 0.2], (126, 1)), np.tile([0.3, 0.2, 0.1], (126, 1))
+    >>> recordings = [Prediction("a", 2.0, truth, probabilities)]
+    >>> best = {"threshold": Decoding("threshold", 0.25)}
+    >>> rows = compare(best, Decoding("threshold"), recordings, MUSIC_LOUDNESS, FrameGrid())
+    >>> for row in rows:
+    ...     print(row["decoder"], row["objective"])
+    threshold 0.5 (paper) 0.0
+    argmax 1.0
+    viterbi, default 1.0
+    the model's own 0.0
+    threshold, tuned 1.0
+    """
+    decodings = {
+        "threshold 0.5 (paper)": Decoding("threshold"),
+        "argmax": Decoding("argmax"),
+        "viterbi, default": Decoding("viterbi"),
+        "the model's own": own,
+    } | {f"{method}, tuned": best[method] for method in METHODS if method in best}
+    rows = []
+    for name, decoding in decodings.items():
+        scores = score_decoding(decoding, predictions, taxonomy, grid)
+        del scores["decoding"]
+        rows.append({"decoder": name} | scores)
+    return rows
 
 
 class _Search(NamedTuple):
@@ -103,6 +164,7 @@ class _Search(NamedTuple):
     predictions: list
     taxonomy: object
     grid: object
+    labels: list
     bar: tqdm
 
     def scores(self, decoding):
@@ -151,28 +213,62 @@ def _tune_median(search):
 
 
 def _tune_argmax(search):
-    """A minimum duration."""
-    return search.best_of([Decoding("argmax", min_event_s=minimum_s) for minimum_s in MINIMA_S])
+    """A minimum duration, without which single frames would decide; offsets, and that duration again."""
+    best = _with_offsets(search, _with_minimum(search, Decoding("argmax")))
+    return _with_minimum(search, best)
 
 
 def _tune_viterbi(search):
-    """A switching cost, coarse and fine, then a minimum duration."""
-    best = search.best_of([Decoding("viterbi", switching_cost=cost) for cost in SWITCHING_COSTS])
+    """A switching cost, offsets, a finer switching cost, then a minimum duration."""
+    best = search.best_of([Decoding("viterbi", switching_cost_s=cost_s) for cost_s in SWITCHING_COSTS_S])
+    best = _with_offsets(search, best)
     for factors in REFINEMENTS:
-        costs = (best.switching_cost, *(factor * best.switching_cost for factor in factors))
-        best = search.best_of([replace(best, switching_cost=cost) for cost in costs])
+        costs_s = (best.switching_cost_s, *(factor * best.switching_cost_s for factor in factors))
+        best = search.best_of([replace(best, switching_cost_s=cost_s) for cost_s in costs_s])
+    return _with_minimum(search, best)
+
+
+def _with_minimum(search, best):
+    """The decoding with the best minimum duration."""
     return search.best_of([replace(best, min_event_s=minimum_s) for minimum_s in MINIMA_S])
 
 
-#: How to tune each method, and how many decodings that tries.
+def _with_offsets(search, best):
+    """The decoding with offsets of labels: time and again the move of one label that is best of all."""
+    offsets, value = dict.fromkeys(search.labels, 0.0), objective(search.scores(best))
+    steps = list(OFFSET_STEPS)
+    for _ in range(OFFSET_MOVES):
+        moves = [
+            offsets | {label: offsets[label] + sign * step}
+            for step in steps[:1]
+            for label in offsets
+            for sign in (1, -1)
+        ]
+        tried = [(objective(search.scores(replace(best, offsets=moved))), moved) for moved in moves]
+        gained, moved = max(tried, key=lambda found: found[0], default=(0.0, None))
+        if gained > value + LEAST_GAIN:
+            value, offsets = gained, moved
+        else:
+            steps = steps[1:]
+    return replace(best, offsets={label: offset for label, offset in offsets.items() if offset} or 0.0)
+
+
+def _n_steps(method, n_labels):
+    """How many decodings the search of a method tries at most."""
+    n_offsets = 1 + 2 * OFFSET_MOVES * n_labels
+    return {
+        "threshold": len(MINIMA_S) * len(THRESHOLDS),
+        "argmax": n_offsets + 2 * len(MINIMA_S),
+        "median": len(MEDIANS_S) * len(THRESHOLDS),
+        "viterbi": len(SWITCHING_COSTS_S) + n_offsets + 3 * len(REFINEMENTS) + len(MINIMA_S),
+    }[method]
+
+
 _SEARCHES = {
-    "threshold": (_tune_threshold, len(MINIMA_S) * len(THRESHOLDS)),
-    "argmax": (_tune_argmax, len(MINIMA_S)),
-    "median": (_tune_median, len(MEDIANS_S) * len(THRESHOLDS)),
-    "viterbi": (
-        _tune_viterbi,
-        len(SWITCHING_COSTS) + sum(1 + len(factors) for factors in REFINEMENTS) + len(MINIMA_S),
-    ),
+    "threshold": _tune_threshold,
+    "argmax": _tune_argmax,
+    "median": _tune_median,
+    "viterbi": _tune_viterbi,
 }
 
 
@@ -180,7 +276,7 @@ def _best_of_labels(search, decodings):
     """For each label the decoding with its greatest objective, mean over its tasks; and the mean of those."""
     tried = [(decoding, search.scores(decoding)) for decoding in decodings]
     best, values = {}, []
-    for label in dict.fromkeys(label for labels in search.taxonomy.levels for label in labels):
+    for label in search.labels:
 
         def of_label(pair, label=label):
             """Mean objective of one class."""

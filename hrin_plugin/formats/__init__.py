@@ -5,11 +5,11 @@ of its own where several are asked for. Times are rounded once, to the milliseco
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.detection import TASKS
+from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
 from hrin_plugin.formats.drafts import check_draft
@@ -23,6 +23,7 @@ from hrin_plugin.formats.reading import (
     read_tsv,
     read_webvtt,
 )
+from hrin_plugin.formats.records import nearest_record, recorded_taxonomy
 from hrin_plugin.formats.writing import (
     csv_text,
     jams_text,
@@ -33,6 +34,7 @@ from hrin_plugin.formats.writing import (
     tsv_text,
     webvtt_text,
 )
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class Format(NamedTuple):
@@ -62,13 +64,13 @@ FORMATS = {
     "jams": Format(".jams", True, jams_text, read_jams),
 }
 
-_BY_SUFFIX = {format.suffix.lower(): format for format in FORMATS.values()}
+_BY_SUFFIX = {format.suffix.lower(): name for name, format in FORMATS.items()}
 
 #: The endings of the files of all formats, in lower case.
 SUFFIXES = tuple(_BY_SUFFIX)
 
 
-def output_paths(folder, name, format, levels=("mrle",)):
+def output_paths(folder: str | Path, name: str, format: str, levels: Sequence[str] = ("mrle",)) -> list[Path]:
     """The files that :func:`write_detection` makes of a recording.
 
     A level is part of a file's name where there are several files, or where the
@@ -107,7 +109,7 @@ def output_paths(folder, name, format, levels=("mrle",)):
     return [Path(folder) / f"{name}{ending}" for ending in _endings(name, format, levels)]
 
 
-def render(detection, format, levels=("mrle",)):
+def render(detection: Detection, format: str, levels: Sequence[str] = ("mrle",)) -> dict[str, str]:
     """What was found in a recording, as the text of each of its files.
 
     Arguments
@@ -134,7 +136,7 @@ def render(detection, format, levels=("mrle",)):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> render(Detection("a", 2.0, {"mrle": [Event("bg-music", 0.0, 2.0)]}), "audacity")
+    >>> render(Detection("a", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]}), "audacity")
     {'.txt': '0.000\\t2.000\\tbg-music\\n'}
     """
     endings = _endings(detection.name, format, levels)
@@ -149,7 +151,9 @@ def render(detection, format, levels=("mrle",)):
     }
 
 
-def write_detection(folder, detection, format, levels=("mrle",)):
+def write_detection(
+    folder: str | Path, detection: Detection, format: str, levels: Sequence[str] = ("mrle",)
+) -> list[Path]:
     """Write what was found in a recording; each file appears when it is complete.
 
     Arguments
@@ -172,7 +176,7 @@ def write_detection(folder, detection, format, levels=("mrle",)):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> found = Detection("a", 2.0, {"mrle": [Event("bg-music", 0.0, 2.0)]})
+    >>> found = Detection("a", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]})
     >>> paths = write_detection(getfixture("tmp_path"), found, "webvtt")
     >>> paths[0].name, read_detection(paths[0]) == found
     ('a.vtt', True)
@@ -185,19 +189,25 @@ def write_detection(folder, detection, format, levels=("mrle",)):
     return paths
 
 
-def read_detection(path):
+def read_detection(path: str | Path, taxonomy: Taxonomy | None = None) -> Detection:
     """Read a result in any of the formats, told by the file's ending.
 
     CSV, JSON, JAMS and RTTM tell the recording's name; for the others it is the
     file's, without ending and level. JSON, JAMS and TextGrid tell its length;
-    for the others it ends with its last event. Levels are told by the file's content
-    or its name (``name.md.tsv``), or else by the labels; a plain file without any
-    music is read as both.
+    for the others it ends with its last event.
+
+    The classes are told by the file (JSON, JAMS); or else by the record that ``hrin detect`` leaves in
+    the folder of its results (:mod:`hrin_plugin.formats.records`), this folder or one above; or else by
+    ``taxonomy``; or else they are music and its loudness. Any other label is refused. The levels are told
+    by the file's content or its name (``name.md.tsv``), or else by the labels. A file whose labels both
+    levels have is read as those that the record names, or as both.
 
     Arguments
     ---------
     path : str or pathlib.Path
         The file.
+    taxonomy : Taxonomy or None
+        The classes where neither the file nor a record tells.
 
     Returns
     -------
@@ -216,17 +226,23 @@ def read_detection(path):
     >>> _ = path.write_text("0.0\\t2.5\\tmusic\\n")
     >>> found = read_detection(path)
     >>> found.name, found.duration_s, found.events
-    ('show.2024', 2.5, {'md': [Event(label='music', onset_s=0.0, offset_s=2.5)]})
+    ('show.2024', 2.5, {'md': [Event(onset_s=0.0, offset_s=2.5, label='music')]})
     """
     path = Path(path)
-    format = _BY_SUFFIX.get(path.suffix.lower())
-    if format is None:
+    format_name = _BY_SUFFIX.get(path.suffix.lower())
+    if format_name is None:
         raise AnnotationError(
             [Fault(path, 0, "is not in a known format", f"use one of {', '.join(SUFFIXES)}")]
         )
+    format = FORMATS[format_name]
+    draft = format.read(path)
     name, dot, level = path.stem.rpartition(".")
     task = level if dot and level in TASKS and not format.joint else None
-    return check_draft(path, format.read(path), name if task else path.stem, task)
+    name = name if task else path.stem
+    _, record = nearest_record(path, format_name) or (None, {})
+    likely = tuple(record["levels"]) if isinstance(record.get("levels"), list) else ()
+    classes = draft.taxonomy or recorded_taxonomy(path, format_name) or taxonomy or MUSIC_LOUDNESS
+    return check_draft(path, draft, name, task, classes, likely)
 
 
 def _endings(name, format, levels):

@@ -1,11 +1,13 @@
 """What a file says of a recording, checked and made a Detection."""
 
 import math
+from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.detection import Detection
 from hrin_plugin.events import TOLERANCE_S, AnnotationError, Event, Fault
-from hrin_plugin.totals import LABELS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class Row(NamedTuple):
@@ -13,7 +15,7 @@ class Row(NamedTuple):
 
     Example
     -------
-    >>> Row(3, None, Event("music", 0.0, 2.0)).line
+    >>> Row(3, None, Event(0.0, 2.0, "music")).line
     3
     """
 
@@ -35,13 +37,21 @@ class Draft(NamedTuple):
     name: str | None = None  # None where only the file's name tells
     duration_s: float | None = None
     tasks: tuple = ()  # that the file holds, be it without events
+    taxonomy: Taxonomy | None = None  # None where the file does not say
 
 
-def check_draft(path, draft, name, task=None):
+def check_draft(
+    path: str | Path,
+    draft: Draft,
+    name: str,
+    task: str | None = None,
+    taxonomy: Taxonomy = MUSIC_LOUDNESS,
+    likely: Collection[str] = (),
+) -> Detection:
     """Check what a file says, and tell the levels of its events.
 
-    Where neither the rows nor ``task`` tell, the labels do; a recording without
-    any music is so on both levels.
+    Where neither the rows nor ``task`` tell, the labels do; where those are of several levels, such
+    as ``no-music``, the events are read on each of them, or on those that are likely.
 
     Arguments
     ---------
@@ -53,6 +63,10 @@ def check_draft(path, draft, name, task=None):
         Name of the recording, where the file does not say.
     task : str or None
         The level of the rows that do not say.
+    taxonomy : Taxonomy
+        The classes, where the file does not say.
+    likely : collection of str
+        Levels that are taken where the labels leave several.
 
     Returns
     -------
@@ -67,32 +81,39 @@ def check_draft(path, draft, name, task=None):
 
     Example
     -------
-    >>> found = check_draft("a.tsv", Draft([Row(1, None, Event("bg-music", 0.0, 2.0))]), "a")
+    >>> found = check_draft("a.tsv", Draft([Row(1, None, Event(0.0, 2.0, "bg-music"))]), "a")
     >>> found.duration_s, list(found.events)
     (2.0, ['mrle'])
     """
-    tasks = (task,) if task else _fitting_tasks(path, [row for row in draft.rows if row.task is None])
-    faults = [fault for row in draft.rows for fault in _faults(path, row, tasks, draft.duration_s)]
+    taxonomy = draft.taxonomy or taxonomy
+    unsaid = [row for row in draft.rows if row.task is None]
+    tasks = (task,) if task else _fitting_tasks(path, unsaid, taxonomy.labels)
+    tasks = tuple(level for level in tasks if level in likely) or tasks
+    faults = [
+        fault for row in draft.rows for fault in _faults(path, row, tasks, taxonomy.labels, draft.duration_s)
+    ]
     if draft.duration_s is not None and not 0 <= draft.duration_s < math.inf:
         problem = f"the recording's length, {draft.duration_s}, is not a number of seconds"
         faults.insert(0, Fault(path, 0, problem, "correct it, or detect again"))
     if faults:
         raise AnnotationError(faults)
-    events = {known: [] for known in TASKS if known in draft.tasks or (known in tasks and not draft.tasks)}
+    held = draft.tasks or tasks
+    events = {known: [] for known in taxonomy.level_names if known in held}
     for row in sorted(draft.rows, key=lambda row: row.event.onset_s):
         for known in (row.task,) if row.task else tasks:
             events.setdefault(known, []).append(row.event)
     last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
     duration_s = last_s if draft.duration_s is None else draft.duration_s
-    return Detection(draft.name or name, duration_s, events)
+    return Detection(draft.name or name, duration_s, events, taxonomy=taxonomy)
 
 
-def _fitting_tasks(path, rows):
-    """The tasks whose labels all rows have."""
-    tasks = tuple(task for task in TASKS if {row.event.label for row in rows} <= set(LABELS[task]))
+def _fitting_tasks(path, rows, classes):
+    """The levels whose labels all rows have; ``classes`` are the labels of each level."""
+    met = {row.event.label for row in rows}
+    tasks = tuple(task for task, labels in classes.items() if met <= set(labels))
     if tasks:
         return tasks
-    known = {label for labels in LABELS.values() for label in labels}
+    known = {label for labels in classes.values() for label in labels}
     faults = [_unknown_label(path, row, known) for row in rows if row.event.label not in known]
     problem = "labels of both levels are mixed"
     raise AnnotationError(faults or [Fault(path, 0, problem, "give each level a file of its own")])
@@ -100,18 +121,18 @@ def _fitting_tasks(path, rows):
 
 def _unknown_label(path, row, known):
     """The fault of a label that is none of those known."""
-    cure = f"use one of {', '.join(sorted(known))}"
+    cure = f"use one of {', '.join(sorted(known))}, or name the model that has it (--model)"
     return Fault(path, row.line, f"unknown label {row.event.label!r}", cure)
 
 
-def _faults(path, row, tasks, duration_s):
+def _faults(path, row, tasks, classes, duration_s):
     """What is wrong with one row, in a recording whose length may be unknown (None)."""
     task = row.task or tasks[0]
-    label, onset_s, offset_s = row.event
-    if task not in TASKS:
-        return [Fault(path, row.line, f"unknown task {task!r}", f"use one of {', '.join(TASKS)}")]
-    if label not in LABELS[task]:
-        return [_unknown_label(path, row, LABELS[task])]
+    onset_s, offset_s, label = row.event
+    if task not in classes:
+        return [Fault(path, row.line, f"unknown task {task!r}", f"use one of {', '.join(classes)}")]
+    if label not in classes[task]:
+        return [_unknown_label(path, row, classes[task])]
     if not (math.isfinite(onset_s) and math.isfinite(offset_s)):
         return [Fault(path, row.line, "a time is not a finite number", "give seconds")]
     if onset_s < 0:

@@ -9,18 +9,20 @@ import io
 import json
 import math
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from hrin_plugin.detection import TASKS
 from hrin_plugin.events import AnnotationError, Event, Fault, parse_tsv
 from hrin_plugin.formats.drafts import Draft, Row
+from hrin_plugin.formats.records import parse_taxonomy
 from hrin_plugin.formats.writing import JSON_VERSION
 
 _CUE = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
 _TEXTGRID_ITEM = re.compile(r'\s*(name|xmin|xmax|text)\s*=\s*(?:"(.*)"|(\S+))\s*')
 
 
-def read_tsv(path):
+def read_tsv(path: str | Path) -> Draft:
     """Read onset, offset and label between tabs, as OpenBMAT has them.
 
     Example
@@ -28,7 +30,7 @@ def read_tsv(path):
     >>> path = getfixture("tmp_path") / "a.tsv"
     >>> _ = path.write_text("0.0\\t2.0\\tmusic\\n")
     >>> read_tsv(path).rows
-    [Row(line=1, task=None, event=Event(label='music', onset_s=0.0, offset_s=2.0))]
+    [Row(line=1, task=None, event=Event(onset_s=0.0, offset_s=2.0, label='music'))]
     """
     events = parse_tsv(path, math.nan)
     if len(events) == 1 and "\t" not in read_text(path):
@@ -37,7 +39,7 @@ def read_tsv(path):
     return Draft([Row(line, None, event) for line, event in enumerate(events, start=1)])
 
 
-def read_audacity(path):
+def read_audacity(path: str | Path) -> Draft:
     """Read labels that Audacity exported; the lines with their frequencies, if any, are passed over.
 
     Example
@@ -55,11 +57,11 @@ def read_audacity(path):
         if len(columns) != 3:
             raise _fault(path, line, f"{text!r} is not start, end and label between tabs")
         onset_s, offset_s = (_number(path, line, column) for column in columns[:2])
-        rows.append(Row(line, None, Event(columns[2].strip(), onset_s, offset_s)))
+        rows.append(Row(line, None, Event(onset_s, offset_s, columns[2].strip())))
     return Draft(rows)
 
 
-def read_csv(path):
+def read_csv(path: str | Path) -> Draft:
     """Read the rows of a CSV file by the names of its columns, of which it may have more.
 
     Example
@@ -82,12 +84,12 @@ def read_csv(path):
         if None in row.values():
             raise _fault(path, line, "holds fewer columns than the first line")
         onset_s, offset_s = (_number(path, line, row[column]) for column in ("onset", "offset"))
-        rows.append(Row(line, row["task"], Event(row["label"], onset_s, offset_s)))
+        rows.append(Row(line, row["task"], Event(onset_s, offset_s, row["label"])))
         names.add(row["name"])
     return Draft(rows, _only_name(path, names), None, tuple({row.task for row in rows}))
 
 
-def read_json(path):
+def read_json(path: str | Path) -> Draft:
     """Read a JSON file of ours.
 
     Example
@@ -96,7 +98,7 @@ def read_json(path):
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
     >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',))
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
     """
     content = _parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -110,12 +112,13 @@ def read_json(path):
     for task in levels:
         for item in _member(path, _member(path, levels, task, dict), "events", list):
             onset_s, offset_s = (_number(path, 0, _member(path, item, key)) for key in ("onset", "offset"))
-            rows.append(Row(0, task, Event(_member(path, item, "label", str), onset_s, offset_s)))
+            rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "label", str))))
     duration_s = _number(path, 0, _member(path, content, "duration"))
-    return Draft(rows, _member(path, content, "name", str), duration_s, tuple(levels))
+    taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
+    return Draft(rows, _member(path, content, "name", str), duration_s, tuple(levels), taxonomy)
 
 
-def read_jams(path):
+def read_jams(path: str | Path) -> Draft:
     """Read the open segments or tags of a JAMS file.
 
     Example
@@ -124,7 +127,7 @@ def read_jams(path):
     >>> _ = path.write_text('{"file_metadata": {"title": "b", "duration": 2.0}, "annotations": '
     ...                     '[{"namespace": "segment_open", "sandbox": {"task": "md"}, "data": []}]}')
     >>> read_jams(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',))
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
     """
     content = _parse_json(path)
     about = _member(path, content, "file_metadata", dict)
@@ -141,13 +144,15 @@ def read_jams(path):
             onset_s, length_s = (_number(path, 0, _member(path, item, key)) for key in ("time", "duration"))
             # Both have at most three decimals, and so has their sum, but for the binary rest.
             offset_s = round(onset_s + length_s, 6)
-            rows.append(Row(0, task, Event(_member(path, item, "value", str), onset_s, offset_s)))
-    duration, name = about.get("duration"), about.get("title")
+            rows.append(Row(0, task, Event(onset_s, offset_s, _member(path, item, "value", str))))
+    duration, name, ours = about.get("duration"), about.get("title"), content.get("sandbox")
     duration_s = None if duration is None else _number(path, 0, duration)
-    return Draft(rows, name if isinstance(name, str) else None, duration_s, tuple(tasks))
+    told = isinstance(ours, dict) and "taxonomy" in ours
+    taxonomy = parse_taxonomy(path, ours["taxonomy"]) if told else None
+    return Draft(rows, name if isinstance(name, str) else None, duration_s, tuple(tasks), taxonomy)
 
 
-def read_textgrid(path):
+def read_textgrid(path: str | Path) -> Draft:
     """Read the tiers of a Praat TextGrid, in the long text form, whose names begin with a level's.
 
     Example
@@ -155,9 +160,9 @@ def read_textgrid(path):
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.formats.writing import textgrid_text
     >>> path = getfixture("tmp_path") / "a.TextGrid"
-    >>> _ = path.write_text(textgrid_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> _ = path.write_text(textgrid_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> read_textgrid(path).rows[0].event
-    Event(label='music', onset_s=0.5, offset_s=2.0)
+    Event(onset_s=0.5, offset_s=2.0, label='music')
     """
     rows, tasks, times, duration_s, task = [], set(), {}, None, None
     for line, text in enumerate(read_text(path).splitlines(), start=1):
@@ -172,7 +177,7 @@ def read_textgrid(path):
             times[key] = _number(path, line, number or string)
             duration_s = times["xmax"] if duration_s is None and key == "xmax" else duration_s
         elif task and string:
-            event = Event(string.replace('""', '"'), times.get("xmin", 0.0), times.get("xmax", 0.0))
+            event = Event(times.get("xmin", 0.0), times.get("xmax", 0.0), string.replace('""', '"'))
             rows.append(Row(line, task, event))
     if not tasks:
         problem = f"has no tier called {' or '.join(TASKS)} in the long text form"
@@ -180,7 +185,7 @@ def read_textgrid(path):
     return Draft(rows, None, duration_s, tuple(tasks))
 
 
-def read_rttm(path):
+def read_rttm(path: str | Path) -> Draft:
     """Read the SPEAKER lines of an RTTM file.
 
     Example
@@ -188,7 +193,7 @@ def read_rttm(path):
     >>> path = getfixture("tmp_path") / "a.rttm"
     >>> _ = path.write_text("SPEAKER news%20at%206 1 0.5 1.5 <NA> <NA> music <NA> <NA>\\n")
     >>> read_rttm(path).name, read_rttm(path).rows[0].event
-    ('news at 6', Event(label='music', onset_s=0.5, offset_s=2.0))
+    ('news at 6', Event(onset_s=0.5, offset_s=2.0, label='music'))
     """
     rows, names = [], set()
     for line, text in enumerate(read_text(path).splitlines(), start=1):
@@ -198,12 +203,12 @@ def read_rttm(path):
         if len(fields) < 8:
             raise _fault(path, line, f"{text!r} holds fewer than 8 fields")
         onset_s, length_s = (_number(path, line, field) for field in fields[3:5])
-        rows.append(Row(line, None, Event(unquote(fields[7]), onset_s, round(onset_s + length_s, 6))))
+        rows.append(Row(line, None, Event(onset_s, round(onset_s + length_s, 6), unquote(fields[7]))))
         names.add(unquote(fields[1]))
     return Draft(rows, _only_name(path, names))
 
 
-def read_webvtt(path):
+def read_webvtt(path: str | Path) -> Draft:
     """Read the cues of a WebVTT file.
 
     Example
@@ -211,7 +216,7 @@ def read_webvtt(path):
     >>> path = getfixture("tmp_path") / "a.vtt"
     >>> _ = path.write_text("WEBVTT\\n\\n00:00:00.500 --> 25:00:00.000\\nmusic\\n")
     >>> read_webvtt(path).rows[0].event
-    Event(label='music', onset_s=0.5, offset_s=90000.0)
+    Event(onset_s=0.5, offset_s=90000.0, label='music')
     """
     lines = read_text(path).splitlines()
     if not lines or not lines[0].startswith("WEBVTT"):
@@ -224,13 +229,15 @@ def read_webvtt(path):
         if cue is None:
             raise _fault(path, line, f"{text!r} is not two times, hh:mm:ss.mmm --> hh:mm:ss.mmm")
         parts = [int(part or 0) for part in cue.groups()]
-        onset_s, offset_s = (h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (parts[:4], parts[4:]))
+        onset_s, offset_s = (
+            (((h * 60 + m) * 60 + s) * 1000 + ms) / 1000 for h, m, s, ms in (parts[:4], parts[4:])
+        )
         label = html.unescape(lines[line]).strip() if line < len(lines) else ""
-        rows.append(Row(line, None, Event(label, onset_s, offset_s)))
+        rows.append(Row(line, None, Event(onset_s, offset_s, label)))
     return Draft(rows)
 
 
-def read_text(path):
+def read_text(path: str | Path) -> str:
     """The text of a file in UTF-8, without a byte order mark.
 
     Raises

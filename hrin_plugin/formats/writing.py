@@ -8,15 +8,17 @@ import html
 import io
 import json
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from hrin_plugin.detection import Detection
 from hrin_plugin.totals import add_up, hourly_totals, milliseconds
 
 #: Version of the layout of the JSON files; a reader refuses those of a later one.
 JSON_VERSION = 1
 
 
-def to_milliseconds(detection, tasks):
+def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
     """Round the times of a recording's events to the millisecond; the formats' only rounding.
 
     Events that touch still touch. What is no longer than a millisecond may vanish.
@@ -37,10 +39,10 @@ def to_milliseconds(detection, tasks):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> events = [Event("music", 0.0, 1.0006), Event("no-music", 1.0006, 2.0004)]
+    >>> events = [Event(0.0, 1.0006, "music"), Event(1.0006, 2.0004, "no-music")]
     >>> found = Detection("a", 2.0004, {"md": events})
     >>> to_milliseconds(found, ["md"]).events["md"]
-    [Event(label='music', onset_s=0.0, offset_s=1.001), Event(label='no-music', onset_s=1.001, offset_s=2.0)]
+    [Event(onset_s=0.0, offset_s=1.001, label='music'), Event(onset_s=1.001, offset_s=2.0, label='no-music')]
     """
     events = {}
     for task in tasks:
@@ -52,56 +54,58 @@ def to_milliseconds(detection, tasks):
         ]
         events[task] = [event for event in rounded if event.onset_s < event.offset_s]
     name = detection.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return type(detection)(name, milliseconds(detection.duration_s) / 1000, events)
+    duration_s = milliseconds(detection.duration_s) / 1000
+    return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
 
 
-def tsv_text(detection):
+def tsv_text(detection: Detection) -> str:
     """Events of one level as ``onset<TAB>offset<TAB>label`` a line, as OpenBMAT and Audacity have them.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> tsv_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]}))
+    >>> tsv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]}))
     '0.500\\t2.000\\tmusic\\n'
     """
     return "".join(f"{e.onset_s:.3f}\t{e.offset_s:.3f}\t{e.label}\n" for e in _only_level(detection))
 
 
-def csv_text(detection):
+def csv_text(detection: Detection) -> str:
     """Events of all levels, one a row, with the recording's name and the task.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> csv_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})).splitlines()
+    >>> csv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})).splitlines()
     ['name,task,onset,offset,duration,label', 'a,md,0.500,2.000,1.500,music']
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", "task", "onset", "offset", "duration", "label"))
     for task, events in detection.events.items():
-        for label, onset, offset in events:
+        for onset, offset, label in events:
             times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
             writer.writerow((detection.name, task, *times, label))
     return text.getvalue()
 
 
-def json_text(detection):
-    """Name, length, events, and the time, share and number of segments of each class, as strict JSON.
+def json_text(detection: Detection) -> str:
+    """Name, length, taxonomy, events, and time, share and number of segments of each class, as strict JSON.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> content = json.loads(json_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> content = json.loads(json_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> content["levels"]["md"]["totals"]["music"]
     {'seconds': 1.5, 'share': 0.75, 'segments': 1}
     """
     levels = {}
     for task, events in detection.events.items():
-        totals = add_up(hourly_totals(events, task, detection.duration_s))
+        labels = detection.taxonomy.labels[task]
+        totals = add_up(hourly_totals(events, labels, detection.duration_s))
         levels[task] = {
             "totals": {
                 label: {"seconds": t.seconds, "share": round(t.share, 6), "segments": t.segments}
@@ -114,12 +118,13 @@ def json_text(detection):
         "version": JSON_VERSION,
         "name": detection.name,
         "duration": detection.duration_s,
+        "taxonomy": detection.taxonomy.to_dict(),
         "levels": levels,
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
-def textgrid_text(detection):
+def textgrid_text(detection: Detection) -> str:
     """A Praat TextGrid in the long text form: a tier for each level, gaps as empty intervals.
 
     Where events of a level overlap, each of its labels has a tier of its own, called
@@ -129,7 +134,7 @@ def textgrid_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> print(textgrid_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> print(textgrid_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     File type = "ooTextFile"
     ...
             name = "md"
@@ -160,13 +165,13 @@ def textgrid_text(detection):
             f"        name = {_in_quotes(name)}",
         ]
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
-        for index, (label, onset_s, offset_s) in enumerate(intervals, start=1):
+        for index, (onset_s, offset_s, label) in enumerate(intervals, start=1):
             lines += [f"        intervals [{index}]:", f"            xmin = {onset_s:.3f}"]
             lines += [f"            xmax = {offset_s:.3f}", f"            text = {_in_quotes(label)}"]
     return "\n".join(lines) + "\n"
 
 
-def rttm_text(detection):
+def rttm_text(detection: Detection) -> str:
     """Events of one level as SPEAKER lines of NIST's Rich Transcription format.
 
     White space, quotation marks and per cent signs of the name are percent-encoded,
@@ -176,41 +181,41 @@ def rttm_text(detection):
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> rttm_text(Detection("news at 6", 2.0, {"md": [Event("music", 0.5, 2.0)]}))
+    >>> rttm_text(Detection("news at 6", 2.0, {"md": [Event(0.5, 2.0, "music")]}))
     'SPEAKER news%20at%206 1 0.500 1.500 <NA> <NA> music <NA> <NA>\\n'
     """
     name, lines = _without_blanks(detection.name), []
-    for label, onset_s, offset_s in _only_level(detection):
+    for onset_s, offset_s, label in _only_level(detection):
         times = f"{onset_s:.3f} {offset_s - onset_s:.3f}"
         lines.append(f"SPEAKER {name} 1 {times} <NA> <NA> {_without_blanks(label)} <NA> <NA>\n")
     return "".join(lines)
 
 
-def webvtt_text(detection):
+def webvtt_text(detection: Detection) -> str:
     """Events of one level as cues of a WebVTT file, for any player of video in the browser.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> webvtt_text(Detection("a", 90000.0, {"md": [Event("music", 0.5, 90000.0)]}))
+    >>> webvtt_text(Detection("a", 90000.0, {"md": [Event(0.5, 90000.0, "music")]}))
     'WEBVTT\\n\\n00:00:00.500 --> 25:00:00.000\\nmusic\\n'
     """
     cues = [
         f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n{html.escape(label, quote=False)}\n"
-        for label, onset_s, offset_s in _only_level(detection)
+        for onset_s, offset_s, label in _only_level(detection)
     ]
     return "WEBVTT\n" + "".join(cues)
 
 
-def jams_text(detection):
-    """A JAMS file with one annotation for each level, of namespace ``segment_open``.
+def jams_text(detection: Detection) -> str:
+    """A JAMS file: one ``segment_open`` annotation for each level, and the taxonomy in its sandbox.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> content = json.loads(jams_text(Detection("a", 2.0, {"md": [Event("music", 0.5, 2.0)]})))
+    >>> content = json.loads(jams_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
     >>> content["annotations"][0]["data"]
     [{'time': 0.5, 'duration': 1.5, 'value': 'music', 'confidence': None}]
     """
@@ -218,7 +223,7 @@ def jams_text(detection):
     for task, events in detection.events.items():
         data = [
             {"time": on, "duration": round(off - on, 3), "value": label, "confidence": None}
-            for label, on, off in events
+            for on, off, label in events
         ]
         annotations.append(
             {
@@ -237,7 +242,7 @@ def jams_text(detection):
             "jams_version": "0.3.4",
         },
         "annotations": annotations,
-        "sandbox": {},
+        "sandbox": {"taxonomy": detection.taxonomy.to_dict()},
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
@@ -251,13 +256,13 @@ def _only_level(detection):
 def _tile(events, duration_s):
     """Events, ordered and apart, with empty ones in the gaps; of those that overlap, one that spans both."""
     tiled, end_s = [], 0.0
-    for label, onset_s, offset_s in events:
+    for onset_s, offset_s, label in events:
         if onset_s < end_s:
-            tiled[-1] = (label, tiled[-1][1], max(end_s, offset_s))
+            tiled[-1] = (tiled[-1][0], max(end_s, offset_s), label)
         else:
-            tiled += [("", end_s, onset_s)] * (onset_s > end_s) + [(label, onset_s, offset_s)]
-        end_s = tiled[-1][2]
-    return tiled + [("", end_s, duration_s)] * (duration_s > end_s)
+            tiled += [(end_s, onset_s, "")] * (onset_s > end_s) + [(onset_s, offset_s, label)]
+        end_s = tiled[-1][1]
+    return tiled + [(end_s, duration_s, "")] * (duration_s > end_s)
 
 
 def _in_quotes(text):

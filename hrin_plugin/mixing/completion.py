@@ -1,17 +1,14 @@
 """Making what a set lacks, over any number of processes."""
 
-import contextlib
 import functools
-import multiprocessing
 import os
 import tempfile
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from hrin_plugin.archive.processes import map_local, n_cores
 from hrin_plugin.mixing.excerpts import (
     finish_mix,
     is_complete,
@@ -67,7 +64,8 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
         return excerpts
     make_folders(out)
     write_splits(out, excerpts)
-    with tempfile.TemporaryDirectory(prefix="hrin-sources-") as folder, _processes(jobs) as run:
+    run = functools.partial(map_local, jobs=jobs or n_cores())
+    with tempfile.TemporaryDirectory(prefix="hrin-sources-") as folder:
         store_path = os.path.join(folder, "store.int16")
         folds = share_sources(_write_store(store_path, make_sources(missing, run)))
         tasks = [(excerpt, folds[excerpt.fold]) for excerpt in missing]
@@ -104,33 +102,6 @@ def _render(task, out, seed, store_path, style):
 def _open_store(path):
     """The store, mapped once for each worker."""
     return np.memmap(path, dtype=np.int16, mode="r")
-
-
-@contextlib.contextmanager
-def _processes(jobs):
-    """A ``map`` over so many processes, in order; with one, in this process."""
-    jobs = jobs or os.cpu_count()
-    if jobs == 1:
-        yield map
-        return
-    # Not forked: the caller may have threads, and forking those can hang.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_end_with_parent)
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent():
-    """Make a worker end when its parent does, even if that was killed."""
-
-    def wait():
-        """End this process once its parent has ended."""
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def progress(results, total, verb, unit):

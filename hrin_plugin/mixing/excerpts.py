@@ -214,9 +214,9 @@ def write_excerpt(out, excerpt, mix):
     >>> is_complete(out, excerpt)
     True
     """
-    detection = relabel(excerpt.events, MUSIC_LOUDNESS.parents[0])
+    md = relabel(excerpt.events, MUSIC_LOUDNESS.parents[0])
     for path in _annotation_paths(out, excerpt.name):
-        events = detection if _DETECTION in path.parts else excerpt.events
+        events = md if _DETECTION in path.parts else excerpt.events
         if len(events) == 1:
             write_atomically(path, f"{events[0].label}\n")
         else:
@@ -276,7 +276,7 @@ def class_shares(excerpts):
 
 
 def _annotation_paths(out, name):
-    """The annotation files of an excerpt: of relative loudness, then of detection."""
+    """The annotation files of an excerpt: of mrle, then of md."""
     return [
         Path(out, "annotations", "tsv", mapping, f"annotator_{annotator}", f"{name}.tsv")
         for mapping in (_LOUDNESS, _DETECTION)

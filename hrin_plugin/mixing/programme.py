@@ -238,7 +238,7 @@ def exact_events(passages):
         shift_s = AUDIBLE_GAIN * passage.ramp_s * (passage.has_music - before.has_music)
         onsets_s.append(to_samples(passage.start_s + shift_s, SAMPLE_RATE) / SAMPLE_RATE)
     offsets_s = [*onsets_s[1:], passages[-1].end_s]
-    events = [Event(p.label, onset, offset) for p, onset, offset in zip(passages, onsets_s, offsets_s)]
+    events = [Event(onset, offset, p.label) for p, onset, offset in zip(passages, onsets_s, offsets_s)]
     return relabel(events, {label: label for label in SHARES})
 
 

@@ -85,6 +85,8 @@ def mix_set(
         If a folder does not hold enough usable recordings.
     OSError
         If ``out`` holds something else, or cannot be written.
+    LostTask
+        If a process was ended from outside.
 
     Example
     -------
@@ -170,6 +172,8 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
         If an argument makes no sense.
     OSError
         If ``out`` holds something else, or cannot be written.
+    LostTask
+        If a process was ended from outside.
 
     Example
     -------

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hrin_plugin.audio.signals import AudioError, audio_duration, read_audio
-from hrin_plugin.folders import visible_files
+from hrin_plugin.files import visible_files
 from hrin_plugin.mixing.loudness import STEP_S, gated_loudness, step_powers
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SHORTEST_S, SourceError
 from hrin_plugin.timing import to_samples
@@ -31,12 +31,12 @@ _SUFFIXES = frozenset(
 )
 
 
-class Recording(NamedTuple):
+class SourceFile(NamedTuple):
     """A file of a folder that looks like a recording.
 
     Example
     -------
-    >>> Recording("music", Path("a/b.ogg"), "b.ogg").name
+    >>> SourceFile("music", Path("a/b.ogg"), "b.ogg").name
     'b.ogg'
     """
 
@@ -57,7 +57,7 @@ def find_recordings(kind, folder):
 
     Returns
     -------
-    list of Recording
+    list of SourceFile
         Ordered by name.
 
     Raises
@@ -81,7 +81,7 @@ def find_recordings(kind, folder):
     recordings = []
     for path in map(Path, visible_files(folder)):
         if path.suffix.lower() in _SUFFIXES and path.is_file():
-            recordings.append(Recording(kind, path, path.relative_to(folder).as_posix()))
+            recordings.append(SourceFile(kind, path, path.relative_to(folder).as_posix()))
     if not recordings:
         raise SourceError(f"{kind}: {folder} holds no recording; put audio files (WAV, FLAC, Ogg, MP3) there")
     return sorted(recordings, key=lambda recording: recording.name)
@@ -92,7 +92,7 @@ def fingerprint(recordings):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         From :func:`find_recordings`.
 
     Returns
@@ -118,7 +118,7 @@ def choose_recordings(recordings, enough_s, rng):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         From :func:`find_recordings`.
     enough_s : float
         How long they should last, in seconds.
@@ -127,7 +127,7 @@ def choose_recordings(recordings, enough_s, rng):
 
     Returns
     -------
-    list of Recording
+    list of SourceFile
         The chosen ones, in random order; those whose header cannot be read too.
 
     Example
@@ -153,7 +153,7 @@ def decode(recording):
 
     Arguments
     ---------
-    recording : Recording
+    recording : SourceFile
         The recording.
 
     Returns
@@ -164,7 +164,7 @@ def decode(recording):
 
     Example
     -------
-    >>> decode(Recording("noise", Path("none.wav"), "none.wav"))
+    >>> decode(SourceFile("noise", Path("none.wav"), "none.wav"))
     'none.wav: there is no such file'
     """
     try:

@@ -12,9 +12,8 @@ from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, registe
 from speechbrain.utils.logger import get_logger
 from torch.utils.data import DataLoader, Dataset
 
-from hrin_plugin.checkpoints import CarriedStates, RandomStates
-from hrin_plugin.levels import upper_levels
 from hrin_plugin.mixing.dynamic_plan import Style
+from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
 
 logger = get_logger(__name__)
 
@@ -158,7 +157,7 @@ class DynamicBrain(Brain):
         What is mixed in each step.
     features : hrin_plugin.features.LogMel
         From samples to frames.
-    objective : hrin_plugin.losses.HierarchicalLoss
+    objective : hrin_plugin.hierarchy.losses.HierarchicalLoss
         The objective.
     average : torch.optim.swa_utils.AveragedModel
         Moving average of the model.
@@ -180,8 +179,6 @@ class DynamicBrain(Brain):
         self.average.n_averaged = self.average.n_averaged.cpu()
         self.progress, self.lr, self.on_save = progress, lr, on_save
         _flatten(self.average)
-        self._autocast = {"device_type": torch.device(self.device).type, "dtype": torch.bfloat16}
-        self._autocast["enabled"] = self.hparams.autocast
         self.meter = None
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("average", self.average)
@@ -189,7 +186,7 @@ class DynamicBrain(Brain):
             self.checkpointer.add_recoverable("random_states", RandomStates())
             carrying = [unit for unit in self.modules.modules() if getattr(unit, "carries", False)]
             if carrying:
-                self.checkpointer.add_recoverable("carried_states", CarriedStates(carrying))
+                self.checkpointer.add_recoverable("carried_states", CarriedStatesRecoverable(carrying))
 
     def fit_statistics(self, n_batches):
         """Take the features' statistics of mixes that no step trains on.
@@ -222,7 +219,7 @@ class DynamicBrain(Brain):
         """
         model = self.modules.model if stage == Stage.TRAIN else self.average.module
         frames = self.modules.statistics(self.features(batch.wavs))
-        with torch.autocast(**self._autocast):
+        with self.training_ctx if stage == Stage.TRAIN else self.evaluation_ctx:
             return model(frames)
 
     def compute_objectives(self, predictions, batch, stage):
@@ -242,10 +239,7 @@ class DynamicBrain(Brain):
         LossTerms
             Eq. (24) over the frames that count.
         """
-        classes = torch.arange(predictions[1].shape[-1], device=batch.mrle.device)
-        lowest = (batch.mrle[..., None] == classes).float()
-        logits = [level.float() for level in predictions]
-        return self.objective.of_batch(logits, upper_levels(lowest, self.objective.taxonomy), batch.mask)
+        return self.objective(predictions, batch.mrle, batch.mask, wait=False)
 
     def fit_batch(self, plan):
         """One step, without a wait for the device.
@@ -315,7 +309,7 @@ class DynamicBrain(Brain):
                 self.fit_batch(plan)
                 if self.progress.step % log_interval_steps == 0 or self.progress.step == first + 5:
                     write_log(self._log_line())
-                if self.progress.elapsed_s - saved_s > 60 * self.ckpt_interval_minutes:
+                if self.progress.elapsed_s - saved_s > 60 * self.hparams.save_interval_min:
                     self.save(end=False)
                     saved_s = self.progress.elapsed_s
                 if self.progress.done:

@@ -26,11 +26,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dynamic_brain import DynamicBrain, Plans
 from hrin_plugin.files import write_atomically
-from hrin_plugin.memory import keep_freed_memory
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import StemCache
-from hrin_plugin.pretrained import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from validation import as_table, score_kinds
 
 logger = get_logger(__name__)

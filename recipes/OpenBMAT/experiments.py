@@ -15,21 +15,17 @@ try:
 except ModuleNotFoundError:
     sys.exit("hrin_plugin is not installed; in the folder of its setup.py, run: pip install .")
 
-import contextlib
 import os
-import platform
-import signal
 from pathlib import Path
 
-from experiment.dry_run import measure_unknown
-from experiment.estimate import Estimator, describe_costs
-from experiment.folder import is_done
-from experiment.lock import RunRefused
-from experiment.options import make_engine, parse_arguments, training_arguments
-from experiment.plan import select_experiments, select_runs
-from experiment.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
-from experiment.progress import Progress
-from experiment.state import all_settings, find_done
+from hrin_plugin.training.commands import signals_as_interrupt
+from hrin_plugin.training.folder import is_done
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
+from hrin_plugin.training.progress import Progress
+from paper.estimate import Estimate, describe
+from paper.options import make_engine, parse_arguments
+from paper.plan import all_settings, find_done, select_experiments, select_runs, training_arguments
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 
@@ -55,12 +51,11 @@ def run_plan(options, script):
     done = find_done(runs, settings, options)
     to_do = [run for run in runs if run not in done]
     engine, jobs = make_engine(options, len(to_do))
-    gpus = ",".join(getattr(engine, "gpus", ()))
-    place = options.cluster or f"{platform.node()} GPU {gpus}, {jobs} side by side"
-    estimator = Estimator(options.results_folder, settings, jobs, place)
-    if not options.no_measure and estimator.unknown(to_do):
-        measure_unknown(to_do, estimator, engine, options)
-    print(describe_costs(estimator, runs, done), flush=True)
+    estimate = Estimate(options.results_folder, settings, jobs)
+    if not options.no_measure:
+        for run in estimate.unknown(to_do):
+            estimate.measure(run, engine, training_arguments(run, options))
+    print(describe(estimate, runs, done), flush=True)
     if options.dry_run or not to_do:
         return 0
 
@@ -73,9 +68,9 @@ def run_plan(options, script):
         try:
             return is_done(folder_of(run), settings[run])
         finally:
-            estimator.refresh()
+            estimate.learn(folder_of(run))
 
-    progress = Progress(len(runs), len(done), estimator.left_s)
+    progress = Progress(len(runs), len(done), estimate.left_s)
     try:
         outcomes = run_all(
             to_do,
@@ -96,7 +91,7 @@ def report(outcomes, n_done_before, folder_of):
 
     Arguments
     ---------
-    outcomes : sequence of Outcome
+    outcomes : sequence of EndedRun
         The runs of this call.
     n_done_before : int
         Runs that were done before.
@@ -125,21 +120,6 @@ def report(outcomes, n_done_before, folder_of):
         print(describe_failures(outcomes, folder_of))
         print("The same command tries again what failed.")
     return 0 if count[DONE] == len(outcomes) else 1
-
-
-@contextlib.contextmanager
-def signals_as_interrupt():
-    """Let every request to end come as Ctrl-C does."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    try:
-        for name in names:
-            if before[name] != signal.SIG_IGN:  # as below nohup
-                signal.signal(getattr(signal, name), signal.default_int_handler)
-        yield
-    finally:
-        for name in names:
-            signal.signal(getattr(signal, name), before[name])
 
 
 def main(argv, script=TRAIN):

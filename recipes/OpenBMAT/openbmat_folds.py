@@ -6,13 +6,11 @@ import csv
 import logging
 import random
 import re
-import unicodedata
 
 from hrin_plugin.events import Fault
+from hrin_plugin.training.openbmat import N_FOLDS, canonical
 
 logger = logging.getLogger(__name__)
-
-N_FOLDS = 10
 
 #: The header of ``splits.csv``.
 HEADER = ["file_name", "split"]
@@ -39,17 +37,6 @@ def folds_of(fold):
     valid = (fold + 1) % N_FOLDS
     train = [number for number in range(N_FOLDS) if number not in (fold, valid)]
     return {"train": train, "valid": [valid], "test": [fold]}
-
-
-def canonical(name):
-    """A file's name in composed Unicode: macOS decomposes letters such as é.
-
-    Example
-    -------
-    >>> len("e\\u0301"), len(canonical("e\\u0301"))
-    (2, 1)
-    """
-    return unicodedata.normalize("NFC", name)
 
 
 def assign_folds(path, names, seed):

@@ -18,12 +18,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from hrin_plugin.events import AnnotationError
 from hrin_plugin.files import write_atomically
-from openbmat_folds import N_FOLDS, assign_folds, folds_of
-from openbmat_sources import LABELS, find_sources, read_excerpts
+from hrin_plugin.training.manifests import Manifests, manifest_text
+from hrin_plugin.training.openbmat import N_FOLDS, find_sources
+from openbmat_folds import assign_folds, folds_of
+from openbmat_sources import LABELS, read_excerpts
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +32,6 @@ ANNOTATORS = ("a", "b", "c")
 MD_SOURCES = ("mrle", "mapping")
 #: To be raised when the manifests of unchanged data come to look different.
 FORMAT = 1
-
-
-class Manifests(NamedTuple):
-    """Paths of the three manifests."""
-
-    train: Path
-    valid: Path
-    test: Path
 
 
 def prepare_openbmat(
@@ -150,34 +143,19 @@ def log_disagreements(excerpts):
 
     Arguments
     ---------
-    excerpts : iterable of Excerpt
+    excerpts : iterable of AnnotatedExcerpt
         Excerpts without faults.
 
     Example
     -------
-    >>> from openbmat_sources import Excerpt
-    >>> log_disagreements([Excerpt("a", {}, [], disagreement_s=0.0)])
+    >>> from openbmat_sources import AnnotatedExcerpt
+    >>> log_disagreements([AnnotatedExcerpt("a", {}, [], disagreement_s=0.0)])
     """
     differing = sorted((e for e in excerpts if e.disagreement_s >= 0.001), key=lambda e: -e.disagreement_s)
     total_s = sum(excerpt.disagreement_s for excerpt in differing)
     lines = [f"{excerpt.name}: {excerpt.disagreement_s:.3f} s" for excerpt in differing]
     head = f"MD derived from MRLE differs from the MD mapping in {len(differing)} excerpts, {total_s:.3f} s"
     logger.info("%s", "\n".join([head, *lines]))
-
-
-def manifest_text(entries):
-    """A manifest as JSON, one excerpt a line.
-
-    Example
-    -------
-    >>> manifest_text({"a": {"duration": 60.0}, "b": {"duration": 59.5}})
-    '{\\n"a": {"duration": 60.0},\\n"b": {"duration": 59.5}\\n}\\n'
-    """
-    return (
-        "{\n"
-        + ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
-        + "\n}\n"
-    )
 
 
 def class_totals(entries, level):

@@ -1,9 +1,6 @@
-"""The files of OpenBMAT, and what its excerpts say: recordings and annotations,
-read and checked, with every fault collected.
-"""
+"""What OpenBMAT's excerpts say: recordings and annotations, read and checked, with every fault collected."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -11,99 +8,18 @@ from tqdm import tqdm
 from hrin_plugin.audio.signals import AudioError, audio_duration
 from hrin_plugin.events import AnnotationError, Fault, read_tsv, relabel
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
-from openbmat_folds import canonical
 
 #: Labels of music detection and of music relative loudness, by their names in a manifest.
-LABELS = dict(zip(("md", "mrle"), MUSIC_LOUDNESS.levels))
+LABELS = MUSIC_LOUDNESS.labels
 
 
-class Sources(NamedTuple):
-    """The files of the dataset that the manifests are made from."""
-
-    root: Path
-    folders: dict  # kind ("audio", "mrle" or "md") -> folder below the root
-    files: dict  # kind -> {name: path}
-    splits: Path  # may be missing
-    faults: dict  # name -> [Fault], for names that two files share
-
-
-class Excerpt(NamedTuple):
+class AnnotatedExcerpt(NamedTuple):
     """One excerpt as read: its entry in a manifest (None if it has faults)."""
 
     name: str
     entry: dict
     faults: list
     disagreement_s: float  # between the derived and the annotated music detection
-
-
-def find_sources(data_folder, annotator, with_md):
-    """List the files of OpenBMAT that one annotator's manifests are made from.
-
-    Arguments
-    ---------
-    data_folder : str or pathlib.Path
-        The folder that holds ``audio`` and ``annotations``.
-    annotator : str
-        "a", "b" or "c".
-    with_md : bool
-        Whether the music detection annotations are needed.
-
-    Returns
-    -------
-    Sources
-        Names and paths; hidden files and other extensions are passed over.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a folder is missing or there is no recording.
-
-    Example
-    -------
-    >>> root = getfixture("tmp_path")
-    >>> (root / "audio").mkdir()
-    >>> find_sources(root, "a", with_md=False)
-    Traceback (most recent call last):
-    ...
-    FileNotFoundError: ...: there is no folder annotations/tsv/RMLE_mapping/annotator_a; ...
-    """
-    root = Path(data_folder)
-    folders = {"audio": "audio", "mrle": f"annotations/tsv/RMLE_mapping/annotator_{annotator}"}
-    if with_md:
-        folders["md"] = f"annotations/tsv/MD_mapping/annotator_{annotator}"
-    missing = [folder for folder in folders.values() if not (root / folder).is_dir()]
-    if missing:
-        raise FileNotFoundError(
-            f"{root}: there is no folder {' and no folder '.join(missing)}; {_advice(root)}"
-        )
-
-    files, faults = {}, {}
-    for kind, folder in folders.items():
-        files[kind] = {}
-        extension = ".wav" if kind == "audio" else ".tsv"
-        for path in sorted((root / folder).iterdir()):
-            if path.name.startswith(".") or path.suffix.lower() != extension or not path.is_file():
-                continue
-            name = canonical(path.stem)
-            other = files[kind].setdefault(name, path)
-            if other != path:
-                fault = Fault(path, 0, f"has the same name as {other.name}", "delete one of the two")
-                faults.setdefault(name, []).append(fault)
-    if not files["audio"]:
-        raise FileNotFoundError(f"{root / 'audio'}: there is no .wav file; {_advice(root)}")
-    return Sources(root, folders, files, root / "splits" / "splits.csv", faults)
-
-
-def _advice(root):
-    """Where the dataset may be, or is to be had."""
-    near = [root.parent] + (sorted(root.iterdir()) if root.is_dir() else [])
-    for folder in near:
-        if folder != root and (folder / "audio").is_dir() and (folder / "annotations").is_dir():
-            return f"did you mean {folder}?"
-    return (
-        "give the folder of OpenBMAT that holds audio/ and annotations/ "
-        "(access on request: Zenodo, record 3381249, https://zenodo.org/record/3381249)"
-    )
 
 
 def read_excerpts(sources, md_from):
@@ -118,11 +34,13 @@ def read_excerpts(sources, md_from):
 
     Returns
     -------
-    list of Excerpt
+    list of AnnotatedExcerpt
         One for each name that has a recording or an annotation.
 
     Example
     -------
+    >>> from pathlib import Path
+    >>> from hrin_plugin.training.openbmat import Sources
     >>> empty = Sources(Path("OpenBMAT"), {}, {"audio": {}, "mrle": {}}, None, {})
     >>> read_excerpts(empty, "mrle")
     []
@@ -156,7 +74,7 @@ def _read_excerpt(name, sources, md_from):
     except AudioError as error:
         faults.append(Fault(error.path, 0, error.problem, error.cure))
     if faults:
-        return Excerpt(name, None, faults, 0.0)
+        return AnnotatedExcerpt(name, None, faults, 0.0)
 
     derived = relabel(events["mrle"], MUSIC_LOUDNESS.parents[0])
     entry = {
@@ -165,7 +83,7 @@ def _read_excerpt(name, sources, md_from):
         "mrle": _as_rows(events["mrle"]),
         "md": _as_rows(events["md"] if md_from == "mapping" else derived),
     }
-    return Excerpt(name, entry, [], disagreement_s(derived, events.get("md", derived)))
+    return AnnotatedExcerpt(name, entry, [], disagreement_s(derived, events.get("md", derived)))
 
 
 def wav_template(file_name):
@@ -201,7 +119,7 @@ def disagreement_s(events, others):
     -------
     >>> from hrin_plugin.events import Event
     >>> disagreement_s(
-    ...     [Event("no-music", 0.0, 2.0), Event("music", 2.0, 5.0)], [Event("music", 0.0, 5.0)]
+    ...     [Event(0.0, 2.0, "no-music"), Event(2.0, 5.0, "music")], [Event(0.0, 5.0, "music")]
     ... )
     2.0
     """

@@ -21,19 +21,25 @@ except ModuleNotFoundError:
 require_working_environment()
 
 import speechbrain as sb
-from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from experiment.lock import alone
-from experiment.training import fit_statistics, make_datasets, refusing, run_recipe, sounds
-from hrin_plugin.brain import HRINBrain, NonFiniteLoss
-from hrin_plugin.cache import FeatureLoader
-from hrin_plugin.metrics import format_scores
+from hrin_plugin.features.cache import FeatureLoader
+from hrin_plugin.metrics.scores import format_scores
 from hrin_plugin.mixing import synthesise_miniature
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.results import score, write_predictions, write_results
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.training.lock import alone
+from hrin_plugin.training.recipe import (
+    fit_statistics,
+    load_hparams,
+    make_datasets,
+    refusing,
+    run_recipe,
+    sounds,
+)
+from hrin_plugin.training.results import score, write_predictions, write_results
 from openbmat_prepare import prepare_openbmat
 
 logger = get_logger(__name__)
@@ -130,8 +136,7 @@ def main(argv):
 
 def train_and_test(hparams_file, run_opts, overrides):
     """Prepare, train, test, export."""
-    with open(hparams_file, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
+    hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
     begins = hparams["checkpointer"].find_checkpoint() is None

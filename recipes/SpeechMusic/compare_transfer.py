@@ -22,19 +22,13 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
-from experiment.folder import RESULTS_FILE, check_settings, is_done
-from experiment.local import LocalEngine
-from experiment.lock import RunRefused
-from experiment.options import visible_gpus
-from experiment.plan import parse_numbers
-from experiment.pool import DONE, describe_failures, run_all
-from experiment.progress import Progress
-from experiment.settings import identify_data, resolve_settings
-from experiments import signals_as_interrupt
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.commands import LocalEngine, signals_as_interrupt, visible_gpus
+from hrin_plugin.training.folder import RESULTS_FILE, check_settings, is_done
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.openbmat import N_FOLDS, identify_data
+from hrin_plugin.training.pool import DONE, describe_failures, run_all
+from hrin_plugin.training.progress import Progress
+from hrin_plugin.training.settings import parse_numbers, resolve_settings
 from speechmusic_corpus import identify_corpus
 from transfer_report import ARMS, format_table, read_scores, save_comparison
 
@@ -42,14 +36,14 @@ HERE = Path(__file__).resolve().parent
 OPENBMAT = HERE.parent / "OpenBMAT"
 
 
-class Run(NamedTuple):
+class TransferRun(NamedTuple):
     """One training with its test; the pretraining has no share.
 
     Example
     -------
-    >>> print(Run("scratch", 0.1, 2), Run("pretraining", None, 0), sep=", ")
+    >>> print(TransferRun("scratch", 0.1, 2), TransferRun("pretraining", None, 0), sep=", ")
     scratch share 0.1 seed 2, pretraining seed 0
-    >>> Run("scratch", 0.1, 2).folder("results").as_posix()
+    >>> TransferRun("scratch", 0.1, 2).folder("results").as_posix()
     'results/scratch/share_0.1/seed_2'
     """
 
@@ -67,7 +61,7 @@ class Run(NamedTuple):
         return Path(results_folder, *parts)
 
 
-PRETRAINING = Run("pretraining", None, 0)
+PRETRAINING = TransferRun("pretraining", None, 0)
 
 
 def parse_arguments(argv):
@@ -162,7 +156,7 @@ def command_words(run, options):
 
     Arguments
     ---------
-    run : Run
+    run : TransferRun
         The run.
     options : argparse.Namespace
         As :func:`parse_arguments` gives them.
@@ -174,7 +168,7 @@ def command_words(run, options):
 
     Example
     -------
-    >>> words = command_words(Run("scratch", 0.3, 1), parse_arguments(["--results_folder", "/out"]))
+    >>> words = command_words(TransferRun("scratch", 0.3, 1), parse_arguments(["--results_folder", "/out"]))
     >>> Path(words[1]).name, words[-3:]
     ('hrin_cr_finetune.yaml', ['--fold=0', '--train_share=0.3', '--number_of_epochs=40'])
     """
@@ -209,13 +203,15 @@ def run_stages(options):
 
     Returns
     -------
-    list of Run
+    list of TransferRun
         The runs without the pretraining, all done; None if any is not.
     """
     import speechbrain as sb
 
     identify = functools.cache(identify_data)
-    runs = [Run(arm, share, seed) for seed in options.seeds for share in options.shares for arm in ARMS]
+    runs = [
+        TransferRun(arm, share, seed) for seed in options.seeds for share in options.shares for arm in ARMS
+    ]
 
     def folder_of(run):
         """Where a run writes."""

@@ -25,7 +25,7 @@ def find_corpus(root, classes):
 
     Returns
     -------
-    dict of str to list of Recording
+    dict of str to list of SourceFile
         The classes in the order given, their recordings in that of their names.
 
     Raises

@@ -11,8 +11,8 @@ import torch
 
 from hrin_plugin.audio.recordings import COPY, Recording, reason
 from hrin_plugin.audio.signals import AudioError, first_not_finite, not_finite_error, resample, to_mono
-from hrin_plugin.cache import FeatureLoader
 from hrin_plugin.events import TOLERANCE_S, Event, relabel
+from hrin_plugin.features.cache import FeatureLoader
 
 
 def join_segments(entries, taxonomy, example_s, seed):
@@ -53,7 +53,7 @@ def join_segments(entries, taxonomy, example_s, seed):
     for number, entry in enumerate(row, start=1):
         onset_s = events[-1].offset_s if events else 0.0
         pieces.append(entry["wav"])
-        events.append(Event(entry["class"], onset_s, onset_s + entry["duration"]))
+        events.append(Event(onset_s, onset_s + entry["duration"], entry["class"]))
         if events[-1].offset_s >= example_s or number == len(row):
             examples[f"example_{len(examples)}"] = {
                 "pieces": pieces,
@@ -133,7 +133,7 @@ def _read_forwards(file, start, stop):
 class ExampleLoader(FeatureLoader):
     """Features of one example at a time, from the cache where there is one.
 
-    Arguments as those of :class:`hrin_plugin.cache.FeatureLoader`; in place of a path
+    Arguments as those of :class:`hrin_plugin.features.cache.FeatureLoader`; in place of a path
     it takes the ``pieces`` of :func:`join_segments`.
 
     Example

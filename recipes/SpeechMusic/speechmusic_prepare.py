@@ -21,13 +21,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
 from hrin_plugin.audio.signals import AudioError, audio_duration
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
-from openbmat_prepare import Manifests, manifest_text
+from hrin_plugin.training.manifests import Manifests, manifest_text
 from speechmusic_corpus import find_corpus
 
 logger = logging.getLogger(__name__)
@@ -124,14 +121,14 @@ def read_lengths(recordings, skip_bad_files):
 
     Arguments
     ---------
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         The recordings.
     skip_bad_files : bool
         Whether to log those that cannot be read instead of raising.
 
     Returns
     -------
-    dict of Recording to AudioInfo
+    dict of SourceFile to AudioInfo
         Those that can be read.
 
     Raises
@@ -171,14 +168,14 @@ def divide(kind, recordings, rng):
     ---------
     kind : str
         The class, for the message.
-    recordings : sequence of Recording
+    recordings : sequence of SourceFile
         Its recordings, at least three.
     rng : random.Random
         Source of randomness.
 
     Returns
     -------
-    dict of str to list of Recording
+    dict of str to list of SourceFile
         Split to recordings, none of them empty.
 
     Raises
@@ -213,7 +210,7 @@ def segments(root, recording, info, segment_s):
     ---------
     root : pathlib.Path
         What ``{data_root}`` stands for.
-    recording : Recording
+    recording : SourceFile
         The recording.
     info : AudioInfo
         Its length.
@@ -228,8 +225,8 @@ def segments(root, recording, info, segment_s):
     Example
     -------
     >>> from hrin_plugin.audio.signals import AudioInfo
-    >>> from hrin_plugin.mixing.sources import Recording
-    >>> recording = Recording("music", Path("musan/music/rfm/a.wav"), "rfm/a.wav")
+    >>> from hrin_plugin.mixing.sources import SourceFile
+    >>> recording = SourceFile("music", Path("musan/music/rfm/a.wav"), "rfm/a.wav")
     >>> cut = segments(Path("musan"), recording, AudioInfo(25.0, 400000, 16000), segment_s=10.0)
     >>> list(cut)
     ['music/rfm/a.wav 1', 'music/rfm/a.wav 2', 'music/rfm/a.wav 3']

@@ -18,21 +18,23 @@ except ModuleNotFoundError:
 
 require_working_environment()
 
-# What this recipe shares with the one that it pretrains for.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "OpenBMAT"))
-
 import speechbrain as sb
-from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from experiment.lock import alone
-from experiment.training import fit_statistics, make_datasets, refusing, run_recipe, sounds
-from hrin_plugin.brain import HRINBrain, NonFiniteLoss
-from hrin_plugin.detection import TASKS
-from hrin_plugin.pretrained import PretrainedModel, save_pretrained
-from hrin_plugin.results import score, write_results
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.training.lock import alone
+from hrin_plugin.training.recipe import (
+    fit_statistics,
+    load_hparams,
+    make_datasets,
+    refusing,
+    run_recipe,
+    sounds,
+)
+from hrin_plugin.training.results import score, write_results
 from speechmusic_corpus import identify_corpus, synthesise_corpus
 from speechmusic_examples import ExampleLoader, join_segments
 from speechmusic_prepare import prepare_speechmusic
@@ -80,8 +82,7 @@ def main(argv):
 
 def train_and_test(hparams_file, run_opts, overrides):
     """Prepare, train, test, export."""
-    with open(hparams_file, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
+    hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
     with refusing(ValueError, OSError):
@@ -122,10 +123,10 @@ def report(hparams, predictions):
     save_pretrained(output_folder / "pretrained", model)
     scores = score(predictions, taxonomy, hparams["features"].grid)
     write_results(output_folder / "results.json", scores, {"seed": hparams["seed"]})
-    for number, task in enumerate(TASKS, start=1):
-        segment = scores[task]["segment"]
+    for level in taxonomy.level_names:
+        segment = scores[level]["segment"]
         classes = {name: each["f_measure"] for name, each in segment["classes"].items()}
-        logger.info("Level %s: accuracy %.4f, F-measures %s", number, segment["accuracy"], classes)
+        logger.info("Level %s: accuracy %.4f, F-measures %s", level, segment["accuracy"], classes)
     logger.info("The model is in %s", output_folder / "pretrained")
 
 

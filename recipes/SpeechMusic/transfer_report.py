@@ -23,7 +23,7 @@ def read_scores(runs, results_folder):
 
     Arguments
     ---------
-    runs : sequence of Run
+    runs : sequence of TransferRun
         Finished runs.
     results_folder : str or pathlib.Path
         Where they are.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from hrin_plugin.pretrained import load_pretrained, save_pretrained
+from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained
 
 
 def main(argv=None):
@@ -50,8 +50,8 @@ def mean_model(models):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> one, two = (PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)) for _ in range(2))
     >>> bias = (one.network.heads.layers[0].bias + two.network.heads.layers[0].bias) / 2
     >>> torch.equal(mean_model([one, two]).network.heads.layers[0].bias, bias)

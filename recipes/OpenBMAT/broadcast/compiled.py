@@ -4,7 +4,7 @@
 A CPU spends most of a training step of HRIN-cr on moving numbers between the layers. Here pooling, the
 first convolution and the steps of the GRUs are compiled (``compiled.cpp``), and the other convolutions
 are matrix products over views of their inputs. It needs a C++ compiler, and statistics of the batch
-normalisation that stay (:func:`hrin_plugin.units.keep_statistics`), as in ``hrin_cr_broadcast_long.yaml``.
+normalisation that stay (:func:`hrin_plugin.networks.keep_statistics`), as in ``hrin_cr_broadcast_long.yaml``.
 Arguments are those of ``train.py``; with ``--precision=bf16`` the matrix products are in bfloat16, for
 cores that have it.
 
@@ -22,8 +22,9 @@ from pathlib import Path
 import torch
 from torch.autograd.function import once_differentiable
 
-from hrin_plugin import recurrence, units
-from hrin_plugin.convolution import normalised_weights
+from hrin_plugin.networks import cpu_recurrence as recurrence
+from hrin_plugin.networks import units
+from hrin_plugin.networks.cpu_convolution import normalised_weights
 
 SOURCE = Path(__file__).with_name("compiled.cpp")
 #: Frames that go through all convolutions together: what they need stays in the cache.
@@ -242,7 +243,7 @@ def _weight(kernel):
 
 
 class _Recurrence(torch.autograd.Function):
-    """The steps of both directions of a GRU, as :class:`hrin_plugin.recurrence._Recurrence` has them."""
+    """The steps of both directions of a GRU, as those of ``networks.cpu_recurrence``."""
 
     loops = None
 

@@ -20,9 +20,9 @@ from torch import nn
 from tqdm import tqdm
 
 from hrin_plugin.audio.signals import read_audio
-from hrin_plugin.carrying import one_direction
-from hrin_plugin.pretrained import load_pretrained, save_pretrained
-from hrin_plugin.units import RecurrentUnit
+from hrin_plugin.networks.states import one_direction
+from hrin_plugin.networks.units import RecurrentUnit
+from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained
 
 #: Every so many frames, decays are looked at; a bias is lowered by no more than this.
 _STRIDE, _MOST_OFF = 50, 8.0
@@ -85,8 +85,8 @@ def decays(model, wavs, seconds):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5, num_layers=1))
     >>> sound = torch.randn(24000).numpy()
     >>> {name: tuple(values.shape) for name, values in decays(model, [sound], 2.0).items()}
@@ -159,8 +159,8 @@ def forget(model, exponents, most):
     Example
     -------
     >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks import HRIN
-    >>> from hrin_plugin.pretrained import PretrainedModel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=2, num_layers=1))
     >>> forget(model, {"recurrent_1.rnn.bias_ih_l0": torch.tensor([[0.0, 5.0], [1.0, 9.0]])}, most=0.05)
     [('recurrent_1.rnn.bias_ih_l0[0]', 0.68...)]

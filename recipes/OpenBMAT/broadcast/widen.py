@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from hrin_plugin.networks import HRIN
-from hrin_plugin.pretrained import load_pretrained, save_pretrained
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained
 
 #: Gates of a GRU; their weights stand below one another.
 GATES = 3
@@ -61,7 +61,7 @@ def widen(network, hidden_size):
     -------
     >>> small = HRIN(hidden_size=5, num_layers=2, conv_unit=True).eval()
     >>> wide, frames = widen(small, 9).eval(), torch.randn(1, 10, 128)
-    >>> torch.allclose(wide(frames).detection, small(frames).detection, atol=1e-5)
+    >>> torch.allclose(wide(frames).md, small(frames).md, atol=1e-5)
     True
     """
     if not isinstance(network, HRIN) or network.settings != _hrin_cr(network.settings):

@@ -35,7 +35,7 @@ class PaperCell(NamedTuple):
     bold: bool | None  # None where it is not known
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A line of a table, and the experiment that repeats it.
 
     Example
@@ -99,9 +99,9 @@ def load_paper_tables():
 
 
 def _row(row):
-    """A line of the file as Row."""
+    """A line of the file as a TableRow."""
     cells = tuple(cell and PaperCell(*cell) for cell in row["cells"])
-    return Row(row["name"], row["experiment"], cells)
+    return TableRow(row["name"], row["experiment"], cells)
 
 
 def select_tables(numbers=None):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from experiment.folder import SETTINGS_FILE
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.folder import SETTINGS_FILE
+from hrin_plugin.training.openbmat import N_FOLDS
 
 #: Settings that say what was learnt from; the runs of one table must share them.
 DATA_SETTINGS = ("data", "annotator", "md_from")
@@ -41,12 +41,12 @@ class ResultsError(ValueError):
         super().__init__("\n".join(shown))
 
 
-class Run(NamedTuple):
+class ScoredRun(NamedTuple):
     """Scores of one network on one test fold.
 
     Example
     -------
-    >>> Run("hrin_r", 0, 0, Path("results.json"), {}, {("md", "Acc"): 0.9}).scores["md", "Acc"]
+    >>> ScoredRun("hrin_r", 0, 0, Path("results.json"), {}, {("md", "Acc"): 0.9}).scores["md", "Acc"]
     0.9
     """
 
@@ -70,7 +70,7 @@ def read_runs(results_folder, tables):
 
     Returns
     -------
-    dict of str to list of Run
+    dict of str to list of ScoredRun
         Runs of each experiment of the tables, by fold and seed; an empty list where there are none.
 
     Raises
@@ -149,7 +149,9 @@ def _read(path, experiment, fold, seed, tables):
         for table in needed
         for column in table.columns
     }
-    return Run(experiment, fold, seed, path, {**_recorded(path.with_name(SETTINGS_FILE)), **settings}, values)
+    return ScoredRun(
+        experiment, fold, seed, path, {**_recorded(path.with_name(SETTINGS_FILE)), **settings}, values
+    )
 
 
 def _recorded(path):

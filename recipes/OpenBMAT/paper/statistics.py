@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scipy.stats import ttest_rel
 
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.openbmat import N_FOLDS
 from paper.published import Table
 
 #: Two rows differ if chance alone would set them so far apart with less than this probability.
@@ -61,7 +61,7 @@ def compare(table, runs):
     ---------
     table : Table
         One of the paper's.
-    runs : mapping of str to sequence of Run
+    runs : mapping of str to sequence of ScoredRun
         The runs of each experiment.
 
     Returns
@@ -72,10 +72,10 @@ def compare(table, runs):
     Example
     -------
     >>> from paper.published import select_tables
-    >>> from paper.runs import Run
+    >>> from paper.runs import ScoredRun
     >>> table = select_tables("V")[0]
     >>> scores = {("md", column.name): 0.5 for column in table.columns}
-    >>> run = Run("hrin_cr", 0, 0, None, {}, scores)
+    >>> run = ScoredRun("hrin_cr", 0, 0, None, {}, scores)
     >>> compare(table, {"hrin_cr": [run]}).scores[2][0]
     Score(mean=0.5, std=None, n_runs=1, n_folds=1, n_absent=0, bold=False)
     """
@@ -99,7 +99,7 @@ def fold_means(runs, key):
 
     Arguments
     ---------
-    runs : sequence of Run
+    runs : sequence of ScoredRun
         Runs of one experiment.
     key : tuple of (str, str)
         Task and column.
@@ -111,9 +111,9 @@ def fold_means(runs, key):
 
     Example
     -------
-    >>> from paper.runs import Run
+    >>> from paper.runs import ScoredRun
     >>> key = ("md", "Acc")
-    >>> runs = [Run("a", fold, seed, None, {}, {key: score}) for fold, seed, score in
+    >>> runs = [ScoredRun("a", fold, seed, None, {}, {key: score}) for fold, seed, score in
     ...         [(0, 0, 0.25), (0, 1, 0.75), (1, 0, 1.0), (2, 0, None)]]
     >>> fold_means(runs, key)
     {0: 0.5, 1: 1.0}
@@ -130,7 +130,7 @@ def summarise(runs, key, bold=False):
 
     Arguments
     ---------
-    runs : sequence of Run
+    runs : sequence of ScoredRun
         Runs of one experiment.
     key : tuple of (str, str)
         Task and column.
@@ -144,8 +144,8 @@ def summarise(runs, key, bold=False):
 
     Example
     -------
-    >>> from paper.runs import Run
-    >>> runs = [Run("a", fold, 0, None, {}, {"key": fold / 2}) for fold in range(3)]
+    >>> from paper.runs import ScoredRun
+    >>> runs = [ScoredRun("a", fold, 0, None, {}, {"key": fold / 2}) for fold in range(3)]
     >>> summarise(runs, "key")
     Score(mean=0.5, std=0.5, n_runs=3, n_folds=3, n_absent=0, bold=False)
     """

@@ -5,7 +5,7 @@ import io
 import re
 from itertools import groupby
 
-from openbmat_folds import N_FOLDS
+from hrin_plugin.training.openbmat import N_FOLDS
 from paper.statistics import SIGNIFICANCE
 
 #: Fields of the CSV, which has a line for each cell.

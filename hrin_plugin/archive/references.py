@@ -1,0 +1,154 @@
+"""Recordings with annotations beside them: a set in the layout of OpenBMAT, or any folder of
+recordings and TSV files of the same name.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from hrin_plugin.archive.collection import SUFFIXES
+from hrin_plugin.audio.signals import AudioError
+from hrin_plugin.audio.streams import open_stream
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import AnnotationError, Event, Fault, check_events, parse_tsv, relabel
+from hrin_plugin.files import visible_files
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+
+#: Where OpenBMAT has the annotations that the paper uses, and its recordings.
+ANNOTATIONS, AUDIO = Path("annotations", "tsv", "RMLE_mapping", "annotator_a"), "audio"
+
+#: Samples a second at which a recording of unknown length is measured.
+RATE = 8000
+
+
+class Reference(NamedTuple):
+    """A recording, and what is true of it.
+
+    Example
+    -------
+    >>> Reference("a.wav", Detection("a", 2.0, {})).detection.name
+    'a'
+    """
+
+    path: str
+    detection: Detection  # its name may begin with folders
+
+
+def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Reference]:
+    """Read the annotations of a folder's recordings, and check them.
+
+    In the layout of OpenBMAT, annotator a's RMLE mapping is read, as the paper does;
+    elsewhere every TSV file, hidden ones left out.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+    taxonomy : Taxonomy
+        The classes that are annotated.
+
+    Returns
+    -------
+    list of Reference
+        By name; none where no annotation has a recording beside it. Music detection, the upper level,
+        is derived where relative loudness, the lower one, is annotated.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault of every file. An annotation without a recording is one where
+        others have theirs.
+    ValueError
+        If there is no such folder.
+
+    Example
+    -------
+    >>> import numpy as np, soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", np.zeros(16000), 8000)
+    >>> _ = (folder / "a.tsv").write_text("bg-music")
+    >>> read_references(folder)[0].detection.events["md"]
+    [Event(onset_s=0.0, offset_s=2.0, label='music')]
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is not a folder; name the folder of the annotations")
+    annotated, heard = folder, folder
+    if (folder / ANNOTATIONS).is_dir():
+        annotated, heard = folder / ANNOTATIONS, folder / AUDIO
+    annotations = _files(annotated, {".tsv"})
+    recordings = _files(heard, SUFFIXES)
+    if not annotations.keys() & recordings.keys():
+        return []
+    references, faults = [], []
+    for name, path in annotations.items():
+        if name not in recordings:
+            faults.append(
+                Fault(path, 0, "has no recording", f"put it there as {heard / name}, .wav or another")
+            )
+            continue
+        try:
+            found = _read(name, path, recordings[name], taxonomy)
+            references.append(Reference(str(recordings[name]), found))
+        except AnnotationError as error:
+            faults += error.faults
+        except AudioError as error:
+            faults.append(Fault(error.path, 0, error.problem, error.cure))
+    if faults:
+        raise AnnotationError(faults)
+    return references
+
+
+def derive_md(events: Iterable[Event], taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Event]:
+    """Music detection from relative loudness, of events that may overlap or leave gaps.
+
+    Arguments
+    ---------
+    events : iterable of Event
+        Events of the second level.
+    taxonomy : Taxonomy
+        Tells the parent of each class.
+
+    Returns
+    -------
+    list of Event
+        In the order of their onsets; those of a class neither touch nor overlap.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> derive_md([Event(0.0, 2.0, "fg-music"), Event(1.0, 5.0, "bg-music")])
+    [Event(onset_s=0.0, offset_s=5.0, label='music')]
+    """
+    joined = {}
+    for event in relabel(sorted(events, key=lambda event: event.onset_s), taxonomy.parents[0]):
+        known = joined.setdefault(event.label, [])
+        if known and event.onset_s <= known[-1].offset_s:
+            known[-1] = known[-1]._replace(offset_s=max(known[-1].offset_s, event.offset_s))
+        else:
+            known.append(event)
+    return sorted((event for known in joined.values() for event in known), key=lambda event: event.onset_s)
+
+
+def _files(folder, suffixes):
+    """Files with one of these suffixes at any depth, by their path below the folder without suffix."""
+    found = {}
+    for path in map(Path, visible_files(folder)):
+        if path.suffix.lower() in suffixes:
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def _read(name, path, recording, taxonomy):
+    """The annotation of one recording."""
+    with open_stream(recording, RATE) as blocks:
+        duration_s = blocks.duration_s
+        if duration_s is None:
+            duration_s = sum(map(len, blocks)) / RATE
+    events = parse_tsv(path, duration_s)
+    (md, md_labels), (mrle, mrle_labels) = taxonomy.labels.items()
+    n_md, n_mrle = (sum(event.label in labels for event in events) for labels in (md_labels, mrle_labels))
+    only_md = n_md > n_mrle
+    events = check_events(events, duration_s, md_labels if only_md else mrle_labels, path)
+    levels = {md: events} if only_md else {md: derive_md(events, taxonomy), mrle: events}
+    return Detection(name, duration_s, levels, taxonomy=taxonomy)

@@ -1,0 +1,118 @@
+"""Log-mel frames of a waveform (paper, section V-B)."""
+
+import torch
+import torchaudio
+from torch import nn
+
+from hrin_plugin.timing import FrameGrid
+
+
+class LogMel(nn.Module):
+    """Log-mel spectrogram in decibels, as the paper computes it.
+
+    A centred STFT with a Hann window and reflect padding, power, a Slaney mel
+    filter bank, and ``10 log10`` relative to the recording's own maximum with a
+    floor under it. The values equal those of
+    ``librosa.power_to_db(librosa.feature.melspectrogram(..., pad_mode="reflect"), ref=numpy.max)``.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Samples a second of the waveform.
+    n_fft : int
+        Samples of a window.
+    hop_length : int
+        Samples from one frame to the next.
+    n_mels : int
+        Number of mel bands.
+    reference : float or "max"
+        Power that is 0 dB; ``"max"`` takes the largest of the recording.
+    floor_db : float or None
+        How far below the recording's maximum, in dB, values are cut off; None cuts nothing.
+
+    Example
+    -------
+    >>> LogMel()(torch.randn(2, 8000)).shape
+    torch.Size([2, 63, 128])
+    """
+
+    #: Powers below this are taken for it, so that digital silence has a logarithm.
+    MIN_POWER = 1e-10
+
+    def __init__(
+        self, sample_rate=8000, n_fft=512, hop_length=128, n_mels=128, reference="max", floor_db=80.0
+    ):
+        super().__init__()
+        if reference != "max" and not reference > 0:
+            raise ValueError(f"reference must be 'max' or a power above 0, got {reference!r}")
+        self.settings = {
+            "sample_rate": sample_rate,
+            "n_fft": n_fft,
+            "hop_length": hop_length,
+            "n_mels": n_mels,
+            "reference": reference,
+            "floor_db": floor_db,
+        }
+        self.grid = FrameGrid(sample_rate, hop_length)
+        self.n_fft, self.n_mels = n_fft, n_mels
+        self.reference, self.floor_db = reference, floor_db
+        # Both follow from the settings, so they are no part of a checkpoint.
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        mel_bank = torchaudio.functional.melscale_fbanks(
+            n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("mel_bank", mel_bank, persistent=False)
+
+    def forward(self, wavs, lens=None):
+        """Frames of a batch of waveforms.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms, ``[batch, sample]``, padded on the right.
+        lens : torch.Tensor or None
+            Length of each waveform relative to the longest, ``[batch]``; None
+            where all are as long. Each recording's frames are those that it has
+            alone; frames past its end are zero.
+
+        Returns
+        -------
+        torch.Tensor
+            Decibels, ``[batch, frame, band]``.
+
+        Raises
+        ------
+        ValueError
+            If a waveform is too short to be mirrored at its ends (``n_fft // 2`` samples or fewer).
+        """
+        if lens is None or bool((lens == 1).all()):
+            return self._decibels(wavs)
+        counts = torch.round(lens * wavs.shape[1]).long().tolist()
+        alone = [self._decibels(wav[None, :count])[0] for wav, count in zip(wavs, counts)]
+        return nn.utils.rnn.pad_sequence(alone, batch_first=True)
+
+    def _decibels(self, wavs):
+        if wavs.shape[-1] <= self.n_fft // 2:
+            raise ValueError(
+                f"a recording of {wavs.shape[-1]} samples is too short: "
+                f"frames of {self.n_fft} samples need at least {self.n_fft // 2 + 1}"
+            )
+        # A logarithm magnifies rounding: half precision has no place here.
+        with torch.autocast(wavs.device.type, enabled=False):
+            spectrum = torch.stft(
+                wavs.float(),
+                self.n_fft,
+                self.grid.hop_length,
+                window=self.window,
+                center=True,
+                pad_mode="reflect",
+                return_complex=True,
+            )
+            power = spectrum.real.square() + spectrum.imag.square()
+            mel_power = torch.matmul(power.transpose(1, 2), self.mel_bank).clamp(min=self.MIN_POWER)
+            peak = mel_power.amax(dim=(1, 2), keepdim=True)
+            reference = peak if self.reference == "max" else torch.full_like(peak, self.reference)
+            decibels = 10 * (mel_power.log10() - reference.clamp(min=self.MIN_POWER).log10())
+            if self.floor_db is None:
+                return decibels
+            return torch.maximum(decibels, decibels.amax(dim=(1, 2), keepdim=True) - self.floor_db)

@@ -1,0 +1,61 @@
+"""What computes a detector's probabilities: torch, or onnxruntime where it can be had."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+from hrin_plugin.networks.onnx_nodes import has_onnx
+from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
+
+BACKENDS = ("auto", "torch", "onnx")
+
+
+def onnx_backend(model, device_type, required):
+    """A model's network for onnxruntime, with states.
+
+    Arguments
+    ---------
+    model : PretrainedModel
+        The model.
+    device_type : str
+        Where it is to run: onnxruntime is used on ``"cpu"`` only.
+    required : bool
+        Whether it is an error that it cannot be had.
+
+    Returns
+    -------
+    OnnxModel or None
+        None where it cannot be had and is not required.
+
+    Raises
+    ------
+    ValueError
+        If it is required and cannot be had, with the cure.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
+    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5))
+    >>> onnx_backend(model, "cpu", required=True).start
+    'frames'
+    >>> onnx_backend(model, "cuda", required=False)
+    """
+    problem = None
+    if device_type != "cpu":
+        problem = f"it runs on the CPU, not on {device_type}; choose the device 'cpu'"
+    for package in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            problem = f"{package} is not installed; run: pip install {package}"
+    if not has_onnx(model.network):
+        problem = f"the class {type(model.network).__name__} has no ONNX builder; use 'torch'"
+    if problem and required:
+        raise ValueError(f"backend 'onnx' cannot be had: {problem}")
+    if problem:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        # Made anew from the weights, so that it cannot be another model's.
+        path = Path(folder, "model.onnx")
+        export_onnx(model, path, states=True)
+        return load_onnx(path)

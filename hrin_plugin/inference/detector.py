@@ -1,0 +1,447 @@
+"""Finding music in recordings of any length with a trained model."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from speechbrain.inference.interfaces import Pretrained
+
+from hrin_plugin.audio.signals import AudioError
+from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
+from hrin_plugin.decoding.decoders import EventDecoder
+from hrin_plugin.decoding.methods import Decoding, read_decoding
+from hrin_plugin.detection import Detection
+from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.inference.backends import BACKENDS, onnx_backend
+from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.networks.hrin import check_two_levels
+from hrin_plugin.networks.states import begin_network
+from hrin_plugin.pretrained.folder import SETTINGS_FILE, PretrainedModel, load_pretrained
+from hrin_plugin.pretrained.sources import DECODING_FILE, PROGRAM_FILE, check_program, find_model
+from hrin_plugin.taxonomy import Taxonomy
+
+_logger = logging.getLogger(__name__)
+
+
+class MusicDetector(Pretrained):
+    """Events and frame probabilities of recordings, by a trained model.
+
+    Recordings of any length are taken in windows (:mod:`hrin_plugin.inference.windows`), in
+    memory that does not grow. Its methods give the same for the same samples, however
+    these arrive.
+
+    Arguments
+    ---------
+    modules : dict
+        ``features`` (LogMel), ``statistics`` (BandStatistics) and ``network``, whose
+        ``taxonomy`` has two levels.
+    hparams : dict
+        ``decoding``: a Decoding, or its settings as a dict.
+    **options : dict
+        As of SpeechBrain's Pretrained; ``run_opts={"device": "cuda"}`` for instance.
+
+    Raises
+    ------
+    ValueError
+        If a module or the decoding is missing, or is none.
+
+    Example
+    -------
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import save_pretrained
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> detector = MusicDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    >>> found = detector.detect_batch(torch.randn(2, 8000), torch.tensor([1.0, 0.5]), probabilities=True)
+    >>> [detection.duration_s for detection in found]
+    [1.0, 0.5]
+    >>> {task: frames.shape for task, frames in found[0].probabilities.items()}
+    {'md': (63, 2), 'mrle': (63, 3)}
+    """
+
+    MODULES_NEEDED = ["features", "statistics", "network"]
+    HPARAMS_NEEDED = ["decoding"]
+
+    def __init__(self, modules=None, hparams=None, **options):
+        _check_parts(modules or {}, hparams or {}, self.MODULES_NEEDED, self.HPARAMS_NEEDED)
+        modules = {name: modules[name] for name in self.MODULES_NEEDED}
+        super().__init__(modules, hparams, **options)
+        self.taxonomy, self.grid = modules["network"].taxonomy, modules["features"].grid
+        self.decoding = hparams["decoding"]
+        self._onnx = None
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source=None,
+        *,
+        backend="auto",
+        decoding=None,
+        run_opts=None,
+        savedir=None,
+        run_code=False,
+        **options,
+    ):
+        """Load a model.
+
+        Its files are data, and are read as such. Two kinds of source run code, and are refused
+        unless `run_code` is given: one whose network is a class from outside this package, which
+        would be imported; and one that has a SpeechBrain ``hyperparams.yaml`` instead, whose
+        refusal lists what it would build.
+
+        Arguments
+        ---------
+        source : str, pathlib.Path or None
+            A folder, such as ``pretrained`` of a finished training; a name on the Hugging
+            Face Hub, ``owner/model``; None for the model that comes with the package.
+        backend : str
+            ``"torch"``; ``"onnx"``, several times as fast on a CPU, which needs the packages
+            onnx and onnxruntime; ``"auto"`` for ONNX where it can be had.
+        decoding : Decoding or None
+            How frame probabilities become events; None for the model's ``decoding.json``,
+            or the paper's threshold of 0.5 where there is none.
+        run_opts : dict or None
+            As of SpeechBrain's Pretrained, ``{"device": "cuda"}`` for instance; without a
+            device the accelerator is used where there is one.
+        savedir : str, pathlib.Path or None
+            Where to put fetched files; None for the Hub's cache.
+        run_code : bool
+            Whether to import a network's class from outside this package, and to load a
+            ``hyperparams.yaml`` as SpeechBrain does, which runs what it names.
+        **options : dict
+            Further options of SpeechBrain's ``from_hparams``, such as ``overrides``, with `run_code` only.
+
+        Returns
+        -------
+        MusicDetector
+            The detector.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model, it is damaged or could run code, or the backend
+            cannot be had.
+
+        Example
+        -------
+        >>> MusicDetector.from_hparams(getfixture("tmp_path"))
+        Traceback (most recent call last):
+        ...
+        ValueError: ... holds no model.json; ...
+        """
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is {backend!r}; use one of {', '.join(BACKENDS)}")
+        folder = find_model(source, savedir)
+        if (folder / PROGRAM_FILE).is_file() and not (folder / SETTINGS_FILE).is_file():
+            targets = check_program(folder / PROGRAM_FILE, run_code)
+            _logger.warning("%s runs code: %s", folder / PROGRAM_FILE, ", ".join(map(str, targets)))
+            detector = super().from_hparams(
+                str(source), PROGRAM_FILE, run_opts=run_opts, savedir=savedir, **options
+            )
+        elif options:
+            raise ValueError(
+                f"{', '.join(options)}: only a {PROGRAM_FILE} with run_code=True takes such options"
+            )
+        else:
+            hparams = {"decoding": _read_decoding(folder)}
+            detector = cls(load_pretrained(folder, run_code)._asdict(), hparams, run_opts=run_opts)
+        if decoding is not None:
+            detector.decoding = decoding
+        if backend != "torch":
+            detector._onnx = onnx_backend(detector.model, detector.device_type, required=backend == "onnx")
+        return detector
+
+    @property
+    def decoding(self):
+        """How frame probabilities become events, a Decoding; may be set, also to its settings as a dict."""
+        return self._decoding
+
+    @decoding.setter
+    def decoding(self, decoding):
+        """Set it; labels that the model does not have are refused."""
+        decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
+        EventDecoder(decoding, self.taxonomy, self.grid)
+        self._decoding = decoding
+
+    @property
+    def model(self):
+        """Features, statistics and network, a PretrainedModel."""
+        return PretrainedModel(*(self.mods[name] for name in self.MODULES_NEEDED))
+
+    @property
+    def backend(self):
+        """What computes the probabilities: ``"torch"`` or ``"onnx"``."""
+        return "torch" if self._onnx is None else "onnx"
+
+    @property
+    def delay_s(self):
+        """Seconds after an event's offset, at the most, until :meth:`detect_stream` gives it.
+
+        They are those of the channels' mixing, one window, and the decoder's; the length of
+        the blocks that arrive, and the time of the computation, come on top.
+        """
+        features = self.mods["features"]
+        window = window_grid(features, block_frames=getattr(self.mods["network"], "block_frames", 1)).window
+        reach_s = features.n_fft / self.grid.sample_rate
+        return MIX_S + 2 * BLOCK_S + self.grid.time_of(window) + reach_s + self._decoder().delay_s
+
+    def detect_file(self, path, probabilities=False, progress=None):
+        """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            The recording.
+        probabilities : bool
+            Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames.
+        progress : callable or None
+            Called now and then with the seconds done, and the recording's length in
+            seconds or None where it is not known.
+
+        Returns
+        -------
+        Detection
+            What was found, times in seconds.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be used; the message names it.
+
+        Example
+        -------
+        >>> import soundfile
+        >>> from hrin_plugin.networks.hrin import HRIN
+        >>> path = getfixture("tmp_path") / "a.wav"
+        >>> soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 44100), 44100)
+        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
+        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
+        >>> found = detector.detect_file(path)
+        >>> found.name, found.duration_s, sorted(found.events)
+        ('a', 1.0, ['md', 'mrle'])
+        """
+        with open_stream(path, self.grid.sample_rate) as stream:
+            tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
+            try:
+                return self._detect(stream, Path(path).stem, probabilities, tell)
+            except AudioError:
+                raise
+            except ValueError as error:
+                raise AudioError(path, str(error), "give another recording") from error
+
+    def detect_batch(self, wavs, lens=None, sample_rate=None, probabilities=False):
+        """Events of each recording of a batch, as of the recording alone.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor or numpy.ndarray
+            ``[batch, time]`` or ``[batch, time, channel]``, padded on the right. Floating-point
+            numbers have full scale at 1, integers at their type's.
+        lens : torch.Tensor, sequence of float or None
+            Length of each recording relative to the longest, ``[batch]``; None where all
+            are as long.
+        sample_rate : int or None
+            Samples a second; None for the features' rate.
+        probabilities : bool
+            Whether to keep the frames' probabilities too.
+
+        Returns
+        -------
+        list of Detection
+            One for each recording, named "0", "1" and so on.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit, or a recording is too short or not of finite numbers.
+        """
+        if getattr(wavs, "ndim", 0) not in (2, 3):
+            raise ValueError("wavs must be an array or a tensor, [batch, time] or [batch, time, channel]")
+        lens = torch.ones(len(wavs)) if lens is None else torch.as_tensor(lens, dtype=torch.float32)
+        if lens.shape != (len(wavs),) or not bool(((lens > 0) & (lens <= 1)).all()):
+            raise ValueError(
+                f"lens are {lens.tolist()}; give {len(wavs)} lengths relative to the longest, up to 1"
+            )
+        counts = torch.round(lens * wavs.shape[1]).long().tolist()
+        detections = []
+        for number, (wav, count) in enumerate(zip(wavs, counts)):
+            try:
+                blocks = self._resampled([wav[:count]], sample_rate)
+                detections.append(self._detect(blocks, str(number), probabilities))
+            except ValueError as error:
+                raise ValueError(f"recording {number} of the batch: {error}") from error
+        return detections
+
+    def detect_stream(self, blocks, sample_rate):
+        """Events of live sound, each as soon as it is certain.
+
+        Together they are those of :meth:`detect_file` for the same samples, to within the
+        rounding of the network's arithmetic.
+
+        Arguments
+        ---------
+        blocks : iterable of (numpy.ndarray or torch.Tensor)
+            Samples as they come, ``[sample]`` or ``[sample, channel]``, of any length and type.
+        sample_rate : int
+            Samples a second.
+
+        Returns
+        -------
+        iterator of tuple of (str, Event)
+            The level ("md" or "mrle") and the event; those of a level in the order of their
+            offsets, at most :attr:`delay_s` late.
+
+        Raises
+        ------
+        ValueError
+            If the sound is too short for a frame, or not of finite numbers.
+
+        Example
+        -------
+        >>> from hrin_plugin.networks.hrin import HRIN
+        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
+        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
+        >>> live = (np.random.default_rng(number).normal(0, 0.1, 441) for number in range(200))
+        >>> sorted({task for task, _ in detector.detect_stream(live, 44100)})
+        ['md', 'mrle']
+        """
+        decided = self._decided(self._resampled(blocks, sample_rate))
+        names = self.taxonomy.level_names
+        return ((names[level], event) for _, events, _ in decided for level, event in events)
+
+    def probabilities(self, wav, sample_rate=None):
+        """Probabilities of the classes in every frame.
+
+        Arguments
+        ---------
+        wav : torch.Tensor or numpy.ndarray
+            ``[sample]`` or ``[sample, channel]``, of any type.
+        sample_rate : int or None
+            Samples a second; None for the features' rate.
+
+        Returns
+        -------
+        dict
+            Each level's name to an array ``[frame, class]``, float32; frame ``i`` is centred on
+            ``grid.time_of(i)`` seconds.
+
+        Raises
+        ------
+        ValueError
+            As of :meth:`detect_stream`.
+
+        Example
+        -------
+        >>> from hrin_plugin.networks.hrin import HRIN
+        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
+        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
+        >>> detector.probabilities(torch.randn(44100, 2), 44100)["mrle"].shape
+        (63, 3)
+        """
+        return self._joined(self._levels(self._resampled([wav], sample_rate)))
+
+    def forward(self, wavs, lens=None, sample_rate=None):
+        """The same as :meth:`detect_batch`."""
+        return self.detect_batch(wavs, lens, sample_rate)
+
+    def _resampled(self, blocks, sample_rate):
+        """Mono blocks at the features' rate."""
+        return resample_blocks(blocks, sample_rate or self.grid.sample_rate, self.grid.sample_rate)
+
+    def _decoder(self):
+        return EventDecoder(self.decoding, self.taxonomy, self.grid)
+
+    def _levels(self, blocks):
+        """Probabilities of mono blocks, piece by piece, a tuple of ``[frame, class]`` each."""
+        if self._onnx is not None:
+            return window_probabilities(self.model, blocks, begin=self._onnx.begin)
+        return window_probabilities(self.model, blocks, begin=self._begin)
+
+    def _begin(self, context):
+        """Begin a signal with the model's own network, in SpeechBrain's precision for inference."""
+        step = begin_network(self.model, context)
+
+        def precise(frames, n_wanted):
+            """Logits in the detector's precision, without gradients."""
+            with self.inference_ctx:
+                return step(frames, n_wanted)
+
+        return precise
+
+    def _decided(self, blocks):
+        """What mono blocks hold, window by window: probabilities, the events decided by then, seconds done.
+
+        At the end come the last events, with no probabilities and the signal's length.
+        """
+        decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
+        for levels in self._levels(blocks):
+            n_frames += len(levels[0])
+            n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
+            yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
+        duration_s = blocks.n_samples / self.grid.sample_rate
+        yield None, decoder.finish(duration_s), duration_s
+
+    def _detect(self, blocks, name, probabilities, tell=None):
+        """What mono blocks hold; `tell` is called with the seconds done."""
+        found, kept = [], []
+        for levels, events, done_s in self._decided(blocks):
+            found += events
+            if probabilities and levels is not None:
+                kept.append(levels)
+            if tell is not None and levels is not None:
+                tell(done_s)
+        events = {
+            task: sorted(
+                (event for level, event in found if level == number),
+                key=lambda event: (event.onset_s, labels.index(event.label)),  # noqa: B023
+            )
+            for number, (task, labels) in enumerate(self.taxonomy.labels.items())
+        }
+        return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
+
+    def _joined(self, pieces):
+        """Each level's probabilities out of those of the pieces, ``[frame, class]``."""
+        levels = map(np.concatenate, zip(*pieces))
+        return dict(zip(self.taxonomy.level_names, levels, strict=True))
+
+
+class _Counted:
+    """Blocks, and how many samples they have held so far."""
+
+    def __init__(self, blocks):
+        self._blocks, self.n_samples = iter(blocks), 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        block = next(self._blocks)
+        self.n_samples += len(block)
+        return block
+
+
+def _check_parts(modules, hparams, modules_needed, hparams_needed):
+    """Refuse a model that lacks a part, or has one that is none."""
+    for kind, given, needed in (("module", modules, modules_needed), ("hparam", hparams, hparams_needed)):
+        missing = [name for name in needed if given.get(name) is None]
+        if missing:
+            raise ValueError(
+                f"the model has no {kind} {' and no '.join(map(repr, missing))}; "
+                f"it needs the {kind}s {', '.join(needed)}"
+            )
+    for name, expected in (("features", LogMel), ("statistics", BandStatistics)):
+        if not isinstance(modules[name], expected):
+            raise ValueError(
+                f"the model's {name} are a {type(modules[name]).__name__}, not {expected.__name__}"
+            )
+    network = modules["network"]
+    if not isinstance(getattr(network, "taxonomy", None), Taxonomy):
+        raise ValueError(f"the model's network, a {type(network).__name__}, has no taxonomy; give it one")
+    check_two_levels(network.taxonomy)
+
+
+def _read_decoding(folder):
+    """The Decoding of a model's folder; the paper's where it has none."""
+    path = folder / DECODING_FILE
+    return read_decoding(path) if path.is_file() else Decoding("threshold")

@@ -1,0 +1,91 @@
+"""A detector as a command asks for it."""
+
+import json
+from pathlib import Path
+
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.pretrained.folder import SETTINGS_FILE
+from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
+from hrin_plugin.taxonomy import Taxonomy
+
+
+def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Taxonomy:
+    """The classes of a model, without its weights where its files are data.
+
+    Arguments
+    ---------
+    model : str, pathlib.Path or None
+        As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
+    run_code : bool
+        Whether a ``hyperparams.yaml``, which stands for a model without ``model.json``, may run code.
+
+    Returns
+    -------
+    Taxonomy
+        The classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or it is damaged.
+
+    Example
+    -------
+    >>> load_taxonomy().labels["md"]
+    ('no-music', 'music')
+    """
+    folder = find_model(model)
+    path = folder / SETTINGS_FILE
+    if (folder / PROGRAM_FILE).is_file() and not path.is_file():
+        return load_detector(model, "torch", "cpu", run_code=run_code).taxonomy
+    try:
+        return Taxonomy(**json.loads(path.read_text(encoding="utf-8"))["taxonomy"])
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); give the 'pretrained' folder of a finished training"
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: holds no taxonomy ({error}); export the model again") from None
+
+
+def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
+    """A detector on a device, with decisions that differ from the model's own.
+
+    Arguments
+    ---------
+    model, backend : str or None
+        As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes them.
+    device : str or None
+        "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
+    decoding : dict or None
+        What is to differ from the model's own Decoding.
+    run_code : bool
+        Whether a model may run code, as :meth:`MusicDetector.from_hparams` says.
+
+    Returns
+    -------
+    MusicDetector
+        The detector.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, it could run code and must not, or the decoding makes no sense
+        with it.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
+    0.4
+    """
+    detector = MusicDetector.from_hparams(
+        model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
+    )
+    if decoding:
+        detector.decoding = detector.decoding.changed(decoding)
+    return detector

@@ -1,0 +1,8 @@
+"""Events of references and estimates come in, counts and scores go out (paper, section V-E).
+
+The fast scores equal those of sed_eval, count by count.
+"""
+
+from hrin_plugin.metrics.scores import fast_scores, format_scores, sed_eval_scores
+
+__all__ = ["fast_scores", "format_scores", "sed_eval_scores"]

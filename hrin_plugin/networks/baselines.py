@@ -1,0 +1,268 @@
+"""The paper's baselines (section V-F): networks of one level, from which the level above is derived."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hrin_plugin.networks import onnx_layers
+from hrin_plugin.networks.hrin import HRINOutput, check_two_levels, frame_mask
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+
+
+def derive_upper_level(logits, taxonomy=MUSIC_LOUDNESS, level=1):
+    """Logits of the level above: each parent's is the greatest of its children's.
+
+    A parent is then above any threshold exactly where one of its children is:
+    music where there is foreground or background music, no music where there is none.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Of ``level``, ``[..., class]``.
+    taxonomy : Taxonomy
+        The classes and their parents.
+    level : int
+        A level below the first, counted from 0 as in the taxonomy.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[..., class of the level above]``.
+
+    Example
+    -------
+    >>> derive_upper_level(torch.tensor([[-1.0, -2.0, 3.0]]))
+    tensor([[-1.,  3.]])
+    """
+    parents = taxonomy.parent_indices(level)
+    children = [
+        [child for child, its_parent in enumerate(parents) if its_parent == parent]
+        for parent in range(taxonomy.sizes[level - 1])
+    ]
+    return torch.stack([logits[..., indices].amax(dim=-1) for indices in children], dim=-1)
+
+
+class SinglePath(nn.Module):
+    """LSTM, GRU and CNN-GRU: one path of HRIN, for the lower level only.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    hidden_size : int
+        Size of one direction's recurrent state.
+    num_layers : int
+        Recurrent layers.
+    unit : str
+        ``"gru"`` or ``"lstm"``.
+    conv_unit : bool
+        Whether a convolutional unit stands before the recurrent unit.
+    output_layer : bool
+        Whether the recurrent unit's output is eq. (8) as written, or the state itself.
+    taxonomy : Taxonomy
+        A hierarchy of two levels.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown, or the taxonomy has more than two levels.
+
+    Example
+    -------
+    >>> cnn_gru = SinglePath(hidden_size=50, num_layers=2, conv_unit=True)
+    >>> md, mrle = cnn_gru(torch.randn(2, 10, 128))
+    >>> md.shape, mrle.shape
+    (torch.Size([2, 10, 2]), torch.Size([2, 10, 3]))
+    """
+
+    def __init__(
+        self,
+        input_size=128,
+        hidden_size=100,
+        num_layers=4,
+        unit="gru",
+        conv_unit=False,
+        output_layer=False,
+        taxonomy=MUSIC_LOUDNESS,
+    ):
+        super().__init__()
+        check_two_levels(taxonomy)
+        self.taxonomy = taxonomy
+        self.settings = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "unit": unit,
+            "conv_unit": conv_unit,
+            "output_layer": output_layer,
+        }
+        self.conv = ConvUnit(input_size) if conv_unit else None
+        encoded_size = self.conv.output_size if conv_unit else input_size
+        self.recurrent = RecurrentUnit(encoded_size, hidden_size, num_layers, unit, output_layer)
+        self.head = nn.Linear(self.recurrent.output_size, taxonomy.sizes[-1])
+
+    def forward(self, frames, lens=None, states=None):
+        """Logits of both levels for each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        lens : torch.Tensor or None
+            Length of each recording relative to the longest, ``[batch]``; None
+            where all are as long.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``; values at padding mean nothing.
+        """
+        mask = frame_mask(frames, lens)
+        encoded = frames if self.conv is None else self.conv(frames, mask)
+        mrle = self.head(self.recurrent(encoded, mask, states))
+        return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
+
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
+        encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
+        recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
+        mrle = onnx_layers.linear(graph, recurrent, self.head)
+        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
+
+
+class MMG(nn.Module):
+    """A convolutional network that classifies blocks of the spectrogram as images.
+
+    A re-implementation from descriptions: the code of MMG (Melendez-Catalan, Molina
+    and Gomez, MIREX 2018 and OpenBMAT, TISMIR 2019) was never published.
+
+    What Jia et al. say of it: the spectrogram is cut into blocks of 128 frames, each
+    block is an independent sample, classified as one image into one of the classes,
+    and the order of the blocks plays no part.
+
+    What is our choice, and not known of the original: the features (HRIN's, so that
+    an image is 128 frames of 128 bands); blocks that do not overlap, the last one
+    filled up with zeros (each band's mean); the layers, four times a convolution
+    (3 x 3, zero padding), batch normalisation, ReLU and max-pooling (2 x 2), then
+    the mean over the image and a linear layer; one sigmoid a class; and the same
+    logits for all frames of a block, so that in training each frame counts, and a
+    block that holds several classes is drawn towards their shares of its time.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame, the height of an image.
+    block_frames : int
+        Frames of a block, the width of an image.
+    channels : sequence of int
+        Feature maps of the convolutions.
+    taxonomy : Taxonomy
+        A hierarchy of two levels.
+
+    Raises
+    ------
+    ValueError
+        If a block is too small for so many poolings, or the taxonomy has more than two levels.
+
+    Example
+    -------
+    >>> md, mrle = MMG()(torch.randn(1, 200, 128))
+    >>> md.shape, mrle.shape
+    (torch.Size([1, 200, 2]), torch.Size([1, 200, 3]))
+    >>> bool((mrle[:, :128] == mrle[:, :1]).all())
+    True
+    """
+
+    KERNEL, POOLING = 3, 2
+
+    def __init__(self, input_size=128, block_frames=128, channels=(16, 32, 64, 128), taxonomy=MUSIC_LOUDNESS):
+        super().__init__()
+        check_two_levels(taxonomy)
+        if min(input_size, block_frames) < self.POOLING ** len(channels):
+            raise ValueError(
+                f"blocks of {block_frames} frames of {input_size} values are too small "
+                f"for {len(channels)} poolings"
+            )
+        self.taxonomy = taxonomy
+        self.settings = {
+            "input_size": input_size,
+            "block_frames": block_frames,
+            "channels": list(channels),
+        }
+        self.block_frames = block_frames
+        layers = []
+        for inputs, outputs in zip((1, *channels), channels):
+            layers += [
+                nn.Conv2d(inputs, outputs, self.KERNEL, padding=self.KERNEL // 2),
+                nn.BatchNorm2d(outputs),
+                # Before the ReLU, with which it commutes: fewer values are left to rectify.
+                nn.MaxPool2d(self.POOLING),
+                nn.ReLU(),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(channels[-1], taxonomy.sizes[-1])
+
+    def forward(self, frames, lens=None):
+        """Logits of both levels for each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        lens : torch.Tensor or None
+            Length of each recording relative to the longest, ``[batch]``; None
+            where all are as long.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``, the same for all
+            frames of a block; values at padding mean nothing.
+        """
+        n_frames = frames.shape[1]
+        mask = frame_mask(frames, lens)
+        if mask is not None:
+            frames = torch.where(mask[..., None], frames, 0)
+        blocks = self._blocks(frames)
+        if mask is None:
+            per_block = self._classify(blocks.flatten(0, 1)).unflatten(0, blocks.shape[:2])
+        else:
+            # Blocks of padding alone are left out, so that they take no part in the batch statistics.
+            real = self._blocks(mask[..., None]).flatten(2).any(dim=2)
+            classified = self._classify(blocks[real])
+            shape = (*blocks.shape[:2], classified.shape[-1])
+            per_block = classified.new_zeros(shape).index_put((real,), classified)
+        mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
+        return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
+
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
+        frames = graph.add("Transpose", frames, perm=[1, 0, 2])
+        shape = graph.add("Shape", frames)
+        batch, n_frames = (graph.add("Slice", shape, [axis], [axis + 1]) for axis in (0, 1))
+        # The remainder of a negative number is positive here, as in Python.
+        missing = graph.add("Mod", graph.add("Neg", n_frames), [self.block_frames])
+        filled = graph.add("Pad", frames, graph.add("Concat", [0, 0, 0, 0], missing, [0], axis=0))
+        images = graph.add("Reshape", filled, [-1, 1, self.block_frames, self.settings["input_size"]])
+        maps = onnx_layers.convolutions(graph, images, self.layers)
+        pooled = graph.add("ReduceMean", maps, axes=[2, 3], keepdims=0)
+        per_block = graph.add("Unsqueeze", onnx_layers.linear(graph, pooled, self.head), [1])
+        per_frame = graph.add("Expand", per_block, [1, self.block_frames, 1])
+        joined_shape = graph.add("Concat", batch, [-1, self.taxonomy.sizes[-1]], axis=0)
+        joined = graph.add("Reshape", per_frame, joined_shape)
+        mrle = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
+        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
+
+    def _blocks(self, values):
+        """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, filled up with zeros."""
+        missing = -values.shape[1] % self.block_frames
+        return functional.pad(values, (0, 0, 0, missing)).unflatten(1, (-1, self.block_frames))
+
+    def _classify(self, blocks):
+        """Logits ``[block, class]`` of ``[block, frame, value]``."""
+        # Channels last is faster on a CPU.
+        images = blocks[:, None].contiguous(memory_format=torch.channels_last)
+        return self.head(self.layers(images).mean(dim=(2, 3)))

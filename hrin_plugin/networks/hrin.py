@@ -1,0 +1,206 @@
+"""HRIN, the Hierarchical Regulated Iterative Network (paper, section IV-A)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hrin_plugin.networks import onnx_layers
+from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.padding import frame_mask
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+
+
+class HRINOutput(NamedTuple):
+    """Logits of both levels.
+
+    Example
+    -------
+    >>> HRIN(hidden_size=5, num_layers=1)(torch.randn(1, 4, 128)).mrle.shape
+    torch.Size([1, 4, 3])
+    """
+
+    md: Tensor  # [batch, frame, level-1 class]
+    mrle: Tensor  # [batch, frame, level-2 class]
+
+    #: Their former names.
+    detection = property(lambda self: self.md)
+    loudness = property(lambda self: self.mrle)
+
+
+class HRIN(nn.Module):
+    """Two paths over one sequence of frames, one for each level of the hierarchy.
+
+    The first path detects music; its recurrent unit's output guides the second,
+    which tells foreground from background. Without convolutions this is HRIN-r
+    (Fig. 2), with them HRIN-cr (Fig. 4).
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    hidden_size : int
+        Size of one direction's recurrent state.
+    num_layers : int
+        Recurrent layers of each path.
+    unit : str
+        ``"gru"`` or ``"lstm"``.
+    conv_unit : bool
+        Whether a convolutional unit stands before each recurrent unit.
+    concatenation : str
+        Where the first path meets the second (Fig. 7): ``"input"`` joins its
+        recurrent output to the frames, eq. (10); ``"after_conv"`` joins both
+        convolutional outputs before the second recurrent unit; ``"before_fc"``
+        joins both recurrent outputs before the last linear layer.
+    output_layer : bool
+        Whether a recurrent unit's output is eq. (8) as written, or the state
+        itself, which gave the paper's numbers.
+    taxonomy : Taxonomy
+        A hierarchy of two levels.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown, or asks for a convolution that is off.
+
+    Example
+    -------
+    >>> hrin_cr = HRIN(hidden_size=50, num_layers=2, conv_unit=True)
+    >>> md, mrle = hrin_cr(torch.randn(2, 10, 128))
+    >>> md.shape, mrle.shape
+    (torch.Size([2, 10, 2]), torch.Size([2, 10, 3]))
+    >>> sum(p.numel() for p in hrin_cr.parameters())
+    602137
+    """
+
+    CONCATENATIONS = ("input", "after_conv", "before_fc")
+
+    def __init__(
+        self,
+        input_size=128,
+        hidden_size=100,
+        num_layers=4,
+        unit="gru",
+        conv_unit=False,
+        concatenation="input",
+        output_layer=False,
+        taxonomy=MUSIC_LOUDNESS,
+    ):
+        super().__init__()
+        if concatenation not in self.CONCATENATIONS:
+            raise ValueError(f"unknown concatenation {concatenation!r}; use one of {self.CONCATENATIONS}")
+        if concatenation == "after_conv" and not conv_unit:
+            raise ValueError("concatenation 'after_conv' needs conv_unit")
+        check_two_levels(taxonomy)
+        self.settings = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "unit": unit,
+            "conv_unit": conv_unit,
+            "concatenation": concatenation,
+            "output_layer": output_layer,
+        }
+        self.taxonomy, self.concatenation = taxonomy, concatenation
+        recurrent = {
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "cell": unit,
+            "output_layer": output_layer,
+        }
+        joined_size = 2 * hidden_size
+        size_1, size_2 = input_size, input_size + (joined_size if concatenation == "input" else 0)
+        self.conv_1 = self.conv_2 = None
+        if conv_unit:
+            self.conv_1, self.conv_2 = ConvUnit(size_1), ConvUnit(size_2)
+            size_1, size_2 = self.conv_1.output_size, self.conv_2.output_size
+        if concatenation == "after_conv":
+            size_2 += size_1
+        self.recurrent_1 = RecurrentUnit(size_1, **recurrent)
+        self.recurrent_2 = RecurrentUnit(size_2, **recurrent)
+        before_fc = joined_size if concatenation == "before_fc" else 0
+        self.heads = HierarchicalHeads(
+            (self.recurrent_1.output_size, self.recurrent_2.output_size + before_fc), taxonomy
+        )
+
+    def forward(self, frames, lens=None, states=None):
+        """Logits of both levels for each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        lens : torch.Tensor or None
+            Length of each recording relative to the longest, ``[batch]``; None
+            where all are as long.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, 2]`` and ``[batch, frame, 3]``; values at padding mean nothing.
+        """
+        mask = frame_mask(frames, lens)
+        encoded = frames if self.conv_1 is None else self.conv_1(frames, mask)
+        first = self.recurrent_1(encoded, mask, states)
+        second = torch.cat((frames, first), dim=-1) if self.concatenation == "input" else frames
+        if self.conv_2 is not None:
+            second = self.conv_2(second, mask)
+        if self.concatenation == "after_conv":
+            second = torch.cat((encoded, second), dim=-1)
+        second = self.recurrent_2(second, mask, states)
+        if self.concatenation == "before_fc":
+            second = torch.cat((first, second), dim=-1)
+        return HRINOutput(*self.heads((first, second)))
+
+    def onnx_nodes(self, graph, frames):
+        """Add :meth:`forward` to a graph.
+
+        Arguments
+        ---------
+        graph : hrin_plugin.networks.onnx_nodes.Graph
+            Is added to.
+        frames : str
+            Name of the frames, ``[frame, batch, input_size]``.
+
+        Returns
+        -------
+        list of str
+            Names of the logits of both levels, ``[frame, batch, class]``.
+        """
+        encoded = frames if self.conv_1 is None else onnx_layers.conv_unit(graph, frames, self.conv_1)
+        first = onnx_layers.recurrent_unit(graph, encoded, self.recurrent_1)
+        second = graph.add("Concat", frames, first, axis=2) if self.concatenation == "input" else frames
+        if self.conv_2 is not None:
+            second = onnx_layers.conv_unit(graph, second, self.conv_2)
+        if self.concatenation == "after_conv":
+            second = graph.add("Concat", encoded, second, axis=2)
+        second = onnx_layers.recurrent_unit(graph, second, self.recurrent_2)
+        if self.concatenation == "before_fc":
+            second = graph.add("Concat", first, second, axis=2)
+        return [
+            onnx_layers.linear(graph, path, head) for path, head in zip((first, second), self.heads.layers)
+        ]
+
+
+def check_two_levels(taxonomy):
+    """Refuse a taxonomy that has not the levels of :class:`HRINOutput`.
+
+    Arguments
+    ---------
+    taxonomy : Taxonomy
+        The taxonomy of a network.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of levels.
+
+    Example
+    -------
+    >>> check_two_levels(MUSIC_LOUDNESS)
+    """
+    if len(taxonomy.levels) != len(HRINOutput._fields):
+        raise ValueError(f"the network has two levels; this taxonomy has {len(taxonomy.levels)}")

@@ -1,0 +1,242 @@
+"""What a path of HRIN is built from: a convolutional unit and a recurrent unit (paper, IV-A and V-D)."""
+
+import torch
+from torch import nn
+
+from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
+from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
+
+#: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
+FRAMES_AT_ONCE = 1024
+
+
+class ConvUnit(nn.Module):
+    """Convolutions along the frequency axis of each frame on its own, eq. (17) and (18).
+
+    Three times a convolution (kernel 3, stride 2, no padding), batch
+    normalisation, ReLU and max-pooling (kernel 3, stride 2); the result is
+    flattened over channel and frequency.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    channels : sequence of int
+        Feature maps of the convolutions.
+
+    Example
+    -------
+    >>> unit = ConvUnit(input_size=128)
+    >>> unit(torch.randn(2, 10, 128)).shape, unit.output_size
+    (torch.Size([2, 10, 256]), 256)
+    """
+
+    KERNEL, STRIDE = 3, 2
+
+    def __init__(self, input_size, channels=(64, 128, 256)):
+        super().__init__()
+        layers, width = [], input_size
+        for inputs, outputs in zip((1, *channels), channels):
+            # Two-dimensional with a height of 1: unlike the one-dimensional layers, these keep the
+            # channels-last order, which is two to three times faster on a CPU.
+            layers += [
+                nn.Conv2d(inputs, outputs, (1, self.KERNEL), stride=(1, self.STRIDE)),
+                nn.BatchNorm2d(outputs),
+                # Before the ReLU, with which it commutes: half the values are left to rectify.
+                nn.MaxPool2d((1, self.KERNEL), stride=(1, self.STRIDE)),
+                nn.ReLU(),
+            ]
+            for _ in ("convolution", "pooling"):
+                width = (width - self.KERNEL) // self.STRIDE + 1
+        if width < 1:
+            raise ValueError(f"{input_size} values a frame are too few for {len(channels)} convolutions")
+        self.layers = nn.Sequential(*layers)
+        self.output_size = channels[-1] * width
+        self.statistics_stay = False
+
+    def train(self, mode=True):
+        """Set the mode, but for the normalisation where its statistics stay."""
+        super().train(mode)
+        if self.statistics_stay:
+            for norm in self.layers[1::4]:
+                norm.eval()
+        return self
+
+    def forward(self, frames, mask=None):
+        """Features of each frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``.
+        mask : torch.Tensor or None
+            True at real frames, ``[batch, frame]``. Padding takes no part in the
+            batch statistics, and its output is zero. None where all are real.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, frame, output_size]``.
+        """
+        if mask is None:
+            return self._convolve(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        real = self._convolve(frames[mask])
+        return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
+
+    def _convolve(self, frames):
+        if self.training or torch.is_grad_enabled() or frames.device.type != "cpu":
+            return self._convolve_at_once(frames)
+        return torch.cat([self._convolve_at_once(part) for part in frames.split(FRAMES_AT_ONCE)])
+
+    def _convolve_at_once(self, frames):
+        images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
+        if images.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.layers(images).flatten(1)
+        for convolution, norm, _, _ in zip(*[iter(self.layers)] * 4):
+            images = rectified_max_pool(normalised_convolution(convolution, norm, images))
+        return images.flatten(1)
+
+
+def keep_statistics(network):
+    """Let convolutional units normalise by their running statistics in training too, and leave these alone.
+
+    For a network that learns on from another: batches of few recordings would tell it
+    less about its inputs than the statistics that it has.
+
+    Arguments
+    ---------
+    network : torch.nn.Module
+        A network with one or more :class:`ConvUnit`; changed in place.
+
+    Example
+    -------
+    >>> network = torch.nn.Sequential(ConvUnit(input_size=128))
+    >>> keep_statistics(network)
+    >>> network.train()[0].layers[1].training
+    False
+    """
+    for module in network.modules():
+        if isinstance(module, ConvUnit):
+            module.statistics_stay = True
+            module.train(module.training)
+
+
+def carry_states(network):
+    """Let recurrent units begin each training batch with the states that the last one ended with.
+
+    To the network, recordings then follow each other as the items of a broadcast do. It
+    learns to forget what has nothing to do with the present, and in recordings of hours
+    its states stay those that it knows. Evaluation begins with zeros as ever.
+
+    Arguments
+    ---------
+    network : torch.nn.Module
+        A network with one or more :class:`RecurrentUnit`; changed in place.
+
+    Example
+    -------
+    >>> unit = RecurrentUnit(input_size=128, hidden_size=50, num_layers=2)
+    >>> carry_states(unit)
+    >>> frames = torch.randn(2, 10, 128)
+    >>> bool((unit(frames) == unit(frames)).all()), unit.carried[0].shape
+    (False, torch.Size([4, 2, 50]))
+    """
+    for module in network.modules():
+        if isinstance(module, RecurrentUnit):
+            module.carries = True
+
+
+class RecurrentUnit(nn.Module):
+    """A stack of bidirectional GRU or LSTM layers, eq. (4) to (8).
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a frame.
+    hidden_size : int
+        Size of one direction's state.
+    num_layers : int
+        Number of layers.
+    cell : str
+        ``"gru"`` or ``"lstm"``.
+    output_layer : bool
+        Whether the output is ``sigmoid(W h + b)``, eq. (8) as written. The
+        authors' code takes the state h itself, and so does the default.
+
+    Example
+    -------
+    >>> unit = RecurrentUnit(input_size=128, hidden_size=50, num_layers=2)
+    >>> unit(torch.randn(2, 10, 128)).shape, unit.output_size
+    (torch.Size([2, 10, 100]), 100)
+    """
+
+    CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+    def __init__(self, input_size, hidden_size, num_layers, cell="gru", output_layer=False):
+        super().__init__()
+        if cell not in self.CELLS:
+            raise ValueError(f"unknown recurrent cell {cell!r}; use one of {', '.join(self.CELLS)}")
+        self.output_size = 2 * hidden_size
+        self.rnn = self.CELLS[cell](
+            input_size, hidden_size, num_layers=num_layers, batch_first=True, bidirectional=True
+        )
+        self.output_layer = None
+        if output_layer:
+            self.output_layer = nn.Sequential(nn.Linear(self.output_size, self.output_size), nn.Sigmoid())
+        self.carries, self.carried = False, None
+
+    def forward(self, frames, mask=None, states=None):
+        """Output of each frame, from what is before and after it.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            ``[batch, frame, input_size]``, padded on the right.
+        mask : torch.Tensor or None
+            True at real frames, ``[batch, frame]``; None where all are real.
+        states : CarriedStates or None
+            Those of the window before, if the frames are a window of a longer signal; all are real then.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, frame, output_size]``; zero at padding unless there is an output layer.
+        """
+        if states is not None:
+            outputs = states.outputs(self.rnn, frames)
+        else:
+            carrying = self.carries and self.training
+            outputs, last = self._recur(frames, mask, self._carried_to(frames) if carrying else None)
+            if carrying:
+                self.carried = tuple(part.detach() for part in (last if isinstance(last, tuple) else (last,)))
+        return outputs if self.output_layer is None else self.output_layer(outputs)
+
+    def _recur(self, frames, mask, initial):
+        """Outputs and last states, as torch's layers give them."""
+        if self._trains_on_cpu(frames):
+            return bidirectional_gru(self.rnn, frames, None if mask is None else mask.sum(dim=1), initial)
+        if mask is None:
+            return self.rnn(frames, initial)
+        # Packed, so that the backward direction begins at each recording's own end.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            frames, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, state = self.rnn(packed, initial)
+        outputs, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
+        return outputs, state
+
+    def _carried_to(self, frames):
+        """The states of the batch before; None if it had another size."""
+        if self.carried is None or self.carried[0].shape[1] != len(frames):
+            return None
+        carried = tuple(part.to(frames) for part in self.carried)
+        return carried if isinstance(self.rnn, nn.LSTM) else carried[0]
+
+    def _trains_on_cpu(self, frames):
+        """Whether torch's own GRU would be the slow way: its gradients are, on a CPU."""
+        return (
+            isinstance(self.rnn, nn.GRU)
+            and frames.device.type == "cpu"
+            and torch.is_grad_enabled()
+            and not torch.compiler.is_compiling()
+        )

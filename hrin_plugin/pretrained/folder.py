@@ -1,0 +1,201 @@
+"""A trained model as a folder of data: settings in JSON and weights in safetensors.
+
+Loading one builds classes of this package and nothing else, so a folder from a stranger cannot run
+code. The settings of a network from elsewhere name its class, which is imported on request only.
+"""
+
+import contextlib
+import json
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.files import replacing, write_atomically
+from hrin_plugin.networks.classes import class_path, find_class, is_of_package
+from hrin_plugin.networks.contract import Network, check_description
+from hrin_plugin.taxonomy import Taxonomy
+
+_logger = logging.getLogger(__name__)
+
+SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+#: Of files whose numbers are as they are computed with, and of those with quantised matrices.
+FORMATS = PLAIN, QUANTISED = (1, 2)
+#: Ends the name of the rows' scales of a quantised matrix.
+SCALE = ".row_scale"
+
+
+class PretrainedModel(NamedTuple):
+    """What turns a waveform into logits.
+
+    Example
+    -------
+    >>> from hrin_plugin.networks import HRIN
+    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5, num_layers=1))
+    >>> model.network.taxonomy.sizes
+    (2, 3)
+    """
+
+    features: LogMel
+    statistics: BandStatistics
+    network: Network
+
+
+def save_pretrained(folder, model, quantised=False, training=None):
+    """Write a model's settings and weights to a folder.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder, made where it is missing.
+    model : PretrainedModel
+        The model; its network keeps the contract of :class:`hrin_plugin.networks.contract.Network`.
+    quantised : bool
+        Whether the numbers of matrices and kernels are written as whole ones of -127 to 127 with
+        a scale for each row, for a file of a quarter of the size. They are computed with in
+        single precision either way.
+    training : dict or None
+        Facts of the training, as JSON has them, for whoever reads ``model.json``; loading leaves them alone.
+
+    Raises
+    ------
+    ValueError
+        If the network does not say how it is built again.
+
+    Example
+    -------
+    >>> from hrin_plugin.networks import HRIN
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> sorted(path.name for path in folder.iterdir())
+    ['model.json', 'model.safetensors']
+    """
+    check_description(model.network)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    taxonomy = model.network.taxonomy
+    settings = {
+        "format": QUANTISED if quantised else PLAIN,
+        "features": model.features.settings,
+        "network": {"class": class_path(type(model.network)), **model.network.settings},
+        "taxonomy": {"levels": taxonomy.levels, "parents": taxonomy.parents},
+    }
+    if training is not None:
+        settings["training"] = training
+    modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
+    # Copies, as the format has no way to say that two weights are one.
+    weights = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in modules.state_dict().items()
+    }
+    if quantised:
+        weights = _quantise(weights)
+    with replacing(folder / WEIGHTS_FILE) as draft:
+        save_file(weights, draft)
+    write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+
+
+def load_pretrained(folder, run_code=False):
+    """Build a model from a folder that :func:`save_pretrained` wrote.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+    run_code : bool
+        Whether to import the network's class where it is not of this package, which runs its
+        module's code.
+
+    Returns
+    -------
+    PretrainedModel
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the folder lacks a file, the files are damaged, do not fit each other, or are of a later
+        format; or if the network's class is from elsewhere and `run_code` is false, or it cannot
+        be imported.
+
+    Example
+    -------
+    >>> from hrin_plugin.networks import HRIN
+    >>> folder = getfixture("tmp_path")
+    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
+    >>> load_pretrained(folder).network.settings["num_layers"]
+    4
+    """
+    folder = Path(folder)
+    for name in (SETTINGS_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no {name}; give the 'pretrained' folder of a finished training")
+    with _blaming(folder, "export the model again"):
+        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        if settings["format"] not in FORMATS:
+            raise ValueError(
+                f"its format is {settings['format']}, and this version reads formats {PLAIN} and {QUANTISED}"
+            )
+        network_settings = dict(settings["network"])
+        path = str(network_settings.pop("class"))
+        if not all(part.isidentifier() for part in path.split(".")):
+            raise ValueError(f"its network's class is {path!r}, which names no class")
+    network_class = _import_class(folder, path, run_code)
+    with _blaming(folder, "export the model again"):
+        network = network_class(**network_settings, taxonomy=Taxonomy(**settings["taxonomy"]))
+        check_description(network)
+        features = LogMel(**settings["features"])
+        model = PretrainedModel(features, BandStatistics(features.n_mels), network)
+        modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
+        modules.load_state_dict(_restore(load_file(folder / WEIGHTS_FILE)))
+    for module in model:
+        module.eval()
+    return model
+
+
+def _import_class(folder, path, run_code):
+    """The class of a folder's network; one from elsewhere is refused unless `run_code` is set."""
+    if not is_of_package(path):
+        if not run_code:
+            raise ValueError(
+                f"{folder}: its network is of the class {path}, and loading it would import the module "
+                f"{path.rpartition('.')[0]} and run its code; pass run_code=True (--run-code on the command "
+                "line) if you trust that module"
+            )
+        _logger.warning("%s runs code: it imports %s", folder, path)
+    with _blaming(folder):
+        return find_class(path)
+
+
+@contextlib.contextmanager
+def _blaming(folder, cure=None):
+    """Name the folder in errors that its content causes."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ValueError("; ".join(filter(None, (f"{folder} cannot be loaded: {error}", cure)))) from error
+
+
+def _quantise(weights):
+    """Matrices and kernels as whole numbers and scales of their rows; all else as it is."""
+    quantised = {}
+    for name, tensor in weights.items():
+        if tensor.ndim > 1:
+            largest = tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True)
+            scale = largest.clamp_min(torch.finfo(tensor.dtype).tiny) / 127
+            tensor, quantised[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
+        quantised[name] = tensor
+    return quantised
+
+
+def _restore(weights):
+    """The inverse of :func:`_quantise`, but for the rounding."""
+    scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
+    for name, scale in scales.items():
+        matrix = name.removesuffix(SCALE)
+        weights[matrix] = weights[matrix] * scale
+    return weights

@@ -1,0 +1,127 @@
+"""A trained model as a graph of ONNX operations, built from the weights of its modules.
+
+torch's own exporters do not serve here: one takes minutes for HRIN-cr, the other is
+deprecated and freezes the batch into the graph without a word. So features and statistics are
+written down here once more, and each network in the method ``onnx_nodes`` of its class
+(:mod:`hrin_plugin.networks.onnx_nodes`). Inside, time comes first, ``[frame, batch, value]``, as the
+recurrent operations have it.
+"""
+
+import math
+
+import numpy as np
+
+from hrin_plugin.networks.hrin import HRINOutput
+from hrin_plugin.networks.onnx_nodes import Graph, as_array, check_onnx, import_optional
+
+#: Not the newest, so that more programs read the files.
+OPSET, IR_VERSION = 17, 8
+
+#: Where a graph can begin.
+STARTS = ("frames", "waveform")
+
+
+def build_graph(model, start="frames", states=False):
+    """The graph from frames or waveform to the probabilities of both levels.
+
+    Arguments
+    ---------
+    model : PretrainedModel
+        Features, statistics and network, in evaluation mode, on the CPU.
+    start : str
+        ``"frames"``: the input is what the features give, ``[batch, frame, band]``,
+        in decibels. ``"waveform"``: it is ``[batch, sample]`` at the features' sample
+        rate, at least ``n_fft // 2 + 1`` samples.
+    states : bool
+        Whether the states of its recurrent layers come in and go out, for a signal in
+        windows (see :class:`hrin_plugin.networks.states.CarriedStates`); from frames on only. A network
+        without recurrence has none.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its input has the name of ``start``; its outputs are ``md`` and
+        ``mrle``, ``[batch, frame, class]``. With states, the inputs ``kept``, the number
+        of frames after which the forward ones are wanted, ``[1]``, and ``states``, those that
+        both directions begin with, follow, and the output ``next_states``, those after the kept
+        frames and, of the backward direction, at the first one; both ``[state, batch, value]``.
+        Where all frames are kept, the signal ends there.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` is unknown, or does not go with states, if the network's class has no ONNX
+        builder, or onnx is not installed.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics, LogMel
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
+    >>> network = HRIN(hidden_size=5, num_layers=2)
+    >>> graph = build_graph(PretrainedModel(LogMel(), BandStatistics(128), network)).graph
+    >>> sum(node.op_type == "GRU" for node in graph.node)
+    4
+    """
+    if start not in STARTS:
+        raise ValueError(f"unknown start {start!r}; use one of {STARTS}")
+    if states and start != "frames":
+        raise ValueError("windows of a waveform have ends that the signal lacks; take states from frames on")
+    check_onnx(model.network)
+    helper = import_optional("onnx.helper")
+    graph = Graph(states)
+    frames = (
+        graph.add("Transpose", start, perm=[1, 0, 2])
+        if start == "frames"
+        else _log_mel(graph, model.features)
+    )
+    frames = graph.add("Sub", frames, as_array(model.statistics.mean))
+    frames = graph.add("Div", frames, as_array(model.statistics.std))
+    for name, logits in zip(HRINOutput._fields, model.network.onnx_nodes(graph, frames)):
+        graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], outputs=[name])
+
+    def value(name, *shape, kind=helper.TensorProto.FLOAT):
+        """A named tensor of the graph."""
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    rest = ("sample",) if start == "waveform" else ("frame", model.features.n_mels)
+    inputs = [value(start, "batch", *rest)]
+    outputs = [
+        value(name, "batch", "frame", size)
+        for name, size in zip(HRINOutput._fields, model.network.taxonomy.sizes)
+    ]
+    if graph.next_states:
+        graph.add("Concat", *graph.next_states, axis=0, outputs=["next_states"])
+        shape = (len(graph.next_states), "batch", graph.state_size)
+        inputs += [value("kept", 1, kind=helper.TensorProto.INT64), value("states", *shape)]
+        outputs.append(value("next_states", *shape))
+    return helper.make_model(
+        helper.make_graph(graph.nodes, type(model.network).__name__, inputs, outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="hrin_plugin",
+    )
+
+
+def _log_mel(graph, features):
+    """``LogMel.forward`` without lengths, time first.
+
+    The transform is a convolution with windowed cosines and sines: ONNX has an operation for it,
+    but onnxruntime's is a hundred times less exact where the window's length is no power of two.
+    """
+    size = features.n_fft
+    turns = np.outer(np.arange(size // 2 + 1), np.arange(size)) % size / size
+    waves = np.concatenate((np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns))) * as_array(features.window)
+    padded = graph.add("Pad", "waveform", [0, size // 2, 0, size // 2], mode="reflect")
+    strides = [features.grid.hop_length]
+    spectrum = graph.add("Conv", graph.add("Unsqueeze", padded, [1]), waves[:, None], strides=strides)
+    squares = graph.add("Transpose", graph.add("Mul", spectrum, spectrum), perm=[2, 0, 1])
+    mel_power = graph.add("MatMul", squares, np.tile(as_array(features.mel_bank), (2, 1)))
+    floored = graph.add("Max", mel_power, features.MIN_POWER)
+    decibels = graph.add("Mul", graph.add("Log", floored), 10 / math.log(10))
+    peak = graph.add("ReduceMax", decibels, axes=[0, 2])
+    if features.floor_db is not None:
+        decibels = graph.add("Max", decibels, graph.add("Sub", peak, float(features.floor_db)))
+    if features.reference != "max":
+        peak = 10 * math.log10(max(features.reference, features.MIN_POWER))
+    return graph.add("Sub", decibels, peak)

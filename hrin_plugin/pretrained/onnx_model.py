@@ -1,0 +1,306 @@
+"""A trained model as one ONNX file, and its use on onnxruntime, several times as fast as torch on a CPU."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hrin_plugin.features import LogMel
+from hrin_plugin.files import replacing
+from hrin_plugin.networks.hrin import HRINOutput
+from hrin_plugin.networks.onnx_nodes import check_onnx, import_optional
+from hrin_plugin.networks.states import FrameMemory
+from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
+from hrin_plugin.pretrained.onnx_graph import build_graph
+from hrin_plugin.taxonomy import Taxonomy
+
+#: Names of the outputs in files of earlier versions.
+FORMER_OUTPUTS = {"detection": "md", "loudness": "mrle"}
+
+
+def export_onnx(model, path, start="frames", states=False):
+    """Write a model as one ONNX file, which holds its settings as well.
+
+    Arguments
+    ---------
+    model : PretrainedModel
+        The model; it is left as it is.
+    path : str or pathlib.Path
+        The file to write, whole or not at all; its folder is made where it is missing.
+    start : str
+        What the file's input is: ``"frames"``, log-mel frames as the model's features
+        give them, ``[batch, frame, band]`` in decibels; or ``"waveform"``,
+        ``[batch, sample]`` at the features' sample rate.
+    states : bool
+        Whether recurrent states come in and go out, for a signal in windows: see
+        :func:`hrin_plugin.pretrained.onnx_graph.build_graph`.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` is unknown, or does not go with states, if the network's class has no
+        ONNX builder, or if onnx is not installed.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
+    >>> path = getfixture("tmp_path") / "model.onnx"
+    >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
+    >>> path.stat().st_size > 10000
+    True
+    """
+    check_onnx(model.network)
+    onnx = import_optional("onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        # What is exported is what can be loaded: the settings as they are saved, and a copy of its own.
+        save_pretrained(folder, model)
+        settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
+        # The class has been imported before, by whoever made the model.
+        graph = build_graph(load_pretrained(folder, run_code=True), start, states)
+    onnx.helper.set_model_props(graph, {SETTINGS_FILE: settings})
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as draft:
+        draft.write_bytes(graph.SerializeToString())
+
+
+def load_onnx(path, threads=None):
+    """Load a model that :func:`export_onnx` wrote, for use on the CPU.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+    threads : int or None
+        Threads that a call may use; None takes torch's number.
+
+    Returns
+    -------
+    OnnxModel
+        The model.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged, of a later format or not one of
+        :func:`export_onnx`'s, if it refers to other files, or if onnx or onnxruntime
+        is not installed.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
+    >>> path = getfixture("tmp_path") / "model.onnx"
+    >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
+    >>> model = load_onnx(path)
+    >>> model.settings["network"]["hidden_size"], model.taxonomy.sizes
+    (5, (2, 3))
+    """
+    runtime = import_optional("onnxruntime")
+    if threads is not None and threads < 1:
+        raise ValueError(f"{threads} threads cannot run a model; give 1 or more")
+    graph = _read_graph(path)
+    settings, features, taxonomy = _read_settings(graph, path)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    # Threads that wait in a loop take the processor from whatever else runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # What goes wrong is raised, so it need not be printed as well.
+    options.log_severity_level = 4
+    try:
+        # What was checked, rather than what the file may hold besides.
+        session = runtime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    # onnxruntime's errors have no base class of their own.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {error}; export the model again") from error
+    _check_ends(session, settings, features, taxonomy, path)
+    return OnnxModel(session, settings, features, taxonomy)
+
+
+def _read_graph(path):
+    """The graph of a file, which must be whole and hold all of its values."""
+    onnx, path = import_optional("onnx"), Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} is not there, or no file; write it with export_onnx")
+    try:
+        graph = onnx.load_model_from_string(path.read_bytes())
+    # The parser's errors depend on the protobuf package beneath it.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as ONNX: {error}; export the model again") from error
+    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(graph)):
+        raise ValueError(f"{path} refers to other files, which an exported model never does; export it again")
+    return graph
+
+
+def _tensors(message):
+    """All tensors anywhere in a protobuf message."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in [value] if hasattr(value, "ListFields") else value:
+            if part.DESCRIPTOR.name == "TensorProto":
+                yield part
+            else:
+                yield from _tensors(part)
+
+
+def _read_settings(graph, path):
+    """The settings that lie in a graph, and the features and the taxonomy that they describe."""
+    texts = [entry.value for entry in graph.metadata_props if entry.key == SETTINGS_FILE]
+    if not texts:
+        raise ValueError(f"{path} holds no {SETTINGS_FILE}; give a file that export_onnx wrote")
+    try:
+        settings = json.loads(texts[0])
+        if settings["format"] != PLAIN:
+            raise ValueError(f"its format is {settings['format']}, and this version reads format {PLAIN}")
+        return settings, LogMel(**settings["features"]), Taxonomy(**settings["taxonomy"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"the settings in {path} cannot be used: {error}; export the model again") from error
+
+
+def _check_ends(session, settings, features, taxonomy, path):
+    """Raise ValueError where the inputs and outputs are not those that the settings announce."""
+    ends = [
+        (FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape)
+        for end in (*session.get_inputs(), *session.get_outputs())
+    ]
+    kind = "tensor(float)"
+    levels = [(name, kind, "batch", "frame", size) for name, size in zip(HRINOutput._fields, taxonomy.sizes)]
+    frames, waveform = (
+        ("frames", kind, "batch", "frame", features.n_mels),
+        ("waveform", kind, "batch", "sample"),
+    )
+    n_states = next((end[2] for end in ends if end[0] == "states"), None)
+    states = (kind, n_states, "batch", settings["network"].get("hidden_size"))
+    carried = [frames, ("kept", "tensor(int64)", 1), ("states", *states)]
+    if ends not in (
+        [frames, *levels],
+        [waveform, *levels],
+        [*carried, *levels, ("next_states", *states)],
+    ):
+        raise ValueError(
+            f"{path} does not fit its settings: its inputs and outputs are {ends}; export it again"
+        )
+
+
+class OnnxModel:
+    """A network that runs on onnxruntime, as :func:`load_onnx` gives it.
+
+    Arguments
+    ---------
+    session : onnxruntime.InferenceSession
+        The loaded graph.
+    settings : dict
+        What ``model.json`` holds of the exported model.
+    features : LogMel
+        The features that its frames must have.
+    taxonomy : Taxonomy
+        The classes of both levels.
+
+    Example
+    -------
+    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.networks.hrin import HRIN
+    >>> from hrin_plugin.pretrained.folder import PretrainedModel
+    >>> path = getfixture("tmp_path") / "model.onnx"
+    >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5)), path)
+    >>> md, mrle = load_onnx(path)(np.zeros((2, 10, 128), dtype=np.float32))
+    >>> md.shape, mrle.shape
+    ((2, 10, 2), (2, 10, 3))
+    """
+
+    def __init__(self, session, settings, features, taxonomy):
+        self.settings, self.features, self.taxonomy = settings, features, taxonomy
+        self._session = session
+        #: ``"frames"`` or ``"waveform"``: what a call takes.
+        self.start = session.get_inputs()[0].name
+        #: Shape of the recurrent states that come in and go out, ``[state, batch, value]``; None without.
+        self.states_shape = next(
+            ((end.shape[0], 1, end.shape[2]) for end in session.get_inputs() if end.name == "states"), None
+        )
+
+    def __call__(self, inputs):
+        """Probabilities of both levels for each frame.
+
+        Arguments
+        ---------
+        inputs : numpy.ndarray or torch.Tensor
+            Decibels as the features give them, ``[batch, frame, band]``, or samples,
+            ``[batch, sample]``, by :attr:`start`. All of a batch is real: there are no lengths.
+
+        Returns
+        -------
+        HRINOutput
+            ``md`` and ``mrle``, ``[batch, frame, class]``, arrays of float32.
+
+        Raises
+        ------
+        ValueError
+            If the input has another shape, or is too short.
+        """
+        inputs = np.asarray(inputs, dtype=np.float32)
+        bands = (self.features.n_mels,) if self.start == "frames" else ()
+        least = 1 if self.start == "frames" else self.features.n_fft // 2 + 1
+        shape = inputs.shape
+        if inputs.ndim != 2 + len(bands) or shape[2:] != bands or shape[0] < 1 or shape[1] < least:
+            axes = ", ".join(map(str, ("batch", f"{least} or more", *bands)))
+            raise ValueError(f"{self.start} of shape {list(shape)} cannot be used; give [{axes}]")
+        # One by one is as fast as all at once, in a fraction of the memory.
+        each = [self._run(one[None], self._first_states(), 1)[:2] for one in inputs]
+        return HRINOutput(*(np.concatenate(level) for level in zip(*each)))
+
+    def begin(self, context):
+        """Begin a signal, window by window, as :func:`hrin_plugin.networks.states.begin_network` does.
+
+        Arguments
+        ---------
+        context : int
+            Frames before a window that go through a graph without states again.
+
+        Returns
+        -------
+        callable
+            From a window's frames, ``[1, frame, band]``, and the number of the wanted ones, to a
+            tuple of arrays ``[wanted frame, class]``, one a level.
+
+        Example
+        -------
+        >>> from hrin_plugin.features import BandStatistics
+        >>> from hrin_plugin.networks.hrin import HRIN
+        >>> from hrin_plugin.pretrained.folder import PretrainedModel
+        >>> path = getfixture("tmp_path") / "model.onnx"
+        >>> network = HRIN(hidden_size=5)
+        >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), network), path, states=True)
+        >>> step = load_onnx(path).begin(context=2)
+        >>> [level.shape for level in step(torch.zeros(1, 5, 128), 3)]
+        [(3, 2), (3, 3)]
+        """
+        if self.states_shape is None:
+            return FrameMemory(self, context)
+        states = self._first_states()
+
+        def step(frames, n_wanted):
+            """Probabilities of the wanted frames."""
+            nonlocal states
+            *levels, states = self._run(frames.cpu().numpy(), states, n_wanted)
+            return tuple(level[0, :n_wanted] for level in levels)
+
+        return step
+
+    def _first_states(self):
+        """The states before a signal, zeros; None for a graph without states."""
+        return None if self.states_shape is None else np.zeros(self.states_shape, np.float32)
+
+    def _run(self, inputs, states, n_kept):
+        """All outputs of the graph."""
+        given = {self.start: inputs}
+        if states is not None:
+            given |= {"kept": np.array([n_kept]), "states": states}
+        return self._session.run(None, given)

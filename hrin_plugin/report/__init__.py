@@ -1,0 +1,1 @@
+"""Results of detection come in; totals, tables, a web page and pictures go out."""

@@ -1,0 +1,270 @@
+"""How much music: totals per file, per hour and in all, from the results of detection.
+
+A recording is known by its folder below the one that is given, and its name. The same
+result in two formats counts once; two different results of one recording are refused.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import AnnotationError, Fault
+from hrin_plugin.files import replacing, visible_files, write_atomically
+from hrin_plugin.formats import SUFFIXES, read_detection
+from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
+from hrin_plugin.report.page import render_page
+from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.totals import Total, milliseconds, total_up
+
+#: The summary lists single recordings up to this number of them.
+MOST_LISTED = 50
+
+CSV_COLUMNS = ("scope", "name", "hour", "task", "label", "seconds", "share", "segments")
+
+
+class Results(NamedTuple):
+    """Recordings found in files, and what could not be used.
+
+    Example
+    -------
+    >>> Results([], []).faults
+    []
+    """
+
+    detections: list  # of Detection, whose names may begin with folders; by name
+    faults: list  # of Fault
+
+
+def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) -> Results:
+    """Read the results of detection in files and folders.
+
+    Of a folder, files are read at any depth whose ending is that of a format; what is
+    hidden and reports are passed over. Where the files of a recording do not tell its
+    length, it lasts until the last offset. Where neither a file nor a record beside it says
+    which level it holds, one whose labels both levels have counts on both; a level known only
+    so is left out.
+
+    Arguments
+    ---------
+    paths : iterable of str or pathlib.Path
+        Files and folders.
+    taxonomy : Taxonomy or None
+        The classes, where neither the files nor the record beside them tell, as
+        :func:`hrin_plugin.formats.read_detection` takes it.
+
+    Returns
+    -------
+    Results
+        Each recording once, with the levels of all its files; a file that cannot be used
+        has its faults listed, and the others count.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "a.md.tsv").write_text("0\\t2\\tmusic\\n")
+    >>> _ = (folder / "a.mrle.tsv").write_text("0\\t2\\tbg-music\\n")
+    >>> [(found.name, list(found.events)) for found in read_results([folder]).detections]
+    [('a', ['md', 'mrle'])]
+    """
+    recordings, homes = {}, {}
+    files, faults = _find_files(paths)
+    for path, folder in tqdm(files, "reading results", unit="file", delay=3, disable=None):
+        try:
+            found = read_detection(path, taxonomy)
+        except AnnotationError as error:
+            faults += error.faults
+            continue
+        found = found._replace(name=(PurePosixPath(folder) / found.name).as_posix())
+        known = recordings.get(found.name, found._replace(events={}))
+        clash = [task for task in found.events if not _agree(known.events.get(task), found.events[task])]
+        if known.taxonomy != found.taxonomy:
+            clash = clash or [next(iter(known.events))]
+        if clash:
+            problem = f"differs from {homes[found.name, clash[0]]}, a result of the same recording"
+            faults.append(Fault(path, 0, problem, "give one of them"))
+            continue
+        for task in found.events:
+            homes.setdefault((found.name, task), path)
+        events = found.events | known.events
+        recordings[found.name] = found._replace(
+            duration_s=max(known.duration_s, found.duration_s),
+            events={task: events[task] for task in found.taxonomy.level_names if task in events},
+        )
+    return Results(_without_assumed([recordings[name] for name in sorted(recordings)]), faults)
+
+
+def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
+    """Write totals in long form, one class of one stretch a row: of all, of each recording, of its hours.
+
+    The columns are scope (total, recording or hour), name, hour (from 0), task, label,
+    seconds, share (0 to 1, of the stretch) and segments (that begin in it).
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file; it appears when it is complete.
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> path = getfixture("tmp_path") / "report.csv"
+    >>> write_csv(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
+    >>> path.read_text().splitlines()[:3]
+    ['scope,name,hour,task,label,seconds,share,segments', 'total,,,md,no-music,0.000,0.000000,0', ...]
+    """
+    with replacing(path) as draft, open(draft, "w", encoding="utf-8", errors="replace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for task, (total, recordings) in total_up(detections).items():
+            writer.writerows(_rows(total, "total", "", "", task))
+            for name, whole, hours in recordings:
+                writer.writerows(_rows(whole, "recording", name, "", task))
+                for number, hour in enumerate(hours):
+                    writer.writerows(_rows(hour, "hour", name, number, task))
+
+
+def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
+    """Write a page with totals, a table of recordings, their hours and timelines.
+
+    It is one file that needs nothing else, neither scripts nor the network.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file; it appears when it is complete.
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> path = getfixture("tmp_path") / "report.html"
+    >>> write_html(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
+    >>> "<svg" in path.read_text()
+    True
+    """
+    write_atomically(path, render_page(detections))
+
+
+def format_summary(detections: Sequence[Detection]) -> str:
+    """Totals as a table in plain text, one a level; with three classes it has up to 100 columns.
+
+    Arguments
+    ---------
+    detections : sequence of Detection
+        What was found in each recording.
+
+    Returns
+    -------
+    str
+        Lines; single recordings are listed up to MOST_LISTED.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> print(format_summary([Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})]))
+    Music detection: time, share of the length, segments
+         length                   Music                No music  recording
+        0:00:03    0:00:01  33.3 %    1    0:00:00   0.0 %    0  a
+    """
+    blocks = []
+    for task, (total, recordings) in reversed(total_up(detections).items()):
+        labels = reading_order(list(total))
+        head = "".join(f" {class_name(label):>23}" for label in labels)
+        lines = [
+            f"{level_title(task, total)}: time, share of the length, segments",
+            f"{'length':>10}{head}  recording",
+        ]
+        if len(recordings) <= MOST_LISTED:
+            lines += [_line(recording.whole, labels, printable(recording.name)) for recording in recordings]
+        if len(recordings) > 1:
+            lines.append(_line(total, labels, f"all {len(recordings)} recordings"))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) or "no recordings"
+
+
+def _line(totals, labels, name):
+    """A line of the summary; the name comes last, since it may have any width."""
+    of_ms = next(iter(totals.values())).of_ms
+    # A class that the recording was not asked for lasts no time in it.
+    shown = [(label, totals.get(label, Total(0, of_ms, 0))) for label in labels]
+    cells = [
+        f"{clock(total.lasting_ms):>{_width(label) - 14}} {percent(total.share):>7} {total.segments:>5}"
+        for label, total in shown
+    ]
+    return f"{clock(of_ms):>10}{''.join(cells)}  {name}"
+
+
+def _width(label):
+    """Columns of a class in the summary: those of its name, 24 at least."""
+    return 1 + max(23, len(class_name(label)))
+
+
+def _rows(totals, scope, name, hour, task):
+    """The rows of one stretch in the CSV file."""
+    for label, total in totals.items():
+        yield scope, name, hour, task, label, f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
+
+
+def _find_files(paths):
+    """Each file once, with its folder below the one that was given; and faults of folders without any."""
+    found, faults = {}, []
+    for path in map(Path, paths):
+        files = list(_walk(path)) if path.is_dir() else [(path, "")]
+        for file, folder in files:
+            found.setdefault(file.resolve(), (file, folder))
+        if not files:
+            faults.append(Fault(path, 0, "holds no results", "give the folder of hrin detect"))
+    return list(found.values()), faults
+
+
+def _walk(path):
+    """The results in a folder, each with its folder below this one."""
+    for file in map(Path, visible_files(path)):
+        if file.name.lower().endswith(SUFFIXES) and not _is_report(file):
+            yield file, file.parent.relative_to(path).as_posix()
+
+
+def _is_report(path):
+    """Whether a file is a report that :func:`write_csv` made."""
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.readline(200).strip() == ",".join(CSV_COLUMNS).encode()
+    except OSError:
+        return False
+
+
+def _agree(known, events):
+    """Whether two lists of events are the same to the millisecond, or there is but one of them."""
+    return known is None or _in_milliseconds(known) == _in_milliseconds(events)
+
+
+def _in_milliseconds(events):
+    """Events with their times in whole milliseconds, ordered."""
+    return sorted((milliseconds(e.onset_s), milliseconds(e.offset_s), e.label) for e in events)
+
+
+def _without_assumed(detections):
+    """Drop a level that was only assumed, of labels that all levels have, since other recordings lack it."""
+    for task in dict.fromkeys(task for found in detections for task in found.events):
+        having = [found for found in detections if task in found.events]
+        assumed = all(
+            {event.label for event in found.events[task]}
+            <= set.intersection(*map(set, found.taxonomy.levels))
+            for found in having
+        )
+        if assumed and len(having) < len(detections) and all(len(found.events) > 1 for found in having):
+            for found in having:
+                del found.events[task]
+    return detections

@@ -1,0 +1,382 @@
+"""HRINBrain: SpeechBrain's training loop around a network with two levels. Wiring, and nothing else."""
+
+import json
+import math
+
+import torch
+from speechbrain import Brain, Stage
+from speechbrain.nnet.schedulers import update_learning_rate
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from speechbrain.utils.logger import get_logger
+from torch.nn.parallel import DistributedDataParallel
+
+from hrin_plugin.events import Event
+from hrin_plugin.metrics.scores import fast_scores
+from hrin_plugin.networks.padding import frame_counts, frame_mask
+from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
+from hrin_plugin.training.results import TASKS, Prediction, score
+
+logger = get_logger(__name__)
+
+#: Names of terms of the objective in checkpoints of earlier versions.
+FORMER_TERMS = {"level_1": "md", "level_2": "mrle"}
+
+
+class NonFiniteLoss(ArithmeticError):
+    """Raised when a batch's loss is not a finite number; names the recordings.
+
+    Arguments
+    ---------
+    stage : str
+        Training, validation or test.
+    names : sequence of str
+        The recordings of the batch.
+    terms : mapping of str to float
+        The terms of the objective.
+
+    Example
+    -------
+    >>> print(NonFiniteLoss("train", ["a", "b"], {"md": float("nan")}))
+    the train loss of the batch a, b is not finite (md nan); ...
+    """
+
+    def __init__(self, stage, names, terms):
+        values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        super().__init__(
+            f"the {stage} loss of the batch {', '.join(names)} is not finite ({values}); "
+            "look at these recordings, or lower the learning rate; the last checkpoint is intact"
+        )
+
+
+@register_checkpoint_hooks
+class LossMeter:
+    """Mean of every term of the objective over an epoch's frames; part of a checkpoint, for a resumed epoch.
+
+    Example
+    -------
+    >>> meter = LossMeter()
+    >>> meter.add({"loss": 1.0}, n_frames=10)
+    >>> meter.add({"loss": 4.0}, n_frames=20)
+    >>> meter.means()
+    {'loss': 3.0}
+    """
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        """Forget everything that was added."""
+        self.sums, self.n_frames = {}, 0
+
+    def add(self, values, n_frames):
+        """Add a batch's means over ``n_frames`` frames."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * n_frames
+        self.n_frames += n_frames
+
+    def means(self):
+        """Mean of each term over all frames added, a dict of float."""
+        return {name: total / self.n_frames for name, total in self.sums.items()}
+
+    @mark_as_saver
+    def save(self, path):
+        """Store the sums as JSON."""
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump([self.sums, self.n_frames], file)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        """Bring the sums back, unless the epoch that they belong to is over."""
+        if not end_of_epoch:
+            with open(path, encoding="utf-8") as file:
+                sums, self.n_frames = json.load(file)
+            self.sums = {FORMER_TERMS.get(name, name): total for name, total in sums.items()}
+
+
+class HRINBrain(Brain):
+    """Trains, validates and tests a network that gives logits of both levels.
+
+    ``modules`` must hold ``model`` (frames and relative lengths in, logits of each
+    level out) and ``statistics`` (:class:`hrin_plugin.features.logmel.BandStatistics`).
+    Batches must have ``id``, ``duration``, ``frames``, ``md_frames`` and ``mrle_frames`` (class
+    indices), ``md`` and ``mrle`` (reference events as lists of onset, offset, label).
+
+    Arguments
+    ---------
+    *args
+        As those of ``speechbrain.Brain``.
+    objective : HierarchicalLoss or LevelLoss
+        The objective; its taxonomy names the classes.
+    grid : FrameGrid
+        Where the frames lie.
+    lr_annealing : callable
+        A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
+    train_logger : speechbrain.utils.train_logger.TrainLogger
+        Receives the figures of every epoch.
+    fea_augment : callable or None
+        Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
+    overlay : callable or None
+        Changes them before that, and is told where there is no music, ``[batch, frame]``.
+    **kwargs
+        As those of ``speechbrain.Brain``.
+
+    Example
+    -------
+    >>> from hrin_plugin import BandStatistics, FrameGrid, HierarchicalLoss, HRIN
+    >>> modules = {"model": HRIN(hidden_size=4, num_layers=1), "statistics": BandStatistics(128)}
+    >>> brain = HRINBrain(
+    ...     modules, run_opts={"device": "cpu"}, objective=HierarchicalLoss(), grid=FrameGrid(),
+    ...     lr_annealing=None, train_logger=None,
+    ... )
+    >>> brain.taxonomy.sizes
+    (2, 3)
+    """
+
+    def __init__(
+        self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, overlay=None, **kwargs
+    ):
+        super().__init__(*args, **kwargs)
+        self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
+        self.lr_annealing, self.train_logger = lr_annealing, train_logger
+        self.fea_augment, self.overlay = fea_augment, overlay
+        self.train_meter, self.stage_meter = LossMeter(), LossMeter()
+        self.predictions = []
+        # The present batch's, once the CPU knows it; and how many of this epoch were not finite.
+        self.known_loss, self.nonfinite_count = None, 0
+        # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
+        if self.max_grad_norm <= 0:
+            self.max_grad_norm = math.inf
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("random_states", RandomStates())
+            self.checkpointer.add_recoverable("train_meter", self.train_meter)
+            carrying = [unit for unit in self.modules.modules() if getattr(unit, "carries", False)]
+            if carrying:
+                self.checkpointer.add_recoverable("carried_states", CarriedStatesRecoverable(carrying))
+
+    def compute_forward(self, batch, stage):
+        """Logits of both levels.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Recordings.
+        stage : Stage
+            Training, validation or test.
+
+        Returns
+        -------
+        HRINOutput
+            ``[batch, frame, class]`` for each level.
+        """
+        _move(batch, self.device)
+        frames, lens = batch.frames
+        if stage == Stage.TRAIN and self.overlay is not None:
+            frames = self.overlay(frames, self._no_music(batch))
+        if stage == Stage.TRAIN and self.fea_augment is not None:
+            frames = self.fea_augment(frames)
+        return self.modules.model(self.modules.statistics(frames), lens)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The objective of a batch; its terms go to the stage's meter.
+
+        Arguments
+        ---------
+        predictions : HRINOutput
+            Logits.
+        batch : PaddedBatch
+            Recordings.
+        stage : Stage
+            Training, validation or test.
+
+        Returns
+        -------
+        torch.Tensor
+            Eq. (24), a scalar.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the objective is not finite; before any weight is touched. Where a gradient
+            scaler is in use (fp16), it leaves such a training batch out, as often an epoch as
+            ``nonfinite_patience`` says.
+        ValueError
+            If the targets contradict the taxonomy.
+        """
+        frames, lens = batch.frames
+        mask = frame_mask(frames, lens)
+        targets = batch.md_frames.data, batch.mrle_frames.data
+        loss = self.objective(predictions, targets, mask, wait=False)
+        names = ["loss", *loss.terms]
+        # The one wait for the device in a training batch.
+        values = torch.stack([loss.total, *loss.terms.values()]).detach().cpu().double().tolist()
+        values = dict(zip(names, values))
+        self.known_loss = values["loss"]
+        if math.isfinite(values["loss"]):
+            n_frames = int(frame_counts(frames.shape[1], lens).sum())
+            (self.train_meter if stage == Stage.TRAIN else self.stage_meter).add(values, n_frames)
+        else:
+            self.objective(predictions, targets, mask)  # says where, if the targets are at fault
+            self._look_at_overflow(stage, batch, values)
+        if stage != Stage.TRAIN:
+            self.predictions += self._collect(predictions, batch)
+        return loss.total
+
+    def _look_at_overflow(self, stage, batch, values):
+        """Raise NonFiniteLoss, unless the gradients' scaler will leave the batch out."""
+        scaled = stage == Stage.TRAIN and self.scaler.is_enabled()
+        if not scaled or self.nonfinite_count >= self.nonfinite_patience:
+            raise NonFiniteLoss(stage.name.lower(), batch.id, values)
+        self.nonfinite_count += 1
+        logger.warning("a batch overflows in half precision and is left out: %s", ", ".join(batch.id))
+
+    def fit_batch(self, batch):
+        """A training step, as SpeechBrain's, but that it waits for the device once.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Recordings.
+
+        Returns
+        -------
+        torch.Tensor
+            The objective, a scalar on the CPU.
+        """
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        self.known_loss = None
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, Stage.TRAIN)
+            scaled_loss = self.scaler.scale(loss / self.grad_accumulation_factor)
+            if self.known_loss is None:  # a subclass has an objective of its own
+                self.check_loss_isfinite(scaled_loss)
+            scaled_loss.backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach().cpu() if self.known_loss is None else torch.tensor(self.known_loss)
+
+    def _no_music(self, batch):
+        """Where there is no music, ``[batch, frame]``; the padding is nothing at all."""
+        no_music = batch.md_frames.data == self.taxonomy.levels[0].index("no-music")
+        mask = frame_mask(*batch.frames)
+        return no_music if mask is None else no_music & mask
+
+    def _collect(self, logits, batch):
+        """Predictions of a batch's recordings, without the padding."""
+        frames, lens = batch.frames
+        counts = frame_counts(frames.shape[1], lens).long().tolist()
+        probs = [torch.sigmoid(level.float()).cpu().numpy() for level in logits]
+        return [
+            Prediction(
+                name,
+                duration_s,
+                tuple(
+                    [Event(onset_s, offset_s, label) for onset_s, offset_s, label in rows] for rows in events
+                ),
+                tuple(level[index, :count] for level in probs),
+            )
+            for index, (name, duration_s, count, *events) in enumerate(
+                zip(batch.id, batch.duration.tolist(), counts, *(getattr(batch, task) for task in TASKS))
+            )
+        ]
+
+    def on_stage_start(self, stage, epoch=None):
+        """Empty what the last validation or test collected."""
+        if stage != Stage.TRAIN:
+            self.stage_meter.reset()
+            self.predictions = []
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """After validation: log the epoch, lower the learning rate, save a checkpoint.
+
+        Arguments
+        ---------
+        stage : Stage
+            Training, validation or test.
+        stage_loss : float
+            SpeechBrain's mean over batches; not used, since the last batch may be smaller.
+        epoch : int or None
+            Number of the epoch, from 1.
+        """
+        if stage != Stage.VALID:
+            return
+        valid_stats = self.stage_meter.means()
+        scores = score(self.predictions, self.taxonomy, self.grid, fast_scores)
+        for task in TASKS:
+            valid_stats[f"{task} accuracy"] = scores[task]["segment"]["accuracy"]
+            valid_stats[f"{task} event F"] = scores[task]["event"]["500ms_onset"]["macro_f_measure"]
+        rate, next_rate = self.lr_annealing(epoch - 1)
+        update_learning_rate(self.optimizer, next_rate)
+        self.train_logger.log_stats(
+            {"epoch": epoch, "lr": rate}, train_stats=self.train_meter.means(), valid_stats=valid_stats
+        )
+        # Before saving, so that the epoch after the checkpoint begins at zero.
+        self.train_meter.reset()
+        if self.checkpointer is not None:
+            self.checkpointer.save_and_keep_only(
+                meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"]
+            )
+
+    def test(self, dataset, loader_kwargs):
+        """Predictions of the model with the lowest validation loss.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            The test set.
+        loader_kwargs : dict
+            Options of the loader.
+
+        Returns
+        -------
+        list of Prediction
+            One for each recording.
+        """
+        self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
+        return self.predictions
+
+    def make_dataloader(self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs):
+        """A loader that draws from a generator of its own, so that starting one changes no random state.
+
+        Arguments
+        ---------
+        dataset : Dataset
+            The recordings.
+        stage : Stage
+            Training, validation or test.
+        ckpt_prefix : str or None
+            As in ``speechbrain.Brain.make_dataloader``.
+        **loader_kwargs
+            Options of the loader.
+
+        Returns
+        -------
+        DataLoader
+            The loader.
+        """
+        loader_kwargs.setdefault("generator", torch.Generator())
+        return super().make_dataloader(dataset, stage, ckpt_prefix, **loader_kwargs)
+
+    def _save_intra_epoch_ckpt(self):
+        # A step can spoil the weights although the loss before it was finite; the next loss tells, too late.
+        if all(bool(torch.isfinite(weight).all()) for weight in self.modules.parameters()):
+            super()._save_intra_epoch_ckpt()
+
+    def _wrap_distributed(self):
+        # Synchronised batch normalisation, which SpeechBrain puts in, does not exist on a CPU.
+        if not (self.distributed_launch and self.device == "cpu"):
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(weight.requires_grad for weight in module.parameters()):
+                self.modules[name] = DistributedDataParallel(module)
+
+
+def _move(batch, device):
+    """Take frames and targets to a device; lengths stay where asking for them makes nobody wait."""
+    for name in ("frames", "md_frames", "mrle_frames"):
+        padded = getattr(batch, name)
+        setattr(batch, name, padded._replace(data=padded.data.to(device, non_blocking=True)))

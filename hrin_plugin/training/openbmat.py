@@ -1,0 +1,142 @@
+"""The layout of OpenBMAT: which files a set holds, and what tells it from another set."""
+
+import hashlib
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from hrin_plugin.events import Fault
+
+N_FOLDS = 10
+
+
+class Sources(NamedTuple):
+    """The files of the dataset that the manifests are made from."""
+
+    root: Path
+    folders: dict  # kind ("audio", "mrle" or "md") -> folder below the root
+    files: dict  # kind -> {name: path}
+    splits: Path  # may be missing
+    faults: dict  # name -> [Fault], for names that two files share
+
+
+def find_sources(data_folder, annotator, with_md):
+    """List the files of OpenBMAT that one annotator's manifests are made from.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        The folder that holds ``audio`` and ``annotations``.
+    annotator : str
+        "a", "b" or "c".
+    with_md : bool
+        Whether the music detection annotations are needed.
+
+    Returns
+    -------
+    Sources
+        Names and paths; hidden files and other extensions are passed over.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder is missing or there is no recording.
+
+    Example
+    -------
+    >>> root = getfixture("tmp_path")
+    >>> (root / "audio").mkdir()
+    >>> find_sources(root, "a", with_md=False)
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: ...: there is no folder annotations/tsv/RMLE_mapping/annotator_a; ...
+    """
+    root = Path(data_folder)
+    folders = {"audio": "audio", "mrle": f"annotations/tsv/RMLE_mapping/annotator_{annotator}"}
+    if with_md:
+        folders["md"] = f"annotations/tsv/MD_mapping/annotator_{annotator}"
+    missing = [folder for folder in folders.values() if not (root / folder).is_dir()]
+    if missing:
+        raise FileNotFoundError(
+            f"{root}: there is no folder {' and no folder '.join(missing)}; {_advice(root)}"
+        )
+
+    files, faults = {}, {}
+    for kind, folder in folders.items():
+        files[kind] = {}
+        extension = ".wav" if kind == "audio" else ".tsv"
+        for path in sorted((root / folder).iterdir()):
+            if path.name.startswith(".") or path.suffix.lower() != extension or not path.is_file():
+                continue
+            name = canonical(path.stem)
+            other = files[kind].setdefault(name, path)
+            if other != path:
+                fault = Fault(path, 0, f"has the same name as {other.name}", "delete one of the two")
+                faults.setdefault(name, []).append(fault)
+    if not files["audio"]:
+        raise FileNotFoundError(f"{root / 'audio'}: there is no .wav file; {_advice(root)}")
+    return Sources(root, folders, files, root / "splits" / "splits.csv", faults)
+
+
+def _advice(root):
+    """Where the dataset may be, or is to be had."""
+    near = [root.parent] + (sorted(root.iterdir()) if root.is_dir() else [])
+    for folder in near:
+        if folder != root and (folder / "audio").is_dir() and (folder / "annotations").is_dir():
+            return f"did you mean {folder}?"
+    return (
+        "give the folder of OpenBMAT that holds audio/ and annotations/ "
+        "(access on request: Zenodo, record 3381249, https://zenodo.org/record/3381249)"
+    )
+
+
+def canonical(name):
+    """A file's name in composed Unicode: macOS decomposes letters such as é.
+
+    Example
+    -------
+    >>> len("e\\u0301"), len(canonical("e\\u0301"))
+    (2, 1)
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def identify_data(data_folder, annotator="a", md_from="mrle"):
+    """What a data set holds, in a few words that are the same wherever its folder lies.
+
+    Arguments
+    ---------
+    data_folder : str, pathlib.Path or None
+        The folder of the set; None for the miniature set.
+    annotator : str
+        Whose annotations.
+    md_from : str
+        "mrle", or "mapping" where the music detection annotations are read too.
+
+    Returns
+    -------
+    str
+        The number of recordings, and a digest of their names and sizes, and of
+        the text of annotations and folds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not hold OpenBMAT.
+
+    Example
+    -------
+    >>> identify_data(None)
+    'miniature'
+    """
+    if not data_folder:
+        return "miniature"
+    sources = find_sources(data_folder, annotator, with_md=md_from == "mapping")
+    digest = hashlib.sha256()
+    for kind, files in sorted(sources.files.items()):
+        for name, path in sorted(files.items()):
+            digest.update(f"{kind}/{name}\0".encode())
+            digest.update(str(path.stat().st_size).encode() if kind == "audio" else path.read_bytes())
+    if sources.splits.is_file():
+        digest.update(sources.splits.read_bytes())
+    return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"

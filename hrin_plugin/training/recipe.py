@@ -1,0 +1,214 @@
+"""What the training of every recipe has in common: its command line, its data sets, its refusals."""
+
+import contextlib
+import os
+import sys
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
+from tqdm import tqdm
+
+from hrin_plugin.events import Event, events_to_frames
+from hrin_plugin.networks.contract import check_network
+from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.devices import check_device
+from hrin_plugin.training.folder import claim_folder
+from hrin_plugin.training.lock import RunRefused
+from hrin_plugin.training.settings import resolve_settings
+
+
+def run_recipe(argv, script, train_and_test, **options):
+    """Claim the folder of the run that a command line describes, and train and test there.
+
+    Arguments
+    ---------
+    argv : list of str
+        Words of the command line.
+    script : str
+        The recipe's ``train.py``; hyperparameter files are looked up beside it too.
+    train_and_test : callable
+        Is called with the hyperparameter file, the run options and the overrides.
+    **options
+        As :func:`hrin_plugin.training.settings.resolve_settings` takes them.
+
+    Example
+    -------
+    >>> run_recipe(["hparams/none.yaml"], "recipes/OpenBMAT/train.py", print)
+    Traceback (most recent call last):
+        ...
+    SystemExit: hparams/none.yaml is found neither here (...) nor beside train.py; see ...
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
+    hparams_file = find_hparams(hparams_file, script)
+    keep_freed_memory()
+    with refusing(ValueError):
+        precisions = ("fp16",) if run_opts.auto_mix_prec else (run_opts.precision, run_opts.eval_precision)
+        check_device(run_opts.device, *precisions)
+    ddp_init_group(run_opts)
+    with refusing(ValueError):
+        settings = resolve_settings(hparams_file, run_opts, overrides, **options)
+    try:
+        with contextlib.ExitStack() as stack:
+            run_on_main(stack.enter_context, args=[claim_folder(settings)])
+            train_and_test(hparams_file, run_opts, overrides)
+    except RunRefused as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)
+
+
+def find_hparams(path, script):
+    """A hyperparameter file, looked up beside a script if it is not found from the working folder."""
+    if os.path.exists(path):
+        return path
+    folder = os.path.dirname(os.path.abspath(script))
+    beside = os.path.join(folder, path)
+    if os.path.exists(beside):
+        return beside
+    sys.exit(
+        f"{path} is found neither here ({os.getcwd()}) nor beside train.py; "
+        f"see recipes/{os.path.basename(folder)}/hparams"
+    )
+
+
+def load_hparams(hparams_file, overrides):
+    """Build what a hyperparameter file describes; ends the process where its network could not be used.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The YAML file. ``model``, ``features`` and ``objective`` are among its entries.
+    overrides : str
+        Entries that the command line changes, as YAML.
+
+    Returns
+    -------
+    dict
+        The entries.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "linear.yaml"
+    >>> _ = path.write_text(
+    ...     "model: !new:torch.nn.Linear [128, 3]\\n"
+    ...     "features: !new:hrin_plugin.LogMel\\n"
+    ...     "objective: !new:hrin_plugin.HierarchicalLoss\\n"
+    ... )
+    >>> load_hparams(path, "")
+    Traceback (most recent call last):
+        ...
+    SystemExit: the network torch.nn.modules.linear.Linear has no attribute 'taxonomy'; ...
+    """
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    with refusing(ValueError):
+        check_network(hparams["model"], hparams["features"].n_mels, hparams["objective"].taxonomy)
+    return hparams
+
+
+@contextlib.contextmanager
+def refusing(*errors):
+    """End the process with the message of an error; where in the code it was noticed helps nobody.
+
+    Arguments
+    ---------
+    *errors : type
+        The exceptions whose messages tell a user what to do.
+
+    Example
+    -------
+    >>> with refusing(ValueError):
+    ...     raise ValueError("a.wav: cannot be read; copy it again")
+    Traceback (most recent call last):
+        ...
+    SystemExit: a.wav: cannot be read; copy it again
+    """
+    try:
+        yield
+    except errors as error:
+        sys.exit(f"{error}")
+
+
+def make_datasets(entries, sound, load_features, taxonomy):
+    """Data sets of frames and their classes on both levels.
+
+    Arguments
+    ---------
+    entries : dict of str to dict
+        Split to its manifest's entries: ``duration``, ``md`` and ``mrle`` (rows of onset, offset
+        and label), and the sound.
+    sound : str
+        Key of that which features are computed of.
+    load_features : FeatureLoader
+        Computes them.
+    taxonomy : Taxonomy
+        Labels of ``md`` and ``mrle``.
+
+    Returns
+    -------
+    dict of str to DynamicItemDataset
+        Split to data set, as :class:`hrin_plugin.training.brain.HRINBrain` takes it.
+
+    Example
+    -------
+    >>> from hrin_plugin import MUSIC_LOUDNESS, FeatureLoader, LogMel
+    >>> entries = {"test": {"a": {"wav": "a.wav", "duration": 9.0, "md": [], "mrle": []}}}
+    >>> datasets = make_datasets(entries, "wav", FeatureLoader(LogMel()), MUSIC_LOUDNESS)
+    >>> sounds(datasets["test"], "wav")
+    ['a.wav']
+    """
+    grid = load_features.features.grid
+
+    @sb.utils.data_pipeline.takes(sound, "md", "mrle")
+    @sb.utils.data_pipeline.provides("frames", "md_frames", "mrle_frames")
+    def frames_pipeline(heard, md, mrle):
+        """Features and the class of each frame on both levels."""
+        frames = load_features(heard)
+        yield frames
+        for rows, labels in zip((md, mrle), taxonomy.levels):
+            events = [Event(onset_s, offset_s, label) for onset_s, offset_s, label in rows]
+            yield events_to_frames(events, labels, grid, len(frames))
+
+    return {
+        split: DynamicItemDataset(
+            rows,
+            dynamic_items=[frames_pipeline],
+            output_keys=["id", "duration", "frames", "md_frames", "mrle_frames", "md", "mrle"],
+        )
+        for split, rows in entries.items()
+    }
+
+
+def sounds(dataset, sound):
+    """What features of a data set are computed of, in order.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        From :func:`make_datasets`.
+    sound : str
+        The same key as there.
+
+    Returns
+    -------
+    list
+        One for each recording.
+    """
+    return [dataset.data[name][sound] for name in dataset.data_ids]
+
+
+def fit_statistics(statistics, load_features, heard):
+    """Take the features' statistics, and show how far it is.
+
+    Arguments
+    ---------
+    statistics : BandStatistics
+        Changed in place.
+    load_features : FeatureLoader
+        Computes the features.
+    heard : list
+        What of; from :func:`sounds`.
+    """
+    progress = tqdm(heard, "statistics", disable=not if_main_process())
+    statistics.fit(load_features(each) for each in progress)

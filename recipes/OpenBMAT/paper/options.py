@@ -1,0 +1,107 @@
+"""The command line of ``experiments.py``, and what starts the runs."""
+
+import argparse
+from pathlib import Path
+
+from hrin_plugin.training.commands import LocalEngine, visible_gpus
+from paper.cluster import KINDS, ClusterEngine, parse_options
+
+#: Options of train.py that follow from the plan.
+OF_THE_PLAN = ("fold", "seed", "data_folder", "results_folder", "output_folder")
+
+
+def parse_arguments(argv):
+    """Words of the command line.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        The words; those after ``--`` are for train.py.
+
+    Returns
+    -------
+    argparse.Namespace
+        The options, and ``overrides``, the words for train.py.
+
+    Raises
+    ------
+    ValueError
+        If an override is the plan's business.
+
+    Example
+    -------
+    >>> options = parse_arguments(["--tables", "V", "--", "--number_of_epochs=1"])
+    >>> options.tables, options.folds, options.overrides
+    ('V', '0-9', ['--number_of_epochs=1'])
+    """
+    parser = argparse.ArgumentParser(
+        description="Runs any selection of experiments, folds and seeds; the same command goes on where "
+        "it was stopped. Without --tables and --experiments: all experiments of all tables. "
+        "What follows -- goes to train.py: -- --precision=bf16"
+    )
+    add = parser.add_argument
+    add("--tables", metavar="I,II", help="experiments of these tables of the paper")
+    add("--experiments", metavar="NAME,NAME", help="these experiments, files of hparams without .yaml")
+    add("--folds", default="0-9", help="test folds (default: %(default)s)")
+    add("--seeds", default="0", help="seeds (default: %(default)s)")
+    add("--data_folder", help="OpenBMAT's folder; without it, a miniature synthetic set")
+    add("--results_folder", default="results", help="where everything goes (default: %(default)s)")
+    add("--jobs", type=int, metavar="N", help="runs side by side (default: 1; on a cluster all)")
+    add("--gpus", metavar="0,1", help="GPUs to use, in turn (default: all that are visible)")
+    add("--cluster", choices=KINDS, help="submit each run as a job, with submitit")
+    add(
+        "--cluster_option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the jobs, such as slurm_partition=gpu; may be given again",
+    )
+    add("--dry_run", action="store_true", help="say what is done and how long the rest takes, and stop")
+    add("--no_measure", action="store_true", help="estimate from finished runs only")
+    add("--fresh", action="store_true", help="set runs of other settings aside, and do them again")
+    words = list(argv)
+    own, overrides = words, []
+    if "--" in words:
+        own, overrides = words[: words.index("--")], words[words.index("--") + 1 :]
+    options = parser.parse_args(own)
+    for word in overrides:
+        name = word.partition("=")[0].removeprefix("--")
+        if word.startswith("--") and name in OF_THE_PLAN:
+            raise ValueError(f"{word}: the plan sets --{name}; give its own options before the --")
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs {options.jobs}: use 1 or more")
+    options.overrides = overrides
+    return options
+
+
+def make_engine(options, n_runs):
+    """What starts the runs, and how many go on side by side.
+
+    Arguments
+    ---------
+    options : argparse.Namespace
+        As :func:`parse_arguments` gives them.
+    n_runs : int
+        Runs that are to be done.
+
+    Returns
+    -------
+    LocalEngine or ClusterEngine
+        The engine.
+    int
+        How many runs side by side.
+
+    Raises
+    ------
+    ValueError
+        If the cluster cannot be used.
+    """
+    if options.cluster:
+        folder = Path(options.results_folder).absolute() / "jobs"
+        return ClusterEngine(options.cluster, folder, parse_options(options.cluster_option)), (
+            options.jobs or max(1, n_runs)
+        )
+    if options.cluster_option:
+        raise ValueError("--cluster_option needs --cluster")
+    jobs = options.jobs or 1
+    return LocalEngine(jobs, options.gpus.split(",") if options.gpus else visible_gpus()), jobs

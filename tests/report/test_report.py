@@ -1,0 +1,352 @@
+"""Totals agree with counting milliseconds, and the report's files say what was found."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hrin_plugin.detection import TASKS, Detection
+from hrin_plugin.events import Event, relabel
+from hrin_plugin.formats import FORMATS, write_detection
+from hrin_plugin.report import page as report_page
+from hrin_plugin.report import tables as report
+from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
+from hrin_plugin.report.timeline import MARGIN, WIDTH, draw_timeline
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.totals import add_up, hourly_totals
+
+LABELS = MUSIC_LOUDNESS.labels
+LOUDNESS = [
+    Event(0.0, 3_000.0, "no-music"),
+    Event(3_000.0, 4_000.0, "fg-music"),
+    Event(4_000.0, 7_800.25, "bg-music"),
+    Event(7_800.25, 8_100.0, "fg-music"),
+]
+SHOW = Detection("show.2024", 8_100.0, {"mrle": LOUDNESS})
+BOTH = SHOW._replace(events={"md": relabel(LOUDNESS, MUSIC_LOUDNESS.parents[0]), "mrle": LOUDNESS})
+SHORT = Detection("<b>jingle & more</b>", 4.5, {"mrle": [Event(0.5, 4.5, "fg-music")]})
+SILENT = Detection("silent", 900.0, {"mrle": [Event(0.0, 900.0, "no-music")]})
+
+
+# Totals
+
+
+@st.composite
+def recordings(draw):
+    """Events of the loudness task that overlap and leave gaps, of some hours, with times in milliseconds."""
+    end_ms = draw(st.integers(0, 3 * 3_600_000))
+    events = []
+    for label in LABELS["mrle"]:
+        for onset, length in draw(
+            st.lists(st.tuples(st.integers(0, end_ms), st.integers(1, 5_000_000)), max_size=5)
+        ):
+            events.append(Event(onset / 1000, (onset + length) / 1000, label))
+    return events, end_ms
+
+
+@given(recordings())
+@settings(max_examples=60, deadline=None)
+def test_hours_agree_with_counting_milliseconds(recording):
+    events, end_ms = recording
+    hours = hourly_totals(events, LABELS["mrle"], end_ms / 1000)
+    assert len(hours) == max(1, -(-end_ms // 3_600_000))
+    for label in LABELS["mrle"]:
+        sounds = np.zeros(end_ms, dtype=bool)
+        for event in events:
+            if event.label == label:
+                sounds[round(event.onset_s * 1000) : round(event.offset_s * 1000)] = True
+        begins = sounds & ~np.concatenate([[False], sounds])[: len(sounds)]
+        for number, hour in enumerate(hours):
+            stretch = slice(number * 3_600_000, (number + 1) * 3_600_000)
+            assert hour[label] == (sounds[stretch].sum(), len(sounds[stretch]), begins[stretch].sum())
+        whole = add_up(hours)[label]
+        assert whole == (sounds.sum(), end_ms, begins.sum())
+
+
+def test_a_segment_over_the_hour_counts_in_the_hour_in_which_it_begins():
+    hours = hourly_totals(LOUDNESS, LABELS["mrle"], 8_100.0)
+    assert [(hour["fg-music"].seconds, hour["fg-music"].segments) for hour in hours] == [
+        (600.0, 1),
+        (400.0, 0),
+        (299.75, 1),
+    ]
+    assert [hour["fg-music"].share for hour in hours] == [600 / 3600, 400 / 3600, 299.75 / 900]
+
+
+def test_rounding_noise_in_a_length_makes_no_further_hour():
+    assert len(hourly_totals([], LABELS["md"], 7_200.0000001)) == 2
+
+
+def test_time_that_two_events_of_a_class_share_counts_once():
+    events = [Event(0.0, 10.0, "music"), Event(5.0, 20.0, "music"), Event(20.0, 30.0, "music")]
+    (hour,) = hourly_totals(events, LABELS["md"], 60.0)
+    assert (hour["music"].seconds, hour["music"].segments) == (30.0, 1)
+
+
+# Reading results
+
+
+def test_each_format_gives_the_same_totals(tmp_path):
+    reports = set()
+    for format in FORMATS:
+        write_detection(tmp_path / format, BOTH, format, TASKS)
+        detections, faults = read_results([tmp_path / format])
+        assert faults == []
+        write_csv(tmp_path / "report.csv", detections)
+        reports.add((tmp_path / "report.csv").read_text())
+    assert len(reports) == 1
+
+
+def test_the_same_result_in_several_formats_counts_once(tmp_path):
+    for format in FORMATS:
+        write_detection(tmp_path, BOTH, format, TASKS)
+    assert read_results([tmp_path]) == ([BOTH], [])
+    assert read_results([tmp_path, tmp_path, tmp_path / "show.2024.json"]) == ([BOTH], [])
+
+
+def test_levels_in_files_of_their_own_are_one_recording(tmp_path):
+    write_detection(tmp_path, BOTH, "tsv", TASKS)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert read_results([tmp_path]).detections == [BOTH]
+
+
+def test_different_results_of_one_recording_are_refused_by_name(tmp_path):
+    write_detection(tmp_path, SHOW, "json")
+    write_detection(tmp_path, SHOW._replace(events={"mrle": LOUDNESS[:-1]}), "tsv")
+    detections, (fault,) = read_results([tmp_path])
+    assert detections == [SHOW]
+    assert re.search(
+        r"show.2024.tsv: differs from .*show.2024.json, a result of the same rec.*; give one", str(fault)
+    )
+
+
+def test_recordings_of_the_same_name_in_two_folders_are_two(tmp_path):
+    write_detection(tmp_path / "monday", SHOW, "json")
+    write_detection(tmp_path / "tuesday" / "late", SILENT._replace(name="show.2024"), "json")
+    names = [found.name for found in read_results([tmp_path]).detections]
+    assert names == ["monday/show.2024", "tuesday/late/show.2024"]
+
+
+def test_hidden_files_reports_and_other_files_are_passed_over(tmp_path):
+    write_detection(tmp_path, SHOW, "json")
+    write_csv(tmp_path / "report.csv", [SHOW])
+    write_html(tmp_path / "report.html", [SHOW])
+    (tmp_path / ".cache").mkdir()
+    for name in (".a.json", ".cache/a.json", "day.mp3"):
+        (tmp_path / name).write_text("nothing")
+    assert read_results([tmp_path]) == ([SHOW], [])
+
+
+def test_bad_files_are_named_and_the_others_count(tmp_path):
+    write_detection(tmp_path, SHOW, "json")
+    (tmp_path / "bad.json").write_text("{}")
+    (tmp_path / "bad.tsv").write_text("0\t1\tjazz\n")
+    detections, faults = read_results([tmp_path, tmp_path / "gone.json"])
+    assert detections == [SHOW]
+    assert [str(fault).split(str(tmp_path))[1].split(";")[0] for fault in faults] == [
+        "/bad.json: is no result of music detection",
+        "/bad.tsv, line 1: unknown label 'jazz'",
+        "/gone.json: cannot be read (No such file or directory)",
+    ]
+
+
+def test_a_folder_without_results_is_a_fault(tmp_path):
+    assert "holds no results; give the folder of hrin detect" in str(read_results([tmp_path]).faults[0])
+
+
+@pytest.mark.parametrize("level", TASKS)
+def test_silent_recordings_count_on_the_level_that_the_others_have(level, tmp_path):
+    silent = SILENT._replace(events={level: SILENT.events["mrle"]})
+    for found in (BOTH, silent):
+        write_detection(tmp_path, found, "tsv", [level])
+    detections, faults = read_results([tmp_path])
+    assert faults == []
+    assert [list(found.events) for found in detections] == [[level], [level]]
+
+
+def test_a_silent_level_that_the_file_states_is_kept(tmp_path):
+    music = SILENT._replace(events={"md": SILENT.events["mrle"], "mrle": [Event(0.0, 900.0, "bg-music")]})
+    write_detection(tmp_path, music, "json", TASKS)
+    assert read_results([tmp_path]).detections == [music]
+
+
+def test_a_level_with_music_is_kept_though_others_lack_it(tmp_path):
+    other = SHORT._replace(name="jingle")
+    write_detection(tmp_path, BOTH, "json", TASKS)
+    write_detection(tmp_path, other, "json")
+    assert read_results([tmp_path]).detections == [other, BOTH]
+
+
+# CSV
+
+
+def test_rows_add_up_from_hours_to_recordings_to_the_total(tmp_path):
+    write_csv(tmp_path / "report.csv", [BOTH, SHORT, SILENT])
+    table = pandas.read_csv(tmp_path / "report.csv")
+    assert list(table) == ["scope", "name", "hour", "task", "label", "seconds", "share", "segments"]
+    sums = {
+        scope: rows.groupby(["task", "label"])[["seconds", "segments"]].sum().round(3)
+        for scope, rows in table.groupby("scope")
+    }
+    pandas.testing.assert_frame_equal(sums["hour"], sums["recording"])
+    pandas.testing.assert_frame_equal(sums["recording"], sums["total"])
+    total = table[(table.scope == "total") & (table.label == "fg-music")].iloc[0]
+    assert (total.seconds, total.segments) == (1_303.75, 3)
+    assert total.share == pytest.approx(1_303.75 / 9_004.5, abs=1e-6)
+    assert table[(table.scope == "total") & (table.task == "md")].seconds.sum() == 8_100.0
+    assert table[table["name"] == "show.2024"].hour.max() == 2
+
+
+# The page
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; refuses tags that are not closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.texts = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else None, data.strip()))
+
+
+@pytest.fixture
+def page(tmp_path):
+    write_html(tmp_path / "report.html", [BOTH, SHORT, SILENT])
+    return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+def texts_in(page, tag):
+    return [text for inside, text in page.texts if inside == tag and text]
+
+
+def test_the_page_needs_nothing_else(page):
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset")]
+    assert links == ["#r1", "#r2", "#r3", "#r1"]
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    (style,) = texts_in(page, "style")
+    assert "url(" not in style and "@import" not in style
+
+
+def test_the_page_begins_with_the_totals(page):
+    assert texts_in(page, "p")[0] == "3 recordings, 2:30:05 in all (hours:minutes:seconds)"
+    assert texts_in(page, "b") == ["0:21:44", "1:03:20", "1:05:00", "1:25:00", "0:50:00"]
+    assert "14.5 % of the time, 3 segments" in texts_in(page, "span")
+
+
+def test_every_recording_has_its_row_and_its_timeline(page):
+    names = ["show.2024", "<b>jingle & more</b>", "silent"]
+    assert texts_in(page, "a") == [*names, "show.2024"]
+    assert texts_in(page, "summary") == names
+    assert page.tags.count("svg") == 3
+    identifiers = [value for name, value in page.attributes if name == "id"]
+    assert identifiers == ["r1", "r2", "r3"]
+
+
+def test_segments_tell_their_times(page):
+    assert "Background music 1:06:40.000 to 2:10:00.250" in texts_in(page, "title")
+
+
+def test_the_timeline_is_as_long_as_the_music():
+    drawing = draw_timeline(SHOW)
+    for label in LABELS["mrle"]:
+        (group,) = re.findall(f'<g class="c-{label}" stroke-width="[0-9.]+">(.*?)</g>', drawing)
+        lines = [tuple(map(float, line)) for line in re.findall(r"M([\d.]+) [\d.]+h([\d.]+)", group)]
+        seconds = sum(event.offset_s - event.onset_s for event in LOUDNESS if event.label == label)
+        assert sum(length for _, length in lines) * 3600 / WIDTH == pytest.approx(seconds, abs=0.4)
+        assert all(left >= MARGIN and left + length <= MARGIN + WIDTH + 0.1 for left, length in lines)
+
+
+def test_rows_of_the_timeline_are_hours():
+    drawing = draw_timeline(SHOW, titles=False)
+    (group,) = re.findall('<g class="c-bg-music" stroke-width="10">(.*?)</g>', drawing)
+    (first, second) = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)", group)
+    assert (float(first[0]), float(second[0])) == pytest.approx((MARGIN + WIDTH / 9, MARGIN), abs=0.1)
+    assert float(second[1]) > float(first[1])
+    assert re.findall('class="hour">(.*?)<', drawing) == ["0 h", "1 h", "2 h"]
+
+
+def test_a_short_recording_fills_its_row():
+    drawing = draw_timeline(SHORT)
+    assert f"M{MARGIN + WIDTH / 9:.1f} 26h{WIDTH * 8 / 9:.1f}" in drawing
+    assert ">4 s<" in drawing
+
+
+def test_a_recording_of_no_length_is_drawn():
+    assert draw_timeline(Detection("a", 0.0, {"md": []})).endswith("</svg>")
+
+
+def test_with_very_many_segments_they_no_longer_tell_their_times(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_page, "MOST_TITLES", 3)
+    write_html(tmp_path / "report.html", [SHOW])
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert texts_in(page, "title") == ["Music report"]
+    assert "There are more than 3 segments: their times stand in the results." in texts_in(page, "p")
+
+
+def test_overlaps_are_explained(tmp_path):
+    events = [Event(0.0, 60.0, "fg-music"), Event(30.0, 60.0, "bg-music")]
+    write_html(tmp_path / "report.html", [Detection("a", 60.0, {"mrle": events})])
+    assert "The shares add up to 150.0 %, since classes overlap" in (tmp_path / "report.html").read_text()
+
+
+def test_a_page_of_a_thousand_recordings_is_a_few_megabytes(tmp_path):
+    events = [Event(60.0 * place, 60.0 * (place + 1), LABELS["mrle"][place % 3]) for place in range(60)]
+    write_html(tmp_path / "report.html", [Detection(f"{n}", 3600.0, {"mrle": events}) for n in range(1000)])
+    assert (tmp_path / "report.html").stat().st_size < 8e6
+
+
+def test_names_that_are_no_text_can_be_reported(tmp_path):
+    found = SHORT._replace(name="caf\udce9\n\x1b[31m")
+    write_html(tmp_path / "report.html", [found])
+    write_csv(tmp_path / "report.csv", [found])
+    assert "caf\ufffd\ufffd\ufffd[31m" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "\x1b" not in format_summary([found])
+    assert set(pandas.read_csv(tmp_path / "report.csv").scope) == {"total", "recording", "hour"}
+
+
+# The summary
+
+
+def test_the_summary_lists_each_recording_and_all():
+    lines = format_summary([BOTH, SILENT]).splitlines()
+    assert lines[2].split() == ["2:15:00", "0:21:40", "16.0", "%", "2", "1:03:20", "46.9", "%", "1"] + [
+        "0:50:00",
+        "37.0",
+        "%",
+        "1",
+        "show.2024",
+    ]
+    assert lines[4].endswith("all 2 recordings") and lines[4].split()[0] == "2:30:00"
+    assert lines[6].startswith("Music detection") and len(lines) == 9
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_summary_of_very_many_recordings_is_their_total():
+    many = [SILENT._replace(name=str(number)) for number in range(report.MOST_LISTED + 1)]
+    assert len(format_summary(many).splitlines()) == 3
+
+
+def test_the_summary_of_nothing_says_so():
+    assert format_summary([]) == "no recordings"
