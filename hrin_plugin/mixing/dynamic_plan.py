@@ -285,7 +285,9 @@ class Planner:
             if kind is not None:
                 stems = [stem for stem in stems if stem.kind == kind]
                 if not stems:
-                    raise ValueError(f"{self._cache.folder} holds no {kind} music to {style.split} with")
+                    raise ValueError(
+                        f"{self._cache.folder} holds no {kind} music of the split {style.split!r}"
+                    )
             self._choosers[key] = Chooser(stems, self._weights[role], None if role == "music" else 10.0)
         return self._choosers[key]
 

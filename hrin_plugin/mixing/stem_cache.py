@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
+from hrin_plugin.files import replacing, write_atomically
+
 SAMPLES_FILE, TABLE_FILE = "stems.i16", "stems.tsv"
 #: Samples a second of every stem.
 SAMPLE_RATE = 8000
@@ -106,7 +108,9 @@ class StemCache:
         """
         found = [stem for stem in self.stems if (stem.role, stem.split) == (role, split)]
         if not found:
-            raise ValueError(f"{self.folder} holds no {role} to {split} with; add recordings of that role")
+            raise ValueError(
+                f"{self.folder} holds no {role} of the split {split!r}; add recordings of that role"
+            )
         return found
 
     def _read_table(self):
@@ -188,17 +192,13 @@ def write_cache(folder, recordings):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    onset = 0
-    with (
-        open(folder / SAMPLES_FILE, "wb") as samples,
-        open(folder / TABLE_FILE, "w", encoding="utf-8", newline="\n") as table,
-    ):
-        table.write("\t".join(COLUMNS) + "\n")
+    rows, onset = ["\t".join(COLUMNS)], 0
+    with replacing(folder / SAMPLES_FILE) as draft, open(draft, "wb") as file:
         for *what, audio in recordings:
             audio = np.asarray(audio, dtype=np.float64)
             peak = 10 ** (-1 / 20) * _FULL_SCALE / max(np.abs(audio).max(), 1e-9)
             data = np.round(audio * peak).astype("<i2").tobytes()
-            samples.write(data)
-            digest = hashlib.sha256(data).hexdigest()
-            table.write("\t".join([*what, str(onset), str(len(audio)), digest]) + "\n")
+            file.write(data)
+            rows.append("\t".join([*what, str(onset), str(len(audio)), hashlib.sha256(data).hexdigest()]))
             onset += len(audio)
+    write_atomically(folder / TABLE_FILE, "\n".join(rows) + "\n")

@@ -83,7 +83,7 @@ class Progress:
     Arguments
     ---------
     number_of_steps : int
-        Steps of the whole training.
+        Steps of the whole training; with 0 there is none.
     max_minutes : float or None
         Wall-clock time after which it ends, if that comes before.
     warmup_steps : int
@@ -110,7 +110,8 @@ class Progress:
     def part(self):
         """Part of the training that is over, 0 to 1: of the steps or of the time, whichever is more."""
         by_time = self.elapsed_s / (60 * self.max_minutes) if self.max_minutes else 0.0
-        return min(max(self.step / self.number_of_steps, by_time), 1.0)
+        by_steps = self.step / self.number_of_steps if self.number_of_steps else 1.0
+        return min(max(by_steps, by_time), 1.0)
 
     @property
     def done(self):

@@ -3,7 +3,8 @@
 
 > python recipes/Broadcast/train.py hparams/broadcast.yaml --stems_folder=/path/to/stems
 
-A second start of the same command goes on where the first was interrupted.
+Without a folder, a few synthetic stems are made and used. A second start of the same
+command goes on where the first was interrupted.
 """
 
 import json
@@ -17,13 +18,13 @@ import torch
 
 try:
     import speechbrain as sb
-    from hyperpyyaml import load_hyperpyyaml
 except ModuleNotFoundError as error:
     sys.exit(f"{error}; in the folder of setup.py, run: pip install .")
 
 from speechbrain.utils.logger import get_logger
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from broadcast_stems import synthesise_stems
 from dynamic_brain import DynamicBrain, Plans
 from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.dynamic import Mixer
@@ -31,6 +32,7 @@ from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import StemCache
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.training.recipe import find_hparams, load_hparams, refusing
 from validation import as_table, score_kinds
 
 logger = get_logger(__name__)
@@ -44,19 +46,15 @@ def main(argv):
     if not any(word.startswith("--device") for word in argv):
         argv = [*argv, f"--device={'cuda:0' if torch.cuda.is_available() else 'cpu'}"]
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
-    if not os.path.exists(hparams_file):
-        hparams_file = os.path.join(os.path.dirname(os.path.abspath(__file__)), hparams_file)
+    hparams_file = find_hparams(hparams_file, __file__)
     keep_freed_memory()
     torch.backends.cudnn.benchmark = True
-    with open(hparams_file, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
+    hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, save_env_desc=hparams["save_environment"]
     )
-    try:
+    with refusing(ValueError):
         train(hparams, run_opts)
-    except ValueError as error:
-        sys.exit(f"{error}")
 
 
 def train(hparams, run_opts):
@@ -70,7 +68,12 @@ def train(hparams, run_opts):
         with open(output_folder / LOG_NAME, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    cache = StemCache(hparams["stems_folder"])
+    stems_folder = hparams["stems_folder"]
+    if stems_folder is None:
+        stems_folder = output_folder / "synthetic_stems"
+        logger.warning("There is no --stems_folder: synthetic stems are made, to try the recipe with")
+        synthesise_stems(stems_folder)
+    cache = StemCache(stems_folder)
     planner = Planner(cache, hparams["seed"], hparams["music_weights"], hparams["noise_weights"])
     model, statistics = hparams["model"], hparams["modules"]["statistics"]
     begins = hparams["checkpointer"].find_checkpoint() is None

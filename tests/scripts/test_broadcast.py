@@ -1,5 +1,6 @@
 """Mixing while training: plans, labels, levels, and a training that is killed and resumed."""
 
+import csv
 import json
 import os
 import subprocess
@@ -8,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import BLOCK, Planner, Style
 from hrin_plugin.mixing.loudness import gated_loudness, step_powers
-from hrin_plugin.mixing.stem_cache import SAMPLE_RATE, StemCache, write_cache
+from hrin_plugin.mixing.stem_cache import ROLES, SAMPLE_RATE, StemCache, write_cache
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "Broadcast"
 KINDS = ("ambient", "rock")
@@ -244,3 +246,33 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(stems_folder, tmp_path):
     assert (folders[0] / "pretrained" / "decoding.json").is_file()
     table = (folders[0] / "validation.tsv").read_text().splitlines()
     assert sorted(row.split("\t")[0] for row in table[1:]) == sorted(KINDS)
+
+
+def test_folders_of_recordings_become_stems(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("music/rock/a/1.wav", "music/rock/b/1.wav", "speech/1.wav", "speech/2.wav", "noise/1.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / name, rng.uniform(-0.5, 0.5, 4 * 16000), 16000)
+    (tmp_path / "noise" / "broken.wav").write_bytes(b"RIFF")
+    command = [sys.executable, RECIPE / "broadcast_stems.py", tmp_path / "stems", "--jobs=1"]
+    command += [f"--{role}={tmp_path / role}" for role in ROLES]
+    environment = os.environ | {"PYTHONPATH": str(RECIPE.parents[1])}
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=True)
+    assert "noise: broken.wav: " in done.stderr
+    stems = StemCache(tmp_path / "stems").stems
+    assert [(stem.role, stem.kind, stem.package, stem.name, stem.split) for stem in stems] == [
+        ("music", "rock", "rock/a", "rock/a/1.wav", "train"),
+        ("music", "rock", "rock/b", "rock/b/1.wav", "valid"),
+        ("speech", "-", "-", "1.wav", "train"),
+        ("speech", "-", "-", "2.wav", "valid"),
+        ("noise", "-", "-", "1.wav", "train"),
+    ]
+    assert all(stem.n_samples == pytest.approx(4 * SAMPLE_RATE, abs=800) for stem in stems)
+
+
+def test_the_file_is_a_row_of_the_recipe_tests_with_existing_paths():
+    with open(RECIPE.parents[1] / "tests/recipes/Broadcast.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["Hparam_file"] for row in rows] == ["recipes/Broadcast/hparams/broadcast.yaml"]
+    for column in ("Script_file", "Hparam_file", "Readme_file"):
+        assert (RECIPE.parents[1] / rows[0][column]).is_file()
