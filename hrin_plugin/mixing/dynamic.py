@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hrin_plugin.mixing.dynamic_plan import BLOCK, EQ_CORNERS, N_ROOMS, STEP_BITS
+from hrin_plugin.mixing.dynamic_plan import BLOCK, EQ_CORNERS, STEP_BITS
+from hrin_plugin.mixing.rooms import N_ROOMS, room_responses
 from hrin_plugin.mixing.stem_cache import SAMPLE_RATE, made_sounds
 
 #: Samples of a frame in which powers are measured: that of the labels.
@@ -29,8 +30,6 @@ _SILENCE, _SILENCE_FRAMES, _INAUDIBLE = 10**-4.5, 15, 1e-9
 _PEAK = 0.98
 _ROWS_AT_ONCE = 128
 _CODER_FFT, _CODER_BANDS = 512, 32
-#: Rooms: reverberation times, in seconds, and the level of the reverberation, in dB.
-_REVERBERATION_S, _REVERBERANT_DB, _ROOMS_SEED = (0.15, 1.0), (-18.0, -2.0), 21
 
 
 class Mixed(NamedTuple):
@@ -391,33 +390,6 @@ def _code(wavs, low_hz, high_hz, snr_db):
     # Each half is that of two frames; torch's own inverse would wait for the device.
     early, late = (frames * window[:, None]).transpose(1, 2).chunk(2, dim=-1)
     return (early[:, 1:] + late[:, :-1]).flatten(1)
-
-
-def room_responses():
-    """Impulse responses of made rooms, and of none at the end.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, ``[room, sample]``: the direct sound, and noise that decays by 60 dB.
-
-    Example
-    -------
-    >>> responses = room_responses()
-    >>> responses.shape[0] == N_ROOMS + 1, float(responses[-1].sum())
-    (True, 1.0)
-    """
-    rng = np.random.default_rng(_ROOMS_SEED)
-    longest = round(_REVERBERATION_S[1] * SAMPLE_RATE)
-    responses = np.zeros((N_ROOMS + 1, longest), np.float32)
-    time = np.arange(longest)
-    for response in responses[:-1]:
-        length = rng.uniform(*_REVERBERATION_S) * SAMPLE_RATE
-        tail = rng.standard_normal(longest) * 10 ** (-3.0 * time / length) * (time < length)
-        tail[: round(rng.uniform(0.002, 0.02) * SAMPLE_RATE)] = 0.0
-        response[:] = tail * 10 ** (rng.uniform(*_REVERBERANT_DB) / 20) / np.sqrt(np.square(tail).sum())
-    responses[:, 0] = 1.0
-    return responses
 
 
 def _as_tensor(samples):

@@ -24,8 +24,8 @@ from hrin_plugin.training.recipe import refusing
 
 #: Of so many packages of a kind, or recordings, one validates.
 ONE_IN = 10
-#: Recordings of each role in the synthetic cache, and seconds of each.
-_N_SYNTHETIC, _SYNTHETIC_S = 3, 20.0
+#: Recordings of each role in the synthetic cache, and samples of each.
+_N_SYNTHETIC, _N_SAMPLES = 3, 20 * DECODED_RATE
 
 
 def main(words):
@@ -150,7 +150,7 @@ def _synthetic_stems():
     for role, synthesise in makers.items():
         for number in range(_N_SYNTHETIC):
             rng = np.random.default_rng([number, *role.encode()])
-            audio = synthesise(rng, round(_SYNTHETIC_S * SAMPLE_RATE), SAMPLE_RATE)
+            audio = resample(synthesise(rng, _N_SAMPLES, DECODED_RATE), DECODED_RATE, SAMPLE_RATE)
             yield role, "made", "made", str(number), "valid" if number == 0 else "train", audio
 
 

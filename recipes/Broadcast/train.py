@@ -31,6 +31,7 @@ from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import StemCache
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
+from hrin_plugin.networks.devices import check_device
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.training.recipe import find_hparams, load_hparams, refusing
 from validation import as_table, score_kinds
@@ -47,6 +48,10 @@ def main(argv):
         argv = [*argv, f"--device={'cuda:0' if torch.cuda.is_available() else 'cpu'}"]
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     hparams_file = find_hparams(hparams_file, __file__)
+    with refusing(ValueError):
+        check_device(run_opts.device, run_opts.precision, run_opts.eval_precision)
+        if run_opts.precision == "fp16" or run_opts.auto_mix_prec:
+            raise ValueError("fp16 needs gradients to be scaled, and no step does that; use bf16 or fp32")
     keep_freed_memory()
     torch.backends.cudnn.benchmark = True
     hparams = load_hparams(hparams_file, overrides)

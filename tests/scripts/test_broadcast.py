@@ -1,6 +1,7 @@
 """Mixing while training: plans, labels, levels, and a training that is killed and resumed."""
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
+import broadcast_stems
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import BLOCK, Planner, Style
 from hrin_plugin.mixing.loudness import gated_loudness, step_powers
@@ -248,17 +250,25 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(stems_folder, tmp_path):
     assert sorted(row.split("\t")[0] for row in table[1:]) == sorted(KINDS)
 
 
-def test_folders_of_recordings_become_stems(tmp_path):
+def test_half_precision_without_scaling_is_refused():
+    # Another recipe's script goes by the same name.
+    spec = importlib.util.spec_from_file_location("broadcast_train", RECIPE / "train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    with pytest.raises(SystemExit, match="fp16 needs gradients to be scaled"):
+        script.main(["hparams/broadcast.yaml", "--device=cpu", "--auto_mix_prec"])
+
+
+def test_folders_of_recordings_become_stems(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("music/rock/a/1.wav", "music/rock/b/1.wav", "speech/1.wav", "speech/2.wav", "noise/1.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / name, rng.uniform(-0.5, 0.5, 4 * 16000), 16000)
     (tmp_path / "noise" / "broken.wav").write_bytes(b"RIFF")
-    command = [sys.executable, RECIPE / "broadcast_stems.py", tmp_path / "stems", "--jobs=1"]
-    command += [f"--{role}={tmp_path / role}" for role in ROLES]
-    environment = os.environ | {"PYTHONPATH": str(RECIPE.parents[1])}
-    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=True)
-    assert "noise: broken.wav: " in done.stderr
+    broadcast_stems.main(
+        [str(tmp_path / "stems"), "--jobs=1", *(f"--{role}={tmp_path / role}" for role in ROLES)]
+    )
+    assert "noise: broken.wav: " in capsys.readouterr().err
     stems = StemCache(tmp_path / "stems").stems
     assert [(stem.role, stem.kind, stem.package, stem.name, stem.split) for stem in stems] == [
         ("music", "rock", "rock/a", "rock/a/1.wav", "train"),
