@@ -5,6 +5,7 @@ From the bottom up: ``loudness`` and ``synthesis`` process audio, ``store`` hold
 ``sources`` finds and decodes them, ``programme`` draws passages and labels, ``stems``
 renders them, ``excerpts`` plans and writes files, ``readme`` documents a set,
 ``completion`` makes missing parts, and ``sets`` combines all.
+During training, ``dynamic_plan`` draws and ``dynamic`` renders excerpts from a ``stem_cache``.
 """
 
 from hrin_plugin.mixing.sets import SYNTHESISED, mix_set, synthesise_miniature

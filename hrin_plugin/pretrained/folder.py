@@ -46,7 +46,9 @@ class PretrainedModel(NamedTuple):
     network: Network
 
 
-def save_pretrained(folder: str | Path, model: PretrainedModel, quantised: bool = False) -> None:
+def save_pretrained(
+    folder: str | Path, model: PretrainedModel, quantised: bool = False, training: dict | None = None
+) -> None:
     """Write a model's settings and weights to a folder.
 
     Arguments
@@ -58,6 +60,8 @@ def save_pretrained(folder: str | Path, model: PretrainedModel, quantised: bool 
     quantised : bool
         Whether matrices and kernels are stored as integers of -127 to 127 with a scale for each
         row, at a quarter of the size. Computation is in single precision either way.
+    training : dict or None
+        Facts of the training, as JSON can hold them; written to ``model.json`` and ignored by loading.
 
     Raises
     ------
@@ -82,6 +86,8 @@ def save_pretrained(folder: str | Path, model: PretrainedModel, quantised: bool 
         "network": {"class": class_path(type(model.network)), **model.network.settings},
         "taxonomy": {"levels": taxonomy.levels, "parents": taxonomy.parents},
     }
+    if training is not None:
+        settings["training"] = training
     modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
     # Copies, as the format has no way to say that two weights are one.
     weights = {
