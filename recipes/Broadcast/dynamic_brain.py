@@ -279,7 +279,7 @@ class DynamicBrain(Brain):
         meter.add({name: value.detach() for name, value in terms.items()}, batch.wavs.shape)
         return loss.total.detach()
 
-    def fit_steps(self, loader_options, log_interval_steps, write_log):
+    def fit_steps(self, loader_options, log_interval_steps, save_interval_min, write_log):
         """Train until the steps or the time are over; goes on from the newest checkpoint.
 
         Arguments
@@ -288,6 +288,8 @@ class DynamicBrain(Brain):
             Options of the loader of plans.
         log_interval_steps : int
             Steps between two lines of the log.
+        save_interval_min : float
+            Minutes between two checkpoints.
         write_log : callable
             Takes each line.
         """
@@ -310,7 +312,7 @@ class DynamicBrain(Brain):
                 self.fit_batch(plan)
                 if self.progress.step % log_interval_steps == 0 or self.progress.step == first + 5:
                     write_log(self._log_line())
-                if self.progress.elapsed_s - saved_s > 60 * self.hparams.save_interval_min:
+                if self.progress.elapsed_s - saved_s > 60 * save_interval_min:
                     self.save(end=False)
                     saved_s = self.progress.elapsed_s
                 if self.progress.done:

@@ -218,6 +218,7 @@ def drum_kit(rng, industrial=False):
     times = np.arange(int(0.5 * RATE)) / RATE
 
     def noise(decay_s, power=1.0):
+        """A burst of noise; the higher the power, the brighter."""
         hiss = rng.standard_normal(len(times))
         hiss = np.diff(hiss, prepend=0) if power > 0 else hiss
         return hiss * np.exp(-times / decay_s)

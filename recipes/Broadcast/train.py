@@ -105,7 +105,9 @@ def train(hparams, run_opts):
     if begins and not hparams["init_from"]:
         brain.fit_statistics(hparams["statistics_batches"])
     write_log(f"ready after {time.monotonic() - begin_s:.0f} s on {run_opts.device}")
-    brain.fit_steps(hparams["loader_options"], hparams["log_interval_steps"], write_log)
+    brain.fit_steps(
+        hparams["loader_options"], hparams["log_interval_steps"], hparams["save_interval_min"], write_log
+    )
     kinds = sorted({stem.kind for stem in cache.of("music", "valid")})
     table = as_table(score_kinds(brain, planner, kinds, **hparams["validation"]))
     write_atomically(output_folder / "validation.tsv", table)

@@ -79,6 +79,7 @@ def use(libraries):
     as_ever = units.ConvUnit._convolve
 
     def convolve(unit, frames):
+        """The convolutional unit by compiled loops, where they fit."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else frames.dtype
         learning = unit.training and torch.is_grad_enabled()
         if learning and unit.statistics_stay and frames.device.type == "cpu" and dtype in libraries:
@@ -86,6 +87,8 @@ def use(libraries):
         return as_ever(unit, frames)
 
     class Recurrence(_Recurrence):
+        """The steps with the loops of this library."""
+
         loops = libraries[torch.float32]
 
     units.ConvUnit._convolve, recurrence._Recurrence = convolve, Recurrence
