@@ -1,7 +1,7 @@
 """How much the compiled loops save: ``python benchmarks/compiled_loops.py``.
 
 A training step of HRIN-cr whose normalisation keeps its statistics, as in the later trainings of the
-shipped model: with ``recipes/OpenBMAT/broadcast/compiled.py``, and with the package as it is, each in a
+shipped model: with ``recipes/OpenBMAT/compiled.py``, and with the package as it is, each in a
 process of its own, and each in single precision and in bfloat16. The last columns are the arithmetic
 done a second, and its share of what a large matrix product in single precision reaches on this machine.
 """
@@ -33,7 +33,7 @@ def step_s(compiled, half, repeats, threads):
     torch.set_num_threads(threads)
     keep_freed_memory()
     if compiled:
-        sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "OpenBMAT" / "broadcast"))
+        sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "OpenBMAT"))
         from compiled import compile_loops, use
 
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Music detection and music relative loudness estimation with HRIN, on SpeechBrain.
 
-The public names are imported when they are first used, so that ``import hrin_plugin`` costs nothing.
+Public names are imported on first use, so that ``import hrin_plugin`` is fast.
 """
 
 import importlib
@@ -54,7 +54,7 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name):
-    """Import a public name from its room."""
+    """Import a public name from its subpackage."""
     if name in _FORMER:
         return importlib.import_module(f"{__name__}.{_FORMER[name]}")
     if name not in _HOMES:
@@ -63,5 +63,5 @@ def __getattr__(name):
 
 
 def __dir__():
-    """The public names, for completion."""
+    """The public names, for tab completion."""
     return __all__

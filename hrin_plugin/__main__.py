@@ -1,4 +1,4 @@
-"""``python -m hrin_plugin``: tells whether this environment can work."""
+"""``python -m hrin_plugin``: checks the Python environment."""
 
 import sys
 

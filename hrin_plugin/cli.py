@@ -1,4 +1,4 @@
-"""The command ``hrin``: parses its arguments and hands over to :mod:`hrin_plugin.commands`."""
+"""The command ``hrin``: parses arguments and calls :mod:`hrin_plugin.commands`."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from hrin_plugin import __version__
 from hrin_plugin.commands import Failure, subcommands
 
-#: Status of a program whose reader has left, as shells see it.
+#: Exit status after a broken pipe, as in shells.
 READER_LEFT = 141
 
 
@@ -22,8 +22,8 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 if who reads the
-        output stopped reading.
+        Exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 if the
+        reader of the output stopped reading.
 
     Example
     -------
@@ -61,7 +61,7 @@ def main(argv=None):
 
 
 def _fail(arguments, error, status):
-    """Say in one line what is wrong; returns the exit status."""
+    """Print an error in one line; returns the exit status."""
     print(f"{arguments.prog}: error: {error}", file=sys.stderr)
     return status
 

@@ -1,8 +1,13 @@
-"""What was found in one recording: events of each level, for all that write, draw or score them."""
+"""Result of detection in one recording: the events of each level."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from hrin_plugin.events import Event
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, TWO_LEVELS, Taxonomy
+
+if TYPE_CHECKING:  # help needs this module, and must not wait for numpy
+    import numpy as np
 
 #: The task of each of two levels: music detection, music relative loudness estimation.
 TASKS = TWO_LEVELS
@@ -25,6 +30,6 @@ class Detection(NamedTuple):
 
     name: str  # of the recording, without folder and suffix
     duration_s: float
-    events: dict
-    probabilities: dict | None = None
-    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes that it was told apart
+    events: Mapping[str, list[Event]]
+    probabilities: "Mapping[str, np.ndarray] | None" = None
+    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model

@@ -1,6 +1,6 @@
-"""Whether this environment can work: versions, devices, and the cure where it cannot.
+"""Checks the environment: package versions, devices, and a cure for each problem.
 
-Only the standard library is imported here, so that the doctor lives where the patient does not.
+Only the standard library is imported here, so that the check runs in a broken environment.
 """
 
 import importlib
@@ -85,7 +85,7 @@ def examine():
 
 
 def require_working_environment():
-    """Leave with one clear sentence, and status 1, if a package is missing or does not fit.
+    """Exit with one sentence and status 1 if a package is missing or incompatible.
 
     Example
     -------
@@ -97,7 +97,7 @@ def require_working_environment():
 
 
 def main():
-    """Print versions and devices, and what is wrong.
+    """Print versions, devices and problems.
 
     Returns
     -------

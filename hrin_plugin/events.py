@@ -1,5 +1,4 @@
-"""Labelled spans of time: checking them, reading and writing them, and turning
-them into frames and back.
+"""Events (onset, offset, label): checking, reading, writing, and conversion to frames.
 
 An annotation file holds one event a line, ``onset<TAB>offset<TAB>label`` in
 seconds; a recording of a single class may hold that bare label and nothing else
@@ -8,8 +7,6 @@ seconds; a recording of a single class may hold that bare label and nothing else
 
 import math
 from typing import NamedTuple
-
-import numpy as np
 
 from hrin_plugin.files import write_atomically
 
@@ -32,9 +29,9 @@ class Event(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a line of a file, and how to cure it.
+    """A fault in a line of a file, and its cure.
 
-    ``line`` counts from 1; 0 stands for the file as a whole.
+    ``line`` counts from 1; 0 means the whole file.
 
     Example
     -------
@@ -54,7 +51,7 @@ class Fault(NamedTuple):
 
 
 class AnnotationError(ValueError):
-    """Raised for annotations that cannot be used; ``faults`` lists every one of them.
+    """Raised for invalid annotations; ``faults`` lists every fault.
 
     Arguments
     ---------
@@ -72,15 +69,15 @@ class AnnotationError(ValueError):
         self.faults = list(faults)
 
     def __reduce__(self):
-        """Rebuild from the faults, so that it crosses from one process to another."""
+        """Rebuild from the faults, so that the error can be sent between processes."""
         return type(self), (self.faults,)
 
 
 def check_events(events, duration_s, labels, path="events"):
-    """Check that events tile a recording, and mend what lies within the tolerance.
+    """Check that events tile a recording, and repair deviations within the tolerance.
 
     Events must have known labels, be ordered, not overlap, and cover the
-    recording from 0 to its end with no gap. Up to :data:`TOLERANCE_S` is mended:
+    recording from 0 to its end with no gap. Deviations up to :data:`TOLERANCE_S` are repaired:
     a small gap is closed by the event before it, and the ends meet the
     recording's.
 
@@ -193,7 +190,7 @@ def read_tsv(path, duration_s, labels):
 
 
 def parse_tsv(path, duration_s):
-    """Read a file of events as they stand, which may overlap or leave gaps, as predictions do.
+    """Read events that may overlap or leave gaps, such as predictions.
 
     Arguments
     ---------
@@ -279,7 +276,7 @@ def write_tsv(path, events):
 
 
 def relabel(events, mapping):
-    """Give events other labels, joining neighbours that come to have the same.
+    """Replace labels, and join neighbours that then have the same label.
 
     With a taxonomy's parents as mapping, this derives music detection from music
     relative loudness (paper, section V-A).
@@ -326,7 +323,7 @@ def events_to_frames(events, labels, grid, n_frames):
     labels : sequence of str
         Labels in index order.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     n_frames : int
         Number of frames of the recording.
 
@@ -342,6 +339,8 @@ def events_to_frames(events, labels, grid, n_frames):
     >>> events_to_frames(events, ["no-music", "music"], FrameGrid(), 5).tolist()
     [0, 0, 1, 1, 1]
     """
+    import numpy as np  # slow to import, and nothing else here needs it
+
     frames = np.empty(n_frames, dtype=np.int64)
     for event in events:
         frames[grid.frame_at(event.onset_s) :] = labels.index(event.label)

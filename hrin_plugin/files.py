@@ -1,5 +1,4 @@
-"""Files that are either as they were or wholly new, whatever happens while they are written; and what a
-folder holds."""
+"""Atomic writing of files, and listing of folders."""
 
 import contextlib
 import os
@@ -9,12 +8,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path):
-    """Write a file under a temporary name, and give it its own once it is complete and on the disk.
+    """Write a file under a temporary name, sync it to disk, and rename it.
 
     Arguments
     ---------
     path : str or pathlib.Path
-        The file, whose folder must exist. A pipe or a device is written to as it is.
+        The file, whose folder must exist. Pipes and devices are written directly.
 
     Yields
     ------
@@ -50,7 +49,7 @@ def replacing(path):
 
 
 def write_atomically(path, text):
-    """Write a text file so that a reader sees the old one or the whole new one.
+    """Write a text file atomically: readers see the old content or the new one.
 
     Arguments
     ---------
@@ -71,17 +70,17 @@ def write_atomically(path, text):
 
 
 def visible_files(folder, onerror=None):
-    """Every visible file in a folder and its folders, those of one folder by name.
+    """Every visible file in a folder and its subfolders, sorted by name within each folder.
 
-    A folder that a link leads to is looked into as well, after all that the folder holds itself.
-    None is looked into twice, whichever links lead there, round in a circle even.
+    Linked folders are searched too, after the folder's own content. No folder is searched twice,
+    even with circular links.
 
     Arguments
     ---------
     folder : str or pathlib.Path
         Where to look.
     onerror : callable, optional
-        Takes the error of a folder that cannot be read; by default such a folder is passed over.
+        Takes the error of a folder that cannot be read; by default such a folder is skipped.
 
     Yields
     ------

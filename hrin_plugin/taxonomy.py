@@ -1,11 +1,10 @@
-"""The classes of each level of a hierarchy, and which class is whose parent.
+"""Taxonomies: the classes of each level, and the parent of each class.
 
-Everything that depends on the number or the names of the classes (output sizes,
-label lists, penalties, scores) derives from a :class:`Taxonomy`, so that no size
-is written down twice. :data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
+Output sizes, label lists, penalties and scores all derive from a :class:`Taxonomy`.
+:data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 #: Names of two levels: music detection, and music relative loudness estimation, which refines it.
@@ -28,7 +27,7 @@ class Taxonomy:
     Raises
     ------
     ValueError
-        If a level is empty, repeats a name or holds what is no name, if a class has
+        If a level is empty, repeats a name or holds a name that is not a string, if a class has
         no parent, an unknown one, one of another level, or itself among its
         ancestors, or if a class of an upper level has no child.
 
@@ -44,8 +43,8 @@ class Taxonomy:
     (0, 1, 1)
     """
 
-    levels: tuple
-    parents: tuple
+    levels: Sequence[Sequence[str]]
+    parents: Sequence[Mapping[str, str]]
 
     def __post_init__(self):
         """Check the shape, freeze the sequences (YAML gives lists), and check the hierarchy."""
@@ -68,7 +67,7 @@ class Taxonomy:
 
     @property
     def level_names(self) -> tuple[str, ...]:
-        """What each level is called everywhere: ``md`` and ``mrle`` of two, else ``level_1`` and so on.
+        """Name of each level: ``md`` and ``mrle`` for two levels, else ``level_1``, ``level_2`` and so on.
 
         Example
         -------
@@ -80,7 +79,7 @@ class Taxonomy:
         return tuple(f"level_{number}" for number in range(1, len(self.levels) + 1))
 
     @property
-    def labels(self) -> dict[str, tuple[str, ...]]:
+    def labels(self) -> dict[str, Sequence[str]]:
         """The classes of each level by the level's name.
 
         Example
@@ -159,7 +158,7 @@ def _check_shape(levels, parents):
 
 
 def _check_names(number, names):
-    """Raise ValueError where a level's names are missing, repeated, or no names."""
+    """Raise ValueError where a level's names are missing, repeated, or not strings."""
     if not names:
         raise ValueError(f"level {number} has no class")
     for name in names:
@@ -190,7 +189,7 @@ def _check_parents(number, levels, mapping):
 
 
 def _fault_of_parent(name, parent, above, levels, mapping):
-    """What is wrong with a parent that is not on the level above."""
+    """Describe the fault of a parent that is not on the level above."""
     line = [name, parent]
     while line[-1] in mapping and line.count(line[-1]) == 1:
         line.append(mapping[line[-1]])

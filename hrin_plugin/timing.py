@@ -1,4 +1,4 @@
-"""Seconds, samples and frames: the only place of the project that rounds time.
+"""Conversion between seconds, samples and frames; the only module that rounds time.
 
 Every conversion goes through whole samples and integer arithmetic, because a
 quotient of floats truncates wrongly: ``int(0.29 / 0.01)`` is 28.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """Where the frames of a centred analysis lie in time (paper, section V-B).
+    """Times of the frames of a centred analysis (paper, section V-B).
 
     Frame ``i`` is centred on sample ``i * hop_length``.
 
@@ -30,7 +30,7 @@ class FrameGrid:
     sample_rate: int = 8000
     hop_length: int = 128
 
-    def frame_count(self, n_samples):
+    def frame_count(self, n_samples: int) -> int:
         """Number of frames of a recording of ``n_samples`` samples.
 
         Example
@@ -40,7 +40,7 @@ class FrameGrid:
         """
         return n_samples // self.hop_length + 1
 
-    def frame_at(self, seconds):
+    def frame_at(self, seconds: float) -> int:
         """Index of the frame whose centre is nearest to a time in seconds.
 
         Example
@@ -50,7 +50,7 @@ class FrameGrid:
         """
         return (2 * to_samples(seconds, self.sample_rate) + self.hop_length) // (2 * self.hop_length)
 
-    def time_of(self, frame):
+    def time_of(self, frame: int) -> float:
         """Time in seconds of a frame's centre.
 
         Example
@@ -61,7 +61,7 @@ class FrameGrid:
         return frame * self.hop_length / self.sample_rate
 
 
-def to_samples(seconds, sample_rate):
+def to_samples(seconds: float, sample_rate: int) -> int:
     """Number of whole samples nearest to a time.
 
     Arguments

@@ -1,4 +1,4 @@
-"""How long each class lasts, and in how many segments: of a recording, of each of its hours, of many.
+"""Totals: duration and number of segments of each class, per recording, per hour and overall.
 
 Times are whole milliseconds, so that sums are exact, whatever their order.
 """
@@ -14,7 +14,7 @@ HOUR_MS = 3_600_000
 
 
 class Total(NamedTuple):
-    """What one class amounts to in a stretch of time.
+    """Duration and number of segments of one class in a span of time.
 
     Example
     -------
@@ -29,12 +29,12 @@ class Total(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long the class lasts, in seconds."""
+        """Duration of the class, in seconds."""
         return self.lasting_ms / 1000
 
     @property
     def share(self) -> float:
-        """Part of the stretch that the class lasts, 0 to 1; 0 for a stretch of no length."""
+        """Share of the span, 0 to 1; 0 for an empty span."""
         return self.lasting_ms / self.of_ms if self.of_ms else 0.0
 
 
@@ -92,7 +92,7 @@ def hourly_totals(
     labels : sequence of str
         The level's classes, ``taxonomy.labels[level_name]``; each has a total.
     duration_s : float
-        Length of the recording in seconds; nothing counts behind it.
+        Length of the recording in seconds; later events are ignored.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def hourly_totals(
 
 
 def add_up(parts: Iterable[dict[str, Total]]) -> dict[str, Total]:
-    """Totals of several stretches taken together.
+    """Sum of the totals of several spans.
 
     Arguments
     ---------
@@ -158,7 +158,7 @@ def total_up(detections: Sequence[Detection]) -> dict[str, TaskTotals]:
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording, on all levels of its taxonomy or on some.
+        The results of each recording, on some or all levels of its taxonomy.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.formats import FORMATS, render, write_detection
+from hrin_plugin.formats import find_formats, render, write_detection
 from hrin_plugin.inference import load_detector
 from hrin_plugin.inference.detector import MusicDetector
 from hrin_plugin.metrics.scores import sed_eval_scores
@@ -69,7 +69,7 @@ def test_evaluate_gives_sed_evals_scores_of_both_tasks(folders, tmp_path, capsys
     assert f"{scores['mrle']['segment']['accuracy']:.4f}" in printed
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", find_formats())
 def test_evaluate_reads_every_format(tmp_path, format):
     for kind, events in (("truth", TRUTH), ("found", FOUND)):
         found = detection("a", events, md=derive_md(events))
@@ -249,12 +249,12 @@ def test_detect_refuses_an_empty_list(detect, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are any bytes on Linux alone")
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", find_formats())
 def test_detect_takes_names_that_are_no_text(detect, archive, format):
     os.rename(archive / "day1/a.wav", os.fsencode(archive) + b"/day1/\xff\n.wav")
     assert detect("archive", "--output", "out", "--format", format) == 0
     (path,) = (archive.parent / "out/day1").iterdir()
-    assert os.fsencode(path.name) == b"\xff\n" + FORMATS[format].suffix.encode()
+    assert os.fsencode(path.name) == b"\xff\n" + find_formats()[format].suffix.encode()
     assert hrin("report", "out") == 0
 
 

@@ -2,21 +2,27 @@
 
 import csv
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+import hrin_plugin
 from hrin_plugin.archive.collection import collect
 from hrin_plugin.archive.jobs import Order, claim_results
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.events import AnnotationError, Event, write_tsv
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.formats import FORMATS, read_detection
-from hrin_plugin.formats.writing import to_milliseconds
+from hrin_plugin.formats import find_formats, read_detection
+from hrin_plugin.formats.text import to_milliseconds
 from hrin_plugin.inference import load_detector, load_taxonomy
 from hrin_plugin.metrics.scores import sed_eval_scores
 from hrin_plugin.networks.hrin import HRIN
@@ -91,7 +97,7 @@ def detect(folder, output, *options):
     return hrin("detect", folder / "archive", "--output", output, *model, *options)
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(scope="module", params=find_formats())
 def results(case, request, tmp_path_factory):
     """The folder of what ``hrin detect`` found, both levels, in each of the formats."""
     folder = tmp_path_factory.mktemp("results") / "out"
@@ -220,7 +226,7 @@ def test_thresholds_are_of_the_models_classes(case, tmp_path, capsys):
     assert "'jazz' is none of" in message and label in message and not (tmp_path / "out2").exists()
 
 
-@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("json", "jams")])
+@pytest.mark.parametrize("format", [name for name in find_formats() if name not in ("json", "jams")])
 def test_a_file_far_from_its_record_is_refused_or_read_with_the_model(case, tmp_path, capsys, format):
     taxonomy, folder, found = case
     assert detect(folder, tmp_path / "out", "--format", format) == 0
@@ -335,3 +341,57 @@ def test_many_classes_have_colours_of_their_own():
     colours = colours_of(["no-music", "fg-music", *(f"class {number}" for number in range(14))])
     assert len(set(colours.values())) == 16
     assert (colours["no-music"], colours["fg-music"]) == ("#c9ced6", "#d55e00")
+
+
+# A class more in the package itself
+
+
+@pytest.fixture
+def package_with_a_class_more(tmp_path):
+    """A folder with the package, changed in two places: a loudness class in the taxonomy, and its colour."""
+    package = tmp_path / "changed" / "hrin_plugin"
+    shutil.copytree(
+        Path(hrin_plugin.__file__).parent, package, ignore=shutil.ignore_patterns("models", "__pycache__")
+    )
+    for name, old, new in (
+        ("taxonomy.py", '"fg-music", "bg-music")', '"fg-music", "similar-music", "bg-music")'),
+        ("taxonomy.py", '"bg-music": "music"}', '"similar-music": "music", "bg-music": "music"}'),
+        ("report/display.py", "COLOURS = {", 'COLOURS = {"similar-music": "#123456", '),
+    ):
+        text = (package / name).read_text()
+        assert text.count(old) == 1
+        (package / name).write_text(text.replace(old, new))
+    return package.parent
+
+
+def test_a_loudness_class_more_is_a_change_of_the_taxonomy_and_a_colour(package_with_a_class_more, tmp_path):
+    labels = ["no-music", "fg-music", "similar-music", "bg-music"]
+    for folder in ("truth", "found"):
+        (tmp_path / folder).mkdir()
+        lines = [f"{second}\t{second + 1}\t{label}\n" for second, label in enumerate(labels)]
+        (tmp_path / folder / "a.tsv").write_text("".join(lines))
+    soundfile.write(tmp_path / "truth/a.wav", np.zeros(32000), 8000)
+    code = (
+        "import json\n"
+        "from hrin_plugin.cli import main\n"
+        "from hrin_plugin.hierarchy.losses import HierarchicalLoss\n"
+        "from hrin_plugin.networks.hrin import HRIN\n"
+        "assert main(['evaluate', 'truth', 'found', '--json', 'scores.json']) == 0\n"
+        "assert main(['report', 'found', '--csv', 'report.csv', '--html', 'report.html']) == 0\n"
+        "plot = ['plot', 'truth/a.wav', '--reference', 'truth/a.tsv', '--prediction', 'found/a.tsv']\n"
+        "assert main([*plot, '--output', 'a.svg']) == 0\n"
+        "print(json.dumps([HRIN().taxonomy.levels[1], list(HierarchicalLoss().penalty_weights)]))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(package_with_a_class_more)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    of_network, of_loss = json.loads(done.stdout.splitlines()[-1])
+    assert of_network == labels and set(of_loss) == set(labels)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["mrle"]["segment"]["classes"]["similar-music"]["f_measure"] == 1.0
+    total = shares_of(tmp_path / "report.csv")["mrle", "total", "", ""]
+    assert {row["label"]: float(row["seconds"]) for row in total} == dict.fromkeys(labels, 1.0)
+    assert ".c-similar-music { --class: #123456; }" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    drawing = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "<!-- Similar music -->" in drawing and "#123456" in drawing

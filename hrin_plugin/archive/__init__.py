@@ -1,4 +1,4 @@
-"""Many recordings come in, each recording's result goes out; what was finished is not done again.
+"""Many recordings come in, one result for each goes out; finished recordings are skipped.
 
-Which recordings are meant, what is done with each, over how many processes, and how far it is.
+Collection of the recordings, detection jobs, process pools and progress.
 """

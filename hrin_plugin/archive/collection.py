@@ -1,7 +1,7 @@
-"""Which recordings are meant by files, folders, patterns and lists, and what their results are called.
+"""Recordings from files, folders, patterns and lists, and the names of their results.
 
-Results mirror the folders below the deepest one that holds everything given, so that recordings of
-the same name in different folders stay apart, and no result leaves the folder of the results.
+The output repeats the input's folders below their deepest common folder. Recordings of the same
+name in different folders therefore stay apart.
 """
 
 import collections
@@ -36,7 +36,7 @@ class ArchiveFile(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Recordings, and in one line each what was named but cannot be used.
+    """Recordings, and one line for each unusable argument.
 
     Example
     -------
@@ -49,14 +49,13 @@ class Collection(NamedTuple):
 
 
 def collect(arguments, listed=()):
-    """Find the recordings that are meant.
+    """Find the recordings for the given arguments.
 
-    A folder stands for every recording in it and in its folders, hidden ones left out. A
-    pattern (``*``, ``?``, ``[...]``, and ``**`` for any folders) stands for what it matches.
-    A file that is named is taken whatever its suffix, and whether or not it is there: who
-    opens it tells what is wrong.
+    A folder gives every recording in it and its subfolders, except hidden ones. A pattern
+    (``*``, ``?``, ``[...]``, and ``**`` for any folders) gives its matches. A named file is
+    taken with any suffix, even if it is missing; opening it later reports the problem.
 
-    Two recordings of one folder that differ in nothing but their suffix both keep it.
+    Two recordings that differ only in their suffix both keep it.
 
     Arguments
     ---------
@@ -73,7 +72,7 @@ def collect(arguments, listed=()):
     Raises
     ------
     ValueError
-        If no folder holds everything given, as on two drives.
+        If the arguments have no common folder, as on two drives.
 
     Example
     -------
@@ -93,7 +92,7 @@ def collect(arguments, listed=()):
 
 
 def _expand(arguments, listed, problems):
-    """Each file and folder that is meant, with the folder below which its results keep their place."""
+    """Each file and folder, with the base folder of its results."""
     for argument in arguments:
         if os.path.lexists(argument) or not any(sign in argument for sign in "*?["):
             yield argument, _base(argument)
@@ -116,7 +115,7 @@ def _base(path):
 
 
 def _walk(folder, problems):
-    """Every recording in a folder and its folders, by name."""
+    """Every recording in a folder and its subfolders, sorted by name."""
 
     def note(error):
         """A folder that cannot be read is a problem, not the end."""

@@ -1,8 +1,7 @@
-"""Detection in many recordings, each on its own: what is wrong with one does not stop the others,
-and what is finished stays so.
+"""Detection in many recordings: a failure stops no other recording, and finished results are kept.
 
-Beside the results of each format lies a record of the settings that they were made with. A result
-is finished when it is newer than the record and than its recording.
+The folder of results has a record of their settings for each format. A result is finished if it is
+newer than the record and its recording.
 """
 
 import errno
@@ -25,7 +24,7 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class Order(NamedTuple):
-    """What is to be done with every recording.
+    """Settings for the detection in every recording.
 
     Example
     -------
@@ -45,7 +44,7 @@ class Order(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a recording: what was found in it, or in one line what is wrong with it.
+    """Outcome of a recording: its Detection, or its problem in one line.
 
     Example
     -------
@@ -61,26 +60,26 @@ class Outcome(NamedTuple):
 def claim_results(
     recordings: Sequence[ArchiveFile], order: Order, overwrite: bool = False
 ) -> list[ArchiveFile]:
-    """Make the folder of the results, and tell which recordings have none yet.
+    """Make the folder for the results, and return the recordings without finished results.
 
     Arguments
     ---------
     recordings : sequence of ArchiveFile
         All of them.
     order : Order
-        What is to be done.
+        Settings of the detection.
     overwrite : bool
         Whether finished results are made again.
 
     Returns
     -------
     list of ArchiveFile
-        Those that are to be done.
+        Recordings to process.
 
     Raises
     ------
     ValueError
-        If the folder holds results of other settings, or files that are none of ours, and
+        If the folder holds results of other settings, or files of other programs, and
         ``overwrite`` is not set.
 
     Example
@@ -120,16 +119,16 @@ def claim_results(
 
 
 def detect_recordings(recordings, order, run, load):
-    """Detect in every recording, with a bar over the seconds of audio.
+    """Detect in every recording, with a progress bar in seconds of audio.
 
     Arguments
     ---------
     recordings : sequence of ArchiveFile
-        What is to be done.
+        Recordings to process.
     order : Order
-        How.
+        Settings of the detection.
     run : callable
-        ``run_local`` or ``run_ray`` with its jobs, from a function, tasks and a ``notify``.
+        ``run_local`` or ``run_ray`` with its jobs; takes a function, tasks and a ``notify``.
     load : callable
         Loads the detector in each process, such as :func:`hrin_plugin.inference.load_detector`.
 
@@ -160,23 +159,23 @@ def detect_recordings(recordings, order, run, load):
 
 
 def detect_recording(recording, notify, order, load):
-    """Detect in one recording, and write what was found; runs wherever the engine has it run.
+    """Detect in one recording and write the result; runs in a worker.
 
     Arguments
     ---------
     recording : ArchiveFile
         The recording, and the name of its results.
     notify : callable
-        Called with the seconds that are done and, where it is known, the length.
+        Called with the processed seconds and the length, if it is known.
     order : Order
-        What is to be done.
+        Settings of the detection.
     load : callable
         As :func:`detect_recordings` takes it.
 
     Returns
     -------
     Outcome
-        What was found, without probabilities; or what is wrong with the recording.
+        The Detection without probabilities, or the problem of the recording.
 
     Raises
     ------
@@ -220,12 +219,12 @@ def detect_recording(recording, notify, order, load):
 
 @functools.lru_cache(maxsize=1)
 def _detector(load, model, backend, device, decoding, run_code):
-    """The detector, loaded once in a process."""
+    """The detector, loaded once for each process."""
     return load(model, backend, device, json.loads(decoding), run_code)
 
 
 def _describe(error, path):
-    """What is wrong with a recording, in one line that names it."""
+    """The problem of a recording, in one line that names it."""
     words = str(getattr(error, "strerror", None) or error).partition("\n")[0]
     if not isinstance(error, (ValueError, OSError)):
         words = f"{type(error).__name__}: {words}"
@@ -239,14 +238,14 @@ def _paths(recording, order):
 
 
 def _complete_record(path, text):
-    """Add what a record of an earlier version lacks, without making its results look older than it."""
+    """Complete a record of an earlier version, and keep its time so that results stay newer."""
     changed = path.stat()
     write_atomically(path, text)
     os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
 
 
 def _is_finished(recording, order, claimed_ns):
-    """Whether results are there that are newer than their recording and than the settings' record."""
+    """Whether all results exist and are newer than their recording and the record."""
     try:
         after_ns = max(claimed_ns, os.stat(recording.path).st_mtime_ns)
         return all(path.stat().st_mtime_ns >= after_ns for path in _paths(recording, order))
@@ -255,7 +254,7 @@ def _is_finished(recording, order, claimed_ns):
 
 
 def _identity(model):
-    """What tells a model from others: the digest of its files, those that ship for None, or else its name."""
+    """Identity of a model: the digest of its files, or its name on the Hub."""
     folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
     if model is not None and not folder.is_dir():
         return model

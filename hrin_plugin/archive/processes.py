@@ -1,8 +1,7 @@
-"""Many tasks over many processes of this machine.
+"""Tasks spread over processes of this machine.
 
-A process that the system ends costs its own task and no other, even in the middle of a message: each
-has a pipe of its own, so none waits for a lock that a dead one held. An exception of the function ends
-everything, so what may fail alone has to return its failure.
+A killed process loses only its own task, since each process has its own pipe and shares no lock. An
+exception in the function ends all work. A task that may fail alone has to return its failure.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 
 class Lost(NamedTuple):
-    """Stands for the result of a task whose process was ended from outside.
+    """Result of a task whose process was killed.
 
     Example
     -------
@@ -28,12 +27,12 @@ class Lost(NamedTuple):
     cause: str
 
     def __str__(self):
-        """What happened, in one line."""
+        """The cause, in one line."""
         return f"its process was ended ({self.cause}), for want of memory perhaps; try fewer jobs"
 
 
 class LostTask(Exception):
-    """Raised where every task is needed and the process of one was ended from outside.
+    """Raised if the process of a task was killed and every task is needed.
 
     Example
     -------
@@ -45,7 +44,7 @@ class LostTask(Exception):
 
 
 def n_cores():
-    """Number of cores that this process may use.
+    """Number of CPU cores available to this process.
 
     Returns
     -------
@@ -69,15 +68,15 @@ def run_local(function, tasks, jobs, notify):
     Arguments
     ---------
     function : callable
-        From a task and a ``notify`` of one argument to a result. With more than one job, it,
-        the tasks and the results are pickled.
+        Takes a task and a ``notify`` of one argument, returns a result. With more than one job,
+        function, tasks and results are pickled.
     tasks : sequence
-        What to do.
+        The tasks.
     jobs : int
-        Number of processes. With 1 everything is done in this process; else each new one gets
+        Number of processes. With 1, everything runs in this process. Otherwise each process gets
         its share of the cores, and the caller must be below ``if __name__ == "__main__":``.
     notify : callable
-        Called in this process with a task's number and what the function told its ``notify``.
+        Called in this process with a task's number and the argument of the function's ``notify``.
 
     Yields
     ------
@@ -129,9 +128,9 @@ def map_local(function, tasks, jobs):
     Arguments
     ---------
     function : callable
-        From a task to a result.
+        Takes a task, returns a result.
     tasks : sequence
-        What to do.
+        The tasks.
     jobs : int
         Number of processes, as :func:`run_local` takes it.
 
@@ -143,7 +142,7 @@ def map_local(function, tasks, jobs):
     Raises
     ------
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------
@@ -161,7 +160,7 @@ def map_local(function, tasks, jobs):
 
 
 def without_notes(function, task, notify):
-    """Do a task whose function tells nothing meanwhile.
+    """Run a task whose function reports no progress.
 
     Example
     -------
@@ -172,7 +171,7 @@ def without_notes(function, task, notify):
 
 
 def take(queue, count):
-    """The next so many of a queue, or what is left.
+    """The next items of a queue, at most a given number.
 
     Example
     -------
@@ -191,7 +190,7 @@ def _employ(workers, worker, number, task):
 
 
 def _hear(connection, process):
-    """What a worker tells: a kind and a content."""
+    """Receive a message of a worker: a kind and a content."""
     try:
         return connection.recv()
     except (EOFError, OSError):
@@ -211,7 +210,7 @@ def _start(function, threads):
 
 
 def _serve(connection, function, threads):
-    """Do one task after the other, until the caller hangs up; runs in a worker."""
+    """Run tasks until the caller closes the pipe; runs in a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interruption means
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -230,7 +229,7 @@ def _serve(connection, function, threads):
 
 
 def _send(connection, kind, content):
-    """Tell the caller something, or leave if there is no caller any more."""
+    """Send a message to the caller; exit if the caller is gone."""
     try:
         connection.send((kind, content))
     except OSError:
@@ -238,19 +237,19 @@ def _send(connection, kind, content):
 
 
 def _end_with_parent():
-    """End this worker once its caller has ended, even if that was killed."""
+    """End this worker when its caller ends, even if the caller was killed."""
     multiprocessing.parent_process().join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(*_):
-    """Leave in order, so that no half-written file is left behind; a second signal ends at once."""
+    """Exit cleanly without half-written files; a second signal ends at once."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise SystemExit(1)
 
 
 def _portable(error):
-    """An exception that can be sent, with the same words."""
+    """A picklable exception with the same message."""
     try:
         pickle.loads(pickle.dumps(error))
         return error
@@ -259,7 +258,7 @@ def _portable(error):
 
 
 def _cause(exit_code):
-    """Name of the signal or number of the status that ended a process."""
+    """Name of the signal, or exit status, that ended a process."""
     try:
         return signal.Signals(-exit_code).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""How far work on many recordings is, in seconds of audio."""
+"""Progress over many recordings, in seconds of audio."""
 
 import os
 
@@ -6,10 +6,10 @@ from tqdm import tqdm
 
 
 class AudioProgress:
-    """A bar on a terminal, over the seconds of audio of all recordings.
+    """A progress bar on a terminal, in seconds of audio of all recordings.
 
-    Nothing is opened beforehand: how long a recording is becomes known while it is read, and
-    of those not yet begun their size on the disk tells, after the ones that are.
+    No recording is opened in advance. The length of a recording becomes known while it is read.
+    The length of the others is estimated from their file size.
 
     Arguments
     ---------
@@ -35,22 +35,22 @@ class AudioProgress:
         self._bar = tqdm(total=None, unit=" s of audio", bar_format=form, disable=None)
 
     def __enter__(self):
-        """Begin; the bar is there already."""
+        """Start; the bar exists already."""
         return self
 
     def __exit__(self, *_):
-        """End, and leave the bar as it stands."""
+        """Close the bar and leave it on the terminal."""
         self._bar.close()
 
     def advance(self, number, told):
-        """So much of a recording is done.
+        """Update the processed seconds of a recording.
 
         Arguments
         ---------
         number : int
-            The recording's place among the paths.
+            Index of the recording among the paths.
         told : tuple of (float, float or None)
-            Seconds from its begin, and its length in seconds where that is known.
+            Processed seconds, and the length in seconds if it is known.
         """
         done_s, length_s = told
         if length_s is not None:
@@ -60,14 +60,14 @@ class AudioProgress:
         self._show()
 
     def settle(self, number, length_s):
-        """A recording is done, or given up.
+        """Mark a recording as finished or failed.
 
         Arguments
         ---------
         number : int
-            The recording's place among the paths.
+            Index of the recording among the paths.
         length_s : float or None
-            Its length in seconds; None if it was given up.
+            Its length in seconds; None if it failed.
         """
         self._n_settled += 1
         # Of one that was given up, what was read of it is all that there will be.
@@ -77,14 +77,14 @@ class AudioProgress:
         self._show()
 
     def _learn(self, number, length_s):
-        """The length of a recording is known, perhaps better than before."""
+        """Update the length of a recording."""
         if number not in self._lengths_s:
             self._known_bytes += self._sizes[number]
         self._known_s += length_s - self._lengths_s.get(number, 0.0)
         self._lengths_s[number] = length_s
 
     def _show(self):
-        """Bring the bar up to date."""
+        """Redraw the bar."""
         if self._known_bytes:
             rest = (self._all_bytes - self._known_bytes) / self._known_bytes
             self._bar.total = max(round(self._known_s * (1 + rest)), round(self.done_s))

@@ -1,4 +1,4 @@
-"""Many tasks over the nodes of a Ray cluster."""
+"""Tasks spread over the nodes of a Ray cluster."""
 
 from hrin_plugin.archive.processes import Lost, take
 
@@ -10,13 +10,13 @@ def run_ray(function, tasks, jobs, notify, address=None, n_gpus=0):
     ---------
     function : callable
         As :func:`hrin_plugin.archive.processes.run_local` takes it; importable on every node.
-        What it tells its ``notify`` stays there.
+        Calls of its ``notify`` have no effect.
     tasks : sequence
-        What to do.
+        The tasks.
     jobs : int or None
-        How many at a time; None for as many as the cluster has cores.
+        Number of tasks at a time; None for one a core of the cluster.
     notify : callable
-        Not called; here so that it is called as ``run_local`` is.
+        Not called; only for the same signature as ``run_local``.
     address : str or None
         Address of the cluster; None for that of the environment variable ``RAY_ADDRESS``, for
         one that runs on this machine, or else for a new one on this machine.
@@ -76,5 +76,5 @@ def run_ray(function, tasks, jobs, notify, address=None, n_gpus=0):
 
 
 def _call(function, task):
-    """Do a task on a node."""
+    """Run a task on a node."""
     return function(task, lambda told: None)

@@ -1,5 +1,5 @@
-"""Recordings with annotations beside them: a set in the layout of OpenBMAT, or any folder of
-recordings and TSV files of the same name.
+"""Annotated recordings: a data set in OpenBMAT's layout, or a folder of recordings and TSV files of
+the same name.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ RATE = 8000
 
 
 class Reference(NamedTuple):
-    """A recording, and what is true of it.
+    """A recording and its annotation.
 
     Example
     -------
@@ -37,8 +37,8 @@ class Reference(NamedTuple):
 def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Reference]:
     """Read the annotations of a folder's recordings, and check them.
 
-    In the layout of OpenBMAT, annotator a's RMLE mapping is read, as the paper does;
-    elsewhere every TSV file, hidden ones left out.
+    In the layout of OpenBMAT, annotator a's RMLE mapping is read, as in the paper.
+    Elsewhere every TSV file is read, except hidden ones.
 
     Arguments
     ---------

@@ -1,8 +1,8 @@
-"""Sound in any format, at any rate and of any length, to mono float32 at one rate.
+"""Audio of any format, sample rate and length comes in, mono float32 at one rate goes out.
 
 ``signals`` reads whole recordings, ``streams`` recordings of any length and live sound.
-``recordings`` opens what libsndfile decodes (``chunks`` and ``mp3`` tell a file that was
-cut off), ``ffmpeg`` the rest.
+``recordings`` opens formats of libsndfile, ``ffmpeg`` all others. ``chunks`` and ``mp3``
+detect truncated files.
 """
 
 from hrin_plugin.audio.recordings import AudioError

@@ -1,6 +1,6 @@
-"""How many bytes of samples a WAV, AIFF, CAF, W64 or AU file announces, and how many it holds.
+"""Announced and actual sample bytes of WAV, AIFF, CAF, W64 and AU files.
 
-libsndfile silently takes the rest of a file that was cut off for the whole.
+They reveal truncated files, which libsndfile reads without an error.
 """
 
 import os
@@ -12,7 +12,7 @@ _UNKNOWN_SIZES = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF, (1
 
 
 class _Layout(NamedTuple):
-    """Where the chunks of a kind of file stand."""
+    """Layout of the chunks of a file type."""
 
     first: int  # byte at which the first chunk begins
     header: str  # a chunk's header: its name and its size
@@ -62,7 +62,7 @@ def sample_bytes(file):
 
 
 def _in_chunks(file, size, layout):
-    """The same for a file of chunks."""
+    """The same for a chunked file."""
     header_size, wide_size = struct.calcsize(layout.header), None
     file.seek(layout.first)
     while len(header := file.read(header_size)) == header_size:

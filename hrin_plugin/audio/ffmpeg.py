@@ -2,11 +2,11 @@
 through a pipe, block by block.
 
 ffmpeg is found on the path, else in the Python package ``imageio-ffmpeg``. Files are
-not trusted: ffmpeg may open the one file only, and neither playlists nor networks.
+not trusted: ffmpeg may open only the one file, no playlists and no network.
 
-Times count from the first sample of the sound. The encoder's delay is taken out where the
-file tells it (M4A, MP4, WebM); AAC in TS, ADTS, AVI and some MKV comes 1024 samples late or
-more (23 ms at 44.1 kHz). Where packets were lost, silence takes their place.
+Times count from the first audio sample. The encoder delay is removed if the file states it
+(M4A, MP4, WebM). AAC in TS, ADTS, AVI and some MKV is 1024 samples late or more (23 ms at
+44.1 kHz). Lost packets are replaced by silence.
 """
 
 import os
@@ -144,7 +144,7 @@ class FfmpegRecording:
         return sample_rate, n_channels
 
     def _listen(self):
-        """Take what ffmpeg says, a bounded line at a time, so that it never waits for us."""
+        """Read ffmpeg's messages in bounded lines, so that its pipe never blocks."""
         while line := self._process.stderr.readline(4096).decode("utf-8", "replace"):
             if found := _INPUT.match(line):
                 self._container = found[1]
@@ -164,13 +164,13 @@ class FfmpegRecording:
         self._told.set()
 
     def _end(self):
-        """Wait for ffmpeg, whose output has ended, and give its exit status."""
+        """Wait for ffmpeg to exit, and return its exit status."""
         status = self._process.wait()
         self._listener.join()
         return status
 
     def _check_end(self):
-        """Refuse a recording that ended too early."""
+        """Raise AudioError for a truncated recording."""
         status, read_s = self._end(), self._n_read / self.sample_rate
         if status != 0:
             problem = f"cannot be decoded after {read_s:.3f} s (ffmpeg: {self._first_error or status})"
@@ -185,7 +185,7 @@ class FfmpegRecording:
             raise AudioError(self.path, problem, COPY)
 
     def close(self):
-        """End ffmpeg, if it still runs."""
+        """Terminate ffmpeg if it still runs."""
         self._process.kill()
         self._process.stdout.close()
         self._process.wait()
@@ -200,7 +200,7 @@ class FfmpegRecording:
 
 
 def _command(path, program):
-    """Decode the sound of a file to a stream whose header tells rate and channels."""
+    """The command that decodes a file to a stream with rate and channels in its header."""
     whole_name = "file:" + os.path.abspath(os.fsdecode(path))  # then no character of it has a meaning
     return [
         *(program, "-hide_banner", "-nostdin", "-nostats", "-v", "level+info"),

@@ -1,8 +1,8 @@
-"""MPEG audio (MP3, MP2) as libsndfile must be shown it, so that it reads all of it.
+"""MPEG audio (MP3, MP2), presented to libsndfile so that it reads the whole file.
 
-libsndfile stops at the length that it takes from the file's size and first frame
-(a quarter of a recording of variable bit rate without a Xing header), or from the
-Xing header of the first of several recordings that were joined byte by byte.
+libsndfile derives the length from the file size and the first frame, or from the first Xing
+header. It therefore reads only part of files with variable bit rate without a Xing header, and
+of several recordings joined byte by byte.
 """
 
 import struct
@@ -32,16 +32,16 @@ _ENDLESS = 1 << 50
 class Mp3File:
     """The MPEG audio in a file, as a file that starts at a frame.
 
-    Tags before the first frame are left out. So is a Xing header after whose
-    announced end the file goes on, as in joined recordings. Where no header tells the
-    length, the size that is shown is endless.
+    Tags before the first frame are skipped. A Xing header is skipped if the file continues
+    after its announced end, as in joined recordings. Without a header, the reported size
+    is unlimited.
 
     Arguments
     ---------
     file : io.BufferedIOBase
         An open file, read in binary.
     searched_bytes : int
-        How far to look for the first frame after the tags.
+        Search range for the first frame after the tags, in bytes.
 
     Raises
     ------
@@ -74,17 +74,17 @@ class Mp3File:
         self.seek(0)
 
     def goes_on(self):
-        """Whether frames follow that were not read; for the end of reading, as it moves the position."""
+        """Whether unread frames follow; call it last, since it moves the position."""
         return first_frame(self._file, self._file.tell(), SEARCHED_BYTES) is not None
 
     def read(self, size):
-        """Bytes from the file; a last frame that was cut off is filled up with zeros."""
+        """Read bytes; a truncated last frame is padded with zeros."""
         data = self._file.read(size)
         is_cut_frame = 0 < len(data) < size and size > 4
         return data + bytes(size - len(data)) if is_cut_frame else data
 
     def seek(self, offset, whence=0):
-        """Move within the audio; where no header tells its length, its end lies out of sight."""
+        """Move within the audio; without a header, the end is reported beyond every frame."""
         self._shown_end = self._shown_size + offset if whence == 2 else None
         if whence == 2:
             return self._shown_end
@@ -103,9 +103,9 @@ def first_frame(file, position, searched_bytes):
     file : io.BufferedIOBase
         An open file, read in binary.
     position : int
-        Where to begin; an ID3 tag there is passed over.
+        Start of the search; an ID3 tag there is skipped.
     searched_bytes : int
-        How far to look after the tag.
+        Search range after the tag, in bytes.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def first_frame(file, position, searched_bytes):
 
 
 def _is_stream(data, start):
-    """Whether frames of one kind follow each other from here on."""
+    """Whether several frames of one kind follow from this position."""
     kind = None
     for _ in range(FRAMES_IN_A_ROW):
         header = data[start : start + 4]
@@ -143,7 +143,7 @@ def _is_stream(data, start):
 
 
 def _frame_length(header):
-    """Bytes of the frame with this header, or None where it is none."""
+    """Length in bytes of the frame with this header; None for an invalid header."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -158,7 +158,7 @@ def _frame_length(header):
 
 
 def _xing(frame):
-    """Numbers of frames and of bytes that a Xing header announces, 0 where it does not."""
+    """Numbers of frames and bytes in a Xing header; 0 where it gives none."""
     is_mpeg_1, is_mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
     at = 4 + {(True, False): 32, (False, True): 9}.get((is_mpeg_1, is_mono), 17)
     if frame[at : at + 4] not in (b"Xing", b"Info"):

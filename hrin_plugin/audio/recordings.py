@@ -1,7 +1,6 @@
-"""Opening recordings that libsndfile knows, and reading them forwards, block by
-block; what cannot be trusted is refused.
+"""Block-wise reading of recordings in formats of libsndfile; faulty files raise an error.
 
-The content decides what a file is, never its name: libsndfile would read an AAC file
+The format follows from the content, never from the name. libsndfile would read an AAC file
 named ``.mp3`` as noise.
 """
 
@@ -46,9 +45,9 @@ class AudioError(ValueError):
     path : str or pathlib.Path
         The recording.
     problem : str
-        What is wrong with it.
+        The fault.
     cure : str
-        What to do about it.
+        The cure.
 
     Example
     -------
@@ -62,12 +61,12 @@ class AudioError(ValueError):
         super().__init__(f"{shown}: {problem}; {cure}")
 
     def __reduce__(self):
-        """Rebuild from the three parts, so that it crosses from a loader's worker."""
+        """Rebuild from the three parts, so that the error can be sent between processes."""
         return type(self), (self.path, self.problem, self.cure)
 
 
 class UnknownFormatError(AudioError):
-    """Raised for a file that libsndfile does not take for a recording; other programs may.
+    """Raised for a file whose format libsndfile does not know; ffmpeg may.
 
     Example
     -------
@@ -111,7 +110,7 @@ class Recording:
             raise
 
     def _open(self):
-        """Check the header, and have libsndfile read it."""
+        """Check the header and open the file with libsndfile."""
         file = io.BufferedReader(self._disk, 1 << 16)
         announced, held = sample_bytes(file) or (0, 0)
         if held < announced:
@@ -170,13 +169,13 @@ class Recording:
         return block
 
     def _check_disk(self):
-        """Raise what the disk or network answered; libsndfile passes over it."""
+        """Raise read errors of the disk or network, which libsndfile ignores."""
         if self._disk.error:
             cure = "check the disk or the network folder, and start again"
             raise AudioError(self.path, f"cannot be read further ({reason(self._disk.error)})", cure)
 
     def _check_end(self):
-        """Refuse a recording that ended too early."""
+        """Raise AudioError for a truncated recording."""
         announced, tolerance = self.n_samples or 1, _MP3_TOLERANCE if self._mp3 else 0
         if self._sound.format == "OGG":
             tolerance = _OGG_TOLERANCE_S * self.sample_rate
@@ -199,7 +198,7 @@ class Recording:
 
 
 class _Forward(soundfile.SoundFile):
-    """Reads without seeking: a seek after each block corrupts MP3 of variable bit rate."""
+    """A file without seeking: seeks between blocks corrupt MP3 of variable bit rate."""
 
     def seekable(self):
         """Never."""
@@ -207,12 +206,12 @@ class _Forward(soundfile.SoundFile):
 
 
 class _Disk(io.FileIO):
-    """A file that keeps the error at which reading ended, which no C library passes on."""
+    """A file that keeps the read error, which C libraries do not pass on."""
 
     error = None
 
     def readinto(self, buffer):
-        """Read as much as there is; nothing after an error."""
+        """Read the available bytes; none after an error."""
         try:
             return super().readinto(buffer)
         except OSError as error:
@@ -221,7 +220,7 @@ class _Disk(io.FileIO):
 
 
 def _open_file(path):
-    """The file as a `_Disk`; refuse what is none, or cannot be opened, or is empty."""
+    """Open the file as a `_Disk`; raises for folders, unreadable and empty files."""
     try:
         is_file = stat.S_ISREG(os.stat(path).st_mode)  # before opening: that would wait for a pipe's writer
         # By number, so that soundfile sees no name to guess a format from.
@@ -240,12 +239,12 @@ def _open_file(path):
 
 
 def reason(error):
-    """The library's or the system's own words for an error, without the path.
+    """Message of an error of a library or the system, without the path.
 
     Arguments
     ---------
     error : Exception
-        What was raised.
+        The error.
 
     Returns
     -------

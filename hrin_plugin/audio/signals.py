@@ -1,5 +1,6 @@
-"""Whole recordings in any format, rate, channel count and bit depth that libsndfile
-knows, to mono float32 at one rate; what cannot be trusted is refused.
+"""Reading of whole recordings in formats of libsndfile, as mono float32 at one sample rate.
+
+Faulty recordings raise an error.
 
 Recordings of any length go through :mod:`hrin_plugin.audio.streams`.
 """
@@ -128,7 +129,7 @@ def first_not_finite(channels):
 
 
 def not_finite_error(path, time_s):
-    """The refusal of a recording that holds NaN or infinity.
+    """The error for a recording that holds NaN or infinity.
 
     Arguments
     ---------
@@ -152,7 +153,7 @@ def not_finite_error(path, time_s):
 
 
 def to_mono(channels):
-    """Mean of the channels, or the strongest of them where they cancel out.
+    """Mean of the channels, or the strongest channel if the mean cancels out.
 
     Arguments
     ---------
@@ -173,7 +174,7 @@ def to_mono(channels):
 
 
 def cancelled_channel(channels):
-    """The strongest channel where the channels' mean cancels out; None where it does not.
+    """Index of the strongest channel if the channels cancel out in the mean, else None.
 
     Arguments
     ---------
@@ -196,7 +197,7 @@ def cancelled_channel(channels):
 
 
 def downmix(channels, channel):
-    """One channel, or the mean of all.
+    """One channel, or the mean of all channels.
 
     Arguments
     ---------

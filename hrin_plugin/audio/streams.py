@@ -1,8 +1,8 @@
-"""Recordings of any length and live sound as a stream of mono blocks at one rate,
-in memory that does not grow.
+"""Recordings of any length and live audio as a stream of mono blocks at one sample rate, in
+constant memory.
 
-How the sound was cut into blocks never changes the result: it is cut anew, into
-blocks of fixed length, before anything is done to it.
+The result does not depend on the blocks of the input, since they are first re-cut into blocks
+of fixed length.
 """
 
 import itertools
@@ -44,7 +44,7 @@ class AudioStream:
     Arguments
     ---------
     recording : Recording or FfmpegRecording
-        What is read.
+        The open recording.
     sample_rate : int
         Samples a second of the blocks.
 
@@ -81,7 +81,7 @@ class AudioStream:
             raise
 
     def close(self):
-        """Close the recording; ends ffmpeg, where it decodes."""
+        """Close the recording and terminate ffmpeg if it decodes."""
         self._blocks.close()
         self._close_recording()
 
@@ -95,10 +95,10 @@ class AudioStream:
 def open_stream(path, sample_rate):
     """Open a recording of any length and kind as a stream of mono blocks.
 
-    libsndfile reads it, or ffmpeg where libsndfile does not know its format; its content
-    decides, not its name. The blocks joined are what :func:`hrin_plugin.audio.signals.read_audio`
-    gives, but that the channels are mixed by stretches of ``MIX_S`` seconds: their
-    mean, or the strongest channel where they cancel out.
+    libsndfile reads it, or ffmpeg for formats unknown to libsndfile. The format follows from the
+    content, not the name. The concatenated blocks equal the result of
+    :func:`hrin_plugin.audio.signals.read_audio`, except for the downmix. It is chosen for each
+    span of ``MIX_S`` seconds: the mean, or the strongest channel if the mean cancels out.
 
     Arguments
     ---------
@@ -140,10 +140,10 @@ def open_stream(path, sample_rate):
 
 
 def resample_blocks(blocks, source_rate, sample_rate):
-    """Live sound as mono blocks at another rate, as :func:`open_stream` gives them.
+    """Resample live audio to mono blocks, like those of :func:`open_stream`.
 
-    Sound of one channel comes out after about ``BLOCK_S`` seconds, of several after
-    ``MIX_S`` seconds, when it is known whether they cancel out.
+    The delay is about ``BLOCK_S`` seconds for one channel. It is ``MIX_S`` seconds for
+    several, which are checked for cancellation.
 
     Arguments
     ---------
@@ -163,8 +163,8 @@ def resample_blocks(blocks, source_rate, sample_rate):
     Raises
     ------
     ValueError
-        If a rate is not a whole number above 0, or, while iterating, a block is none of
-        sound, holds a number that is not finite, or has another number of channels.
+        If a rate is not a whole number above 0, or, while iterating, a block is not
+        audio, holds a number that is not finite, or has another number of channels.
 
     Example
     -------
@@ -178,12 +178,12 @@ def resample_blocks(blocks, source_rate, sample_rate):
 
 
 def _not_finite(time_s):
-    """The refusal of live sound with NaN or infinity."""
+    """The error for live audio with NaN or infinity."""
     return ValueError(f"the sample at {time_s:.3f} s is not a finite number; mend what sends the blocks")
 
 
 def _check_rate(name, rate):
-    """Refuse a rate that is not a whole number above 0."""
+    """Raise ValueError for a sample rate that is not a positive integer."""
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or rate < 1 or rate % 1 != 0:
         raise ValueError(f"{name} is {rate!r}; give whole samples a second, 1 or more")
 
@@ -231,7 +231,7 @@ def _convert(blocks, source_rate, sample_rate, refusal):
 
 
 def _finite(blocks, sample_rate, refusal):
-    """The same blocks, up to the first number that is not finite."""
+    """The same blocks; raises at the first sample that is not finite."""
     n_before = 0
     for channels in blocks:
         broken = first_not_finite(channels)
@@ -242,7 +242,7 @@ def _finite(blocks, sample_rate, refusal):
 
 
 def _cut(blocks, size):
-    """The same samples in blocks of one size, but for the last."""
+    """The same samples in blocks of equal size; the last may be shorter."""
     parts, n_held = [], 0
     for block in blocks:
         while n_held + len(block) >= size:
@@ -257,7 +257,7 @@ def _cut(blocks, size):
 
 
 def _mono(blocks, sample_rate):
-    """Mono blocks: where the way of mixing changes, one fades into the other."""
+    """Mono blocks, with a crossfade where the downmix changes."""
     first = next(blocks, None)
     if first is None:
         return

@@ -1,7 +1,7 @@
-"""The subcommands of ``hrin``, a file each: its options, and what it does with them.
+"""The subcommands of ``hrin``: arguments come in, calls of the other rooms and an exit status go out.
 
-What a subcommand needs is imported when it runs, so that help comes at once. A file of this room that
-has ``add_parser`` is a subcommand.
+Each file with an ``add_parser`` is a subcommand. Heavy imports happen when the subcommand runs, so that
+``--help`` is fast.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import pkgutil
 
 
 class Failure(Exception):
-    """Ends a command with a message of one line and exit status 1.
+    """Raised to end a command with a one-line message and exit status 1.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""``hrin detect``: finds music in recordings, and writes what was found."""
+"""``hrin detect``: finds the music in recordings and writes the events."""
 
 import argparse
 import functools
@@ -8,6 +8,15 @@ import sys
 from hrin_plugin.commands.options import add_model_options
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
+
+
+class _FormatNames:
+    """The names of the formats, looked up when ``--format`` is read or explained."""
+
+    def __iter__(self):
+        from hrin_plugin.formats import find_formats
+
+        return iter(find_formats())
 
 
 def add_parser(commands):
@@ -28,85 +37,99 @@ def add_parser(commands):
     parser = commands.add_parser(
         "detect",
         help="find the music in recordings",
-        description="Find foreground and background music in recordings of any length. One recording is "
-        "printed; of several, --output DIR gets a file for each, in folders as the recordings are. "
-        "Run again, it goes on where it was interrupted, and does what is new.",
+        description="Find foreground and background music in recordings of any length. The events of one "
+        "recording are printed. Several recordings need --output DIR, which gets one file for each. "
+        "The same command continues after an interruption and processes new recordings only.",
     )
     parser.add_argument(
         "recordings",
         nargs="+",
         metavar="FILE",
-        help="a recording, a folder of recordings, a pattern in quotes such as 'archive/**/*.mp3', or - for "
-        "a list on standard input, one a line",
+        help="recording, folder of recordings, or quoted pattern such as 'archive/**/*.mp3'; - reads paths "
+        "from standard input, one a line",
     )
-    parser.add_argument("--output", metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder for the results; needed for several recordings"
+    )
     parser.add_argument(
         "--format",
         default="tsv",
-        choices=("tsv", "csv", "json", "audacity", "textgrid", "rttm", "webvtt", "jams"),
-        help="format of the results (default: %(default)s)",
+        choices=_FormatNames(),
+        metavar="FORMAT",
+        help="file format of the results: %(choices)s (default: %(default)s)",
     )
     parser.add_argument(
         "--level",
         default="mrle",
         choices=LEVELS,
-        help="md: music or not; mrle: foreground, background or none; or both; of another model, its upper "
-        "and its lower classes (default: %(default)s)",
+        help="md: music or no music. mrle: foreground, background or no music. both: both. For another "
+        "model: its upper or its lower classes (default: %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_model_options(parser)
-    decoding = parser.add_argument_group("decisions", "Where not given, as the model has them.")
-    decoding.add_argument("--decoding", metavar="FILE", help="settings that 'hrin tune' wrote")
+    decoding = parser.add_argument_group("decisions", "Each default is the model's own setting.")
+    decoding.add_argument("--decoding", metavar="FILE", help="settings file that 'hrin tune' wrote")
     decoding.add_argument(
-        "--decode", choices=("threshold", "argmax", "median", "viterbi"), help="how frames become segments"
+        "--decode",
+        choices=("threshold", "argmax", "median", "viterbi"),
+        help="rule that turns probabilities into segments",
     )
     decoding.add_argument(
         "--threshold",
         action="append",
         type=_labelled,
         metavar="[LABEL=]P",
-        help="of threshold (which it stands for without --decode) and median: least probability of all "
-        "classes, or of one (given several times; the others then have 0.5)",
+        help="probability from which a class counts as present, 0 to 1. Implies --decode threshold; also "
+        "for median. 0.4 for all classes, fg-music=0.6 for one (repeatable; the others have 0.5). Lower "
+        "values find more music",
     )
     decoding.add_argument(
         "--switching-cost",
         type=_cost,
         metavar="SECONDSs",
-        help="cost of a change of class, such as 8s: so many seconds at odds of 2.7 to 1, or half as many at "
-        "7.4 to 1. Higher gives fewer and longer segments. Implies --decode viterbi. A number without s is "
-        "in nats over frames, as in earlier versions",
+        help="cost of each change of class, in seconds of evidence at odds of 2.7 to 1, such as 8s. Implies "
+        "--decode viterbi. Higher values give fewer and longer segments. A number without s is in nats, as "
+        "in earlier versions",
     )
     decoding.add_argument(
         "--min-duration",
         action="append",
         type=_labelled,
         metavar="[LABEL=]SECONDS",
-        help="least length of a segment of all classes, or of one (given several times; the others then "
-        "have 0)",
+        help="shortest segment that is kept, in seconds. 2 for all classes, bg-music=5 for one (repeatable; "
+        "the others have 0)",
     )
     decoding.add_argument(
         "--offset",
         action="append",
         type=_labelled,
         metavar="[LABEL=]NATS",
-        help="added to the log-odds of a class before any decision; fg-music=2 finds more foreground music, "
-        "fg-music=-2 less (given several times; the others then have 0)",
+        help="correction of a class that the model misses or overestimates, in nats of log-odds. fg-music=2 "
+        "finds more foreground music, fg-music=-2 less (repeatable; the others have 0)",
     )
     work = parser.add_argument_group("many recordings")
     work.add_argument(
-        "--jobs", type=int, metavar="N", help="recordings at a time (default: 1; with ray: one a core)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="recordings processed at a time (default: 1; with ray: one a core)",
     )
     work.add_argument(
-        "--engine", default="local", choices=("local", "ray"), help="ray spreads them over a Ray cluster"
+        "--engine",
+        default="local",
+        choices=("local", "ray"),
+        help="local: this machine. ray: a Ray cluster (default: %(default)s)",
     )
     work.add_argument(
-        "--ray-address", metavar="ADDRESS", help="the cluster (default: RAY_ADDRESS, or this machine)"
+        "--ray-address",
+        metavar="ADDRESS",
+        help="address of the Ray cluster (default: RAY_ADDRESS, or this machine)",
     )
     parser.set_defaults(handler=_detect, prog=parser.prog)
 
 
 def _detect(arguments):
-    """Detect in every recording, report what is wrong with any, and sum up."""
+    """Detect in every recording, report each problem, and print the totals."""
     from tqdm import tqdm
 
     from hrin_plugin.archive.collection import collect
@@ -124,7 +147,7 @@ def _detect(arguments):
     problems = []
 
     def report(problem):
-        """Say at once what is wrong, above the bar."""
+        """Print a problem at once, above the progress bar."""
         problems.append(printable(problem))
         tqdm.write(problems[-1], file=sys.stderr)
 
@@ -161,7 +184,7 @@ def _detect(arguments):
 
 
 def _order(arguments):
-    """What is to be done with every recording."""
+    """The settings that hold for every recording."""
     from hrin_plugin.archive.jobs import Order
     from hrin_plugin.formats import output_paths
     from hrin_plugin.inference import load_taxonomy
@@ -192,7 +215,7 @@ def _order(arguments):
 
 
 def _decoding(arguments, taxonomy):
-    """The settings of the decisions that were given: those of a file, and over them those of options."""
+    """Decoding settings given on the command line: those of the file, overridden by single options."""
     from hrin_plugin.decoding.methods import Decoding, read_decoding
 
     of_file = read_decoding(arguments.decoding) if arguments.decoding else None
@@ -211,7 +234,7 @@ def _decoding(arguments, taxonomy):
 
 
 def _method(arguments, of_file):
-    """The method that was named, or that the options are of: with another they would change nothing."""
+    """The decoding method that was named or is implied; refuses options that it would ignore."""
     method = arguments.decode
     for option, value, methods in (
         ("--threshold", arguments.threshold, ("threshold", "median")),
@@ -228,7 +251,7 @@ def _method(arguments, of_file):
 
 
 def _labelled(text):
-    """A number for all classes, (None, number), or for one of them, (label, number)."""
+    """Parse ``NUMBER`` as (None, number), for all classes, or ``LABEL=NUMBER`` as (label, number)."""
     label, _, number = text.rpartition("=")
     try:
         return label or None, float(number)
@@ -237,7 +260,7 @@ def _labelled(text):
 
 
 def _cost(text):
-    """A switching cost as a setting: in seconds, or without an s in the nats of earlier versions."""
+    """Parse a switching cost: ``8s`` in seconds; without the s in nats, as in earlier versions."""
     number, unit = (text[:-1], "switching_cost_s") if text.endswith("s") else (text, "switching_cost")
     try:
         return {unit: float(number)}
@@ -246,7 +269,7 @@ def _cost(text):
 
 
 def _by_label(option, values, taxonomy):
-    """One number for all classes, or a mapping of label to number, or None where nothing was given."""
+    """One number for all classes, a mapping of label to number, or None if the option is absent."""
     if not values:
         return None
     values = dict(values)
@@ -264,7 +287,7 @@ def _by_label(option, values, taxonomy):
 
 
 def _engine(arguments):
-    """What has the work done: from a function, tasks and a ``notify`` to results."""
+    """The function that runs the tasks: on this machine or on a Ray cluster."""
     from hrin_plugin.archive.processes import run_local
     from hrin_plugin.archive.ray_cluster import run_ray
 
@@ -279,13 +302,13 @@ def _engine(arguments):
 
 
 def _read_list():
-    """The files and folders that standard input names, one a line, in whatever bytes the system has."""
+    """Paths from standard input, one a line, in the file system's encoding."""
     lines = sys.stdin.buffer.read().split(b"\n")
     return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
 
 
 def _print(detections, order):
-    """Print what was found in the one recording, if it was."""
+    """Print the events of the one recording, if detection succeeded."""
     from hrin_plugin.formats import render
 
     for detection in detections:

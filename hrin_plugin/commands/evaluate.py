@@ -1,4 +1,4 @@
-"""``hrin evaluate``: the paper's scores of results against annotations."""
+"""``hrin evaluate``: scores results against annotations."""
 
 from hrin_plugin.commands import Failure
 from hrin_plugin.commands.options import add_classes_option, classes_asked_for
@@ -23,23 +23,23 @@ def add_parser(commands):
     parser = commands.add_parser(
         "evaluate",
         help="score results against annotations",
-        description="Accuracy and F-measures, as in the paper, of results against annotations of the same "
-        "recordings, which are matched by their names below the two folders. Music detection is derived "
-        "where only relative loudness is there.",
+        description="Score results against annotations of the same recordings: accuracy and F-measures, as "
+        "in the paper. Files are matched by their paths below the two folders. The music detection level is "
+        "derived from relative loudness where it is missing.",
     )
     parser.add_argument(
         "references",
         metavar="REF",
-        help="annotations: a set in the layout of OpenBMAT, or a folder in any format of 'hrin detect'",
+        help="annotations: a data set in OpenBMAT's layout, or a folder in any format of 'hrin detect'",
     )
     parser.add_argument("estimates", metavar="EST", help="folder of results, in any format of 'hrin detect'")
-    parser.add_argument("--json", metavar="FILE", help="write every score and count")
+    parser.add_argument("--json", metavar="FILE", help="also write every score and count as JSON")
     add_classes_option(parser)
     parser.set_defaults(handler=_evaluate, prog=parser.prog)
 
 
 def _evaluate(arguments):
-    """Match, score and print."""
+    """Match the recordings, score them and print the scores."""
     import json
 
     from hrin_plugin.files import write_atomically
@@ -63,7 +63,7 @@ def _evaluate(arguments):
 
 
 def _read_references(folder, taxonomy):
-    """Annotations of recordings that lie beside them, or else annotations alone."""
+    """Annotations of a data set with recordings, or of a folder of annotations alone."""
     from pathlib import Path
 
     from hrin_plugin.archive.references import ANNOTATIONS, read_references
@@ -85,7 +85,7 @@ def _read_results(folder, taxonomy):
 
 
 def _only_taxonomy(detections):
-    """The classes of all recordings; refuses those of several models."""
+    """The taxonomy of all recordings; refuses results of models with different classes."""
     first, *others = {found.taxonomy.levels: found for found in detections}.values()
     if others:
         classes = " and ".join(
@@ -96,7 +96,7 @@ def _only_taxonomy(detections):
 
 
 def _by_name(detections, taxonomy):
-    """Recordings by name, each with the upper level."""
+    """Recordings by name; the upper level is derived where it is missing."""
     from hrin_plugin.archive.references import derive_md
 
     found = {}
@@ -109,7 +109,7 @@ def _by_name(detections, taxonomy):
 
 
 def _common_levels(references, estimates, taxonomy):
-    """The levels that every recording has on both sides; refuses recordings that are on one side only."""
+    """Levels that every recording has on both sides; refuses recordings on one side only."""
     unmatched = [f"{name}: has no result" for name in references if name not in estimates]
     unmatched += [f"{name}: has no annotation" for name in estimates if name not in references]
     if unmatched:

@@ -1,4 +1,4 @@
-"""``hrin export``: a model as one ONNX file."""
+"""``hrin export``: writes a model as one ONNX file."""
 
 from hrin_plugin.commands.options import add_model_option
 
@@ -30,14 +30,14 @@ def add_parser(commands):
         "--start",
         default="frames",
         choices=("frames", "waveform"),
-        help="what the file takes: log-mel frames in decibels, or samples (default: %(default)s)",
+        help="input of the ONNX model: log-mel frames in decibels, or samples (default: %(default)s)",
     )
-    parser.add_argument("output", metavar="OUT.onnx", help="the file")
+    parser.add_argument("output", metavar="OUT.onnx", help="file to write")
     parser.set_defaults(handler=_export, prog=parser.prog)
 
 
 def _export(arguments):
-    """Write the model, and say where."""
+    """Write the model and print the path."""
     from hrin_plugin.inference import load_detector
     from hrin_plugin.pretrained.onnx_model import export_onnx
 

@@ -1,4 +1,4 @@
-"""``hrin mix``: an annotated set from one's own recordings."""
+"""``hrin mix``: mixes an annotated data set from folders of recordings."""
 
 from hrin_plugin.commands import Failure
 
@@ -22,40 +22,44 @@ def add_parser(commands):
     """
     parser = commands.add_parser(
         "mix",
-        help="mix an annotated set from your own recordings",
+        help="mix an annotated data set from your own recordings",
         description="Mix broadcast-like audio with exact annotations from folders of your own recordings, "
-        "in the layout of OpenBMAT. Run again, it completes a set that was interrupted.",
+        "in OpenBMAT's layout. The same command continues after an interruption.",
     )
     for kind in ("music", "speech", "noise"):
         parser.add_argument(f"--{kind}", required=True, metavar="DIR", help=f"folder of {kind} recordings")
-    parser.add_argument("--hours", required=True, type=float, metavar="H", help="length of the set in hours")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, metavar="S", help="length of an excerpt (default: %(default)g)"
+        "--hours", required=True, type=float, metavar="H", help="length of the data set in hours"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)"
+        "--seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="length of an excerpt in seconds (default: %(default)g)",
     )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="number of processes (default: one a core)")
     parser.add_argument(
         "--broadcast",
         action="store_true",
-        help="mix as broadcasts are: fainter music, short jingles, slow fades, rooms, compressors, narrow "
-        "bands, and lossy codecs at low rates (needs ffmpeg)",
+        help="harder mixes: softer music, short jingles, slow fades, room reverberation, compression, "
+        "band limits, and lossy codecs at low bit rates (needs ffmpeg)",
     )
     parser.add_argument(
         "--noise-weight",
         type=float,
         default=1.0,
         metavar="W",
-        help="weight of passages with noise against those without: 1 gives noise two fifths of the time, "
-        "4 seven tenths (default: %(default)g)",
+        help="weight of passages with noise against those without: 1 gives noise 40 %% of the time, "
+        "4 gives 70 %% (default: %(default)g)",
     )
-    parser.add_argument("out", metavar="OUT", help="folder of the set")
+    parser.add_argument("out", metavar="OUT", help="folder for the data set")
     parser.set_defaults(handler=_mix, prog=parser.prog)
 
 
 def _mix(arguments):
-    """Mix a set, and say what it holds."""
+    """Mix a data set and print its length and class shares."""
     import logging
 
     from hrin_plugin.archive.processes import LostTask

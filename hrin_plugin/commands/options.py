@@ -1,8 +1,8 @@
-"""Options that several subcommands have."""
+"""Options that several subcommands share."""
 
 
 def add_model_option(parser):
-    """Add the options that choose a model and let it run code.
+    """Add ``--model`` and ``--run-code``.
 
     Arguments
     ---------
@@ -20,13 +20,13 @@ def add_model_option(parser):
     parser.add_argument(
         "--model",
         metavar="SOURCE",
-        help="a run's 'pretrained' folder, or a name on the Hugging Face Hub (default: the model that ships)",
+        help="'pretrained' folder of a run, or name on the Hugging Face Hub (default: the shipped model)",
     )
     add_run_code(parser)
 
 
 def add_run_code(parser):
-    """Add the option by which a model may run code.
+    """Add ``--run-code``, which allows a model to import its own code.
 
     Arguments
     ---------
@@ -44,12 +44,12 @@ def add_run_code(parser):
     parser.add_argument(
         "--run-code",
         action="store_true",
-        help="let the model import its own code, such as a network's class; only if you trust it",
+        help="allow the model to import its own code, such as a network class; only for models you trust",
     )
 
 
 def add_model_options(parser):
-    """Add the options that choose a model and what it runs on.
+    """Add the options for the model, the backend and the device.
 
     Arguments
     ---------
@@ -70,13 +70,14 @@ def add_model_options(parser):
         "--backend",
         default="auto",
         choices=("auto", "torch", "onnx"),
-        help="onnx is several times as fast on a CPU; auto: where it is installed (default: %(default)s)",
+        help="library that runs the network; onnx is several times as fast on a CPU; auto: onnx if installed "
+        "(default: %(default)s)",
     )
-    group.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    group.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
 
 
 def add_classes_option(parser):
-    """Add the option that names a model for its classes alone.
+    """Add ``--model`` for subcommands that only need the model's classes.
 
     Arguments
     ---------
@@ -94,17 +95,17 @@ def add_classes_option(parser):
     parser.add_argument(
         "--model",
         metavar="SOURCE",
-        help="the model whose classes the results have, where neither they nor their folder tell",
+        help="model whose classes the results have, if neither the files nor their folder name them",
     )
 
 
 def classes_asked_for(arguments):
-    """The taxonomy of the model that was named, or None.
+    """The taxonomy of the model given by ``--model``, or None.
 
     Arguments
     ---------
     arguments : argparse.Namespace
-        Of a parser with :func:`add_classes_option`.
+        From a parser with :func:`add_classes_option`.
 
     Returns
     -------

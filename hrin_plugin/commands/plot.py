@@ -1,4 +1,4 @@
-"""``hrin plot``: a picture of a recording with its events."""
+"""``hrin plot``: draws a recording with its events."""
 
 from hrin_plugin.commands import Failure
 from hrin_plugin.commands.options import add_run_code
@@ -26,27 +26,31 @@ def add_parser(commands):
         description="Draw a recording's waveform and log-mel spectrogram, and events as coloured lanes. "
         "Needs matplotlib: pip install 'hrin-plugin[plots]'",
     )
-    parser.add_argument("recording", metavar="FILE", help="a recording")
-    parser.add_argument("--reference", metavar="TSV", help="its annotation")
+    parser.add_argument("recording", metavar="FILE", help="recording to draw")
+    parser.add_argument("--reference", metavar="TSV", help="annotation of the recording")
     parser.add_argument(
         "--prediction",
         action="append",
         default=[],
         metavar="[NAME=]TSV",
-        help="predicted events; may be given several times",
+        help="predicted events, with a name for the legend (repeatable)",
     )
     parser.add_argument(
-        "--model", metavar="DIR", help="a run's 'pretrained' folder, whose probabilities and events are drawn"
+        "--model",
+        metavar="DIR",
+        help="'pretrained' folder of a training run; its probabilities and events are drawn",
     )
     add_run_code(parser)
     parser.add_argument(
-        "--output", metavar="PICTURE", help="a .png, .svg or .pdf file (default: the recording's name, .png)"
+        "--output",
+        metavar="PICTURE",
+        help=".png, .svg or .pdf file to write (default: the recording's name with .png)",
     )
     parser.set_defaults(handler=_plot, prog=parser.prog)
 
 
 def _plot(arguments):
-    """Draw a recording, and say where the picture is."""
+    """Draw the recording and print the path of the picture."""
     from pathlib import Path
 
     import numpy as np

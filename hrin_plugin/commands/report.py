@@ -1,4 +1,4 @@
-"""``hrin report``: how much music there is, from the results of ``hrin detect``."""
+"""``hrin report``: totals of each class, from the results of ``hrin detect``."""
 
 import sys
 
@@ -23,19 +23,19 @@ def add_parser(commands):
     """
     parser = commands.add_parser(
         "report",
-        help="sum up results: seconds, share and segments of each class",
-        description="Sum up the results of 'hrin detect', or annotations in any of its formats, per "
-        "recording, per hour and in all.",
+        help="add up results: seconds, share and segments of each class",
+        description="Add up the results of 'hrin detect', or annotations in any of its formats: per "
+        "recording, per hour and in total.",
     )
-    parser.add_argument("results", nargs="+", metavar="RESULT", help="files or folders of results")
-    parser.add_argument("--csv", metavar="FILE", help="write the totals as a table")
-    parser.add_argument("--html", metavar="FILE", help="write a page with the totals and a timeline")
+    parser.add_argument("results", nargs="+", metavar="RESULT", help="file or folder of results")
+    parser.add_argument("--csv", metavar="FILE", help="write the totals as a CSV table")
+    parser.add_argument("--html", metavar="FILE", help="write a web page with the totals and timelines")
     add_classes_option(parser)
     parser.set_defaults(handler=_report, prog=parser.prog)
 
 
 def _report(arguments):
-    """Print the totals, and write them where that was asked for."""
+    """Print the totals and write the requested files."""
     from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 
     detections, faults = read_results(arguments.results, classes_asked_for(arguments))

@@ -1,4 +1,4 @@
-"""``hrin tune``: the decisions that suit a model best, on recordings with annotations."""
+"""``hrin tune``: searches the best decoding settings of a model on annotated recordings."""
 
 from hrin_plugin.commands import Failure
 from hrin_plugin.commands.options import add_model_options
@@ -22,36 +22,36 @@ def add_parser(commands):
     """
     parser = commands.add_parser(
         "tune",
-        help="find the decisions that suit a model best",
-        description="Search switching cost, offsets, thresholds and least durations on recordings with "
-        "annotations, which the model was not trained on, and write the best for 'hrin detect --decoding'. "
-        "Beside a model, as decoding.json, they become its own.",
+        help="find the best decoding settings of a model",
+        description="Search the switching cost, offsets, thresholds and minimum durations on annotated "
+        "recordings that the model was not trained on. Write the best for 'hrin detect --decoding'. As "
+        "decoding.json in a model's folder, they become the model's defaults.",
     )
     parser.add_argument(
         "labelled",
         metavar="LABELLED",
-        help="a set in the layout of OpenBMAT, as 'hrin mix' makes it, or a folder of recordings with a TSV "
-        "of the same name beside each",
+        help="data set in OpenBMAT's layout, as 'hrin mix' writes it, or folder of recordings with a TSV of "
+        "the same name beside each",
     )
-    parser.add_argument("--output", metavar="FILE.json", help="where to write the best")
+    parser.add_argument("--output", metavar="FILE.json", help="file for the best settings")
     parser.add_argument(
         "--test",
         metavar="LABELLED",
-        help="other recordings with annotations: scores each method's best on these, beside what needs no "
-        "tuning",
+        help="other annotated recordings, on which the best of each method and the untuned methods are "
+        "scored",
     )
     parser.add_argument(
         "--decode",
         action="append",
         choices=("threshold", "argmax", "median", "viterbi"),
-        help="a method to be tuned; may be given several times (default: all)",
+        help="method to tune (repeatable; default: all)",
     )
     add_model_options(parser)
     parser.set_defaults(handler=_tune, prog=parser.prog)
 
 
 def _tune(arguments):
-    """Detect once, decode in every way, print what each is worth, and write the best."""
+    """Detect once, tune each method, print the scores, and write the best settings."""
     from hrin_plugin.decoding.methods import METHODS, write_decoding
     from hrin_plugin.decoding.scores import format_table
     from hrin_plugin.decoding.tuning import compare, tune
@@ -79,7 +79,7 @@ def _tune(arguments):
 
 
 def _references(folder, taxonomy):
-    """The annotated recordings of a folder, none for None."""
+    """The annotated recordings of a folder; an empty list for None."""
     from hrin_plugin.archive.references import read_references
 
     if folder is None:
@@ -95,7 +95,7 @@ def _references(folder, taxonomy):
 
 
 def _predictions(detector, references):
-    """What the model says of annotated recordings, beside the annotations."""
+    """Predicted probabilities of annotated recordings, with the annotations."""
     from tqdm import tqdm
 
     from hrin_plugin.training.results import Prediction

@@ -1,8 +1,8 @@
-"""From the probabilities of frames to events: the paper's rule, and others that do better on recordings.
+"""Frame probabilities come in, events go out: the paper's threshold, argmax, median and Viterbi.
 
 ``methods`` names a method and its settings; ``decoders`` runs it piece by piece, by the
 ``decisions`` on frames, the ``smoothing`` before them and the ``runs`` of equal ones.
-``scores`` and ``tuning`` measure and choose.
+``scores`` measures, ``searches`` tries settings, and ``tuning`` chooses.
 """
 
 from hrin_plugin.decoding.decoders import EventDecoder, decode_events

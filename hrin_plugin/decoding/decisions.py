@@ -1,8 +1,8 @@
-"""Decisions on frames that come in pieces: which classes are active, or which one.
+"""Frame-wise decisions on streamed probabilities: the active classes, or the one class.
 
 Each class takes the next frames by ``push``, one array ``[frame, class]`` a level, and
 gives those that it has decided; ``finish`` gives the rest. ``delay`` is how many more
-frames it may need before it decides a frame. The cuts between the pieces change nothing.
+frames it may need before it decides a frame. The result does not depend on how the frames were split.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from hrin_plugin.decoding.smoothing import leaf_log_likelihood, median_filter, v
 
 
 class ThresholdDecision:
-    """Each class on its own: the median around the frame against the class's threshold.
+    """Threshold on the running median of each class.
 
     Arguments
     ---------
@@ -47,7 +47,7 @@ class ThresholdDecision:
         return self._decide(len(self._levels[0]))
 
     def _decide(self, end):
-        """Decide the frames up to one of those that are there, and forget what has served."""
+        """Decide frames up to an index, and drop frames that are no longer needed."""
         decided = [
             # In the type of the probabilities: a float32 0.7 then meets a threshold of 0.7.
             median_filter(level, 2 * self.delay + 1)[self._n_past : end] >= np.asarray(threshold, level.dtype)
@@ -59,7 +59,7 @@ class ThresholdDecision:
 
 
 class ArgmaxDecision:
-    """On each level the most probable class; of equals the first.
+    """The most probable class of each level; the first one of equals.
 
     Example
     -------
@@ -81,19 +81,19 @@ class ArgmaxDecision:
 class ViterbiDecision:
     """One sequence of classes of the lowest level, by :func:`hrin_plugin.decoding.smoothing.viterbi_path`.
 
-    It is decided a stretch at a time, from the state in which the last stretch ended.
-    Stretches lie on a grid that begins with the recording.
+    Stretches of frames are decided one by one, each from the last state of the stretch before.
+    Stretches lie on a grid that starts with the recording.
 
     Arguments
     ---------
     switching_cost : float
-        In nats, where every frame counts in full.
+        In nats, for frames with full weight.
     taxonomy : Taxonomy
         The levels and their classes.
     stretch : int
-        Frames that are decided at a time.
+        Frames of a stretch.
     look_ahead : int
-        Frames behind them that are looked at.
+        Look-ahead: frames after the stretch that are used.
 
     Example
     -------

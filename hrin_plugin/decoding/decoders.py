@@ -1,9 +1,10 @@
-"""Decoders of frame probabilities that take them as they come, and give events with a bounded delay.
+"""Streaming decoders: frame probabilities come in pieces, events go out with a bounded delay.
 
 What the methods do is said in :mod:`hrin_plugin.decoding.methods`.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from hrin_plugin.decoding.decisions import ArgmaxDecision, ThresholdDecision, Vi
 from hrin_plugin.decoding.methods import METHODS, Decoding
 from hrin_plugin.decoding.runs import ActivityEvents, StateEvents
 from hrin_plugin.decoding.smoothing import leaf_ancestors, shift_log_odds
-from hrin_plugin.timing import to_samples
+from hrin_plugin.events import Event
+from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.timing import FrameGrid, to_samples
 
 __all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]
 
@@ -21,11 +24,11 @@ STRETCH_S, LOOK_AHEAD_S = 15.0, 15.0
 
 
 class EventDecoder:
-    """Frame probabilities of one recording, in pieces, to events.
+    """Decodes the frame probabilities of one recording, given in pieces, to events.
 
-    The events do not depend on how the frames were cut into pieces, and Viterbi's are
-    those of the whole sequence unless a decision needs more than the next
-    :data:`LOOK_AHEAD_S` seconds.
+    The events do not depend on how the frames were split. Viterbi events equal those of
+    the whole sequence, unless a decision needs more than :data:`LOOK_AHEAD_S` seconds of
+    look-ahead.
 
     Arguments
     ---------
@@ -34,7 +37,7 @@ class EventDecoder:
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Raises
     ------
@@ -55,7 +58,7 @@ class EventDecoder:
     [(0, Event(onset_s=0.0, offset_s=0.02, label='music')), (1, Event(... label='fg-music'))]
     """
 
-    def __init__(self, decoding, taxonomy, grid):
+    def __init__(self, decoding: Decoding, taxonomy: Taxonomy, grid: FrameGrid):
         _check_labels(decoding, taxonomy)
         self._sizes, self._grid = taxonomy.sizes, grid
         self._offsets = _by_level(decoding.offsets, taxonomy, 0.0)
@@ -65,11 +68,11 @@ class EventDecoder:
         self._delay_frames = self._decision.delay + settling
 
     @property
-    def delay_s(self):
-        """Seconds after an event's offset, at the most, when :meth:`push` gives the event."""
+    def delay_s(self) -> float:
+        """Maximum delay of :meth:`push` after an event's offset, in seconds."""
         return self._grid.time_of(self._delay_frames)
 
-    def push(self, probabilities):
+    def push(self, probabilities: Sequence[np.ndarray]) -> list[tuple[int, Event]]:
         """Take the next frames.
 
         Arguments
@@ -94,8 +97,8 @@ class EventDecoder:
         shifted = [shift_log_odds(*level) for level in zip(probabilities, self._offsets)]
         return self._pass_on(self._decision.push(shifted))
 
-    def finish(self, duration_s):
-        """End the recording; the decoder is of no further use.
+    def finish(self, duration_s: float) -> list[tuple[int, Event]]:
+        """End the recording; the decoder cannot be used afterwards.
 
         Arguments
         ---------
@@ -119,7 +122,7 @@ class EventDecoder:
         return found
 
     def _pass_on(self, decided):
-        """Events out of decided frames, one array for each of their makers."""
+        """Events from decided frames, one array for each event maker."""
         return [found for events, frames in zip(self._events, decided) for found in events.push(frames)]
 
     def _check(self, probabilities):
@@ -140,7 +143,13 @@ class EventDecoder:
         return arrays
 
 
-def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
+def decode_events(
+    decoding: Decoding,
+    probabilities: Sequence[np.ndarray],
+    taxonomy: Taxonomy,
+    grid: FrameGrid,
+    duration_s: float,
+) -> tuple[list[Event], ...]:
     """Events of a whole recording: those of :class:`EventDecoder`, in order.
 
     Arguments
@@ -149,11 +158,11 @@ def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
         Method and settings.
     probabilities : sequence of array-like
         One array a level, the top level first, each ``[frame, class]``. Frames
-        behind the end of the recording are left aside.
+        after the end of the recording are ignored.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     duration_s : float
         Length of the recording in seconds.
 
@@ -189,7 +198,7 @@ def decode_events(decoding, probabilities, taxonomy, grid, duration_s):
 
 
 def _by_threshold(decoding, taxonomy, grid):
-    """Decision, makers of events, and seconds in which these settle; for ``threshold`` and ``median``."""
+    """Decision, event makers and their delay in seconds, for ``threshold`` and ``median``."""
     thresholds = _by_level(decoding.thresholds, taxonomy, 0.5)
     reach = grid.frame_at(decoding.median_s / 2) if decoding.method == "median" else 0
     events = [
@@ -222,7 +231,7 @@ _MAKERS = {"threshold": _by_threshold, "median": _by_threshold, "argmax": _by_ar
 
 
 def _least(decoding, taxonomy):
-    """The minimum of each class of each level, in seconds."""
+    """Minimum duration of each class of each level, in seconds."""
     return _by_level(decoding.min_event_s, taxonomy, 0.0)
 
 
@@ -233,7 +242,7 @@ def _by_level(value, taxonomy, default):
 
 
 def _check_labels(decoding, taxonomy):
-    """Raise ValueError for a label that the taxonomy lacks, or that the method has no use for."""
+    """Raise ValueError for a label that the taxonomy lacks or the method does not use."""
     known = list(dict.fromkeys(label for labels in taxonomy.levels for label in labels))
     lowest = list(taxonomy.levels[-1])
     for name, allowed in (
@@ -249,6 +258,6 @@ def _check_labels(decoding, taxonomy):
 
 
 def _check_duration(duration_s):
-    """Raise ValueError for a duration that is none."""
+    """Raise ValueError for an invalid duration."""
     if not 0 < duration_s < math.inf:
         raise ValueError(f"duration {duration_s} must be a positive number of seconds")

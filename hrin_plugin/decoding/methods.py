@@ -1,4 +1,4 @@
-"""The ways from frame probabilities to events, and their settings.
+"""Decoding methods, from frame probabilities to events, and their settings.
 
 =========== =====================================================================================
 method      decision
@@ -22,9 +22,12 @@ All settings keep their meaning when the length of the frames changes.
 import json
 import math
 import numbers
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 from hrin_plugin.files import write_atomically
+from hrin_plugin.timing import FrameGrid
 
 METHODS = ("threshold", "argmax", "median", "viterbi")
 
@@ -36,8 +39,8 @@ _COSTS = {"switching_cost_s", "switching_cost"}
 class Decoding:
     """How frame probabilities become events.
 
-    A method uses its own settings and leaves the others aside, so that one Decoding
-    can hold the best of several methods.
+    A method ignores the settings of other methods, so that one Decoding can hold the
+    best settings of several methods.
 
     Arguments
     ---------
@@ -47,8 +50,8 @@ class Decoding:
         For ``threshold`` and ``median``: the least probability of an active class,
         one for all or by label, 0.5 for labels that are not named.
     switching_cost_s : float
-        For ``viterbi``: what every change of class costs, in seconds at odds of e (2.7)
-        to 1. An event is found if its evidence outweighs its two changes: with a cost
+        For ``viterbi``: cost of each change of class, in seconds at odds of e (2.7) to 1.
+        An event is found if its evidence outweighs its two changes: with a cost
         of 2 s, after 4 s at odds of 2.7 to 1, or 2 s at odds of 7.4 to 1.
     median_s : float
         For ``median``: the seconds that the median is taken over, to the nearest odd
@@ -80,16 +83,16 @@ class Decoding:
     """
 
     method: str = "viterbi"
-    thresholds: object = 0.5
+    thresholds: float | Mapping[str, float] = 0.5
     # Around these two, the scores of mixes of real recordings hardly change.
     switching_cost_s: float | None = 1.6  # None where the cost is in the unit of earlier versions
     median_s: float = 2.0
-    min_event_s: object = 0.0
-    offsets: object = 0.0
+    min_event_s: float | Mapping[str, float] = 0.0
+    offsets: float | Mapping[str, float] = 0.0
     switching_cost: float | None = None
 
     def __post_init__(self):
-        """Check every setting, also those that the method leaves aside."""
+        """Check every setting, also those that the method ignores."""
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; use one of {', '.join(METHODS)}")
         for name, value in _numbers("thresholds", self.thresholds):
@@ -129,7 +132,7 @@ class Decoding:
         return f"{self.switching_cost:g} nats over frames"
 
     @classmethod
-    def from_dict(cls, settings):
+    def from_dict(cls, settings: dict) -> "Decoding":
         """A Decoding from plain values, such as those of a JSON file.
 
         Arguments
@@ -169,7 +172,7 @@ class Decoding:
             )
         return cls(**settings)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The settings as plain values, ready for JSON.
 
         Example
@@ -179,7 +182,7 @@ class Decoding:
         """
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def changed(self, settings):
+    def changed(self, settings: dict) -> "Decoding":
         """This decoding with other values of some settings.
 
         Arguments
@@ -206,13 +209,13 @@ class Decoding:
         kept = {name: value for name, value in self.to_dict().items() if name not in replaced}
         return Decoding.from_dict(kept | settings)
 
-    def cost_on(self, grid):
-        """The switching cost in nats, where every frame of a grid counts in full.
+    def cost_on(self, grid: FrameGrid) -> float:
+        """The switching cost in nats, for frames of a grid that all have full weight.
 
         Arguments
         ---------
         grid : FrameGrid
-            Where the frames lie.
+            Sample rate and hop of the frames.
 
         Returns
         -------
@@ -230,10 +233,10 @@ class Decoding:
         return self.switching_cost_s / grid.time_of(1)
 
 
-def read_decoding(path):
+def read_decoding(path: str | Path) -> Decoding:
     """A Decoding from a JSON file.
 
-    Files of earlier versions have the switching cost in nats; they mean what they meant.
+    Files of earlier versions have the switching cost in nats. Their meaning is unchanged.
 
     Arguments
     ---------
@@ -270,7 +273,7 @@ def read_decoding(path):
         raise ValueError(f"{path}: {error}") from None
 
 
-def write_decoding(path, decoding):
+def write_decoding(path: str | Path, decoding: Decoding) -> None:
     """Write a Decoding as JSON, atomically.
 
     Arguments
@@ -291,7 +294,7 @@ def write_decoding(path, decoding):
 
 
 def _plain(value):
-    """A setting with its numbers as floats."""
+    """A setting with its numbers converted to float."""
     if value is None:
         return None
     if isinstance(value, dict):
@@ -300,7 +303,7 @@ def _plain(value):
 
 
 def _numbers(name, value):
-    """Each number of a setting with what to call it."""
+    """Each number of a setting, with its name in messages."""
     if isinstance(value, dict):
         return [(f"{name} of {label!r}", number) for label, number in value.items()]
     return [(name, value)]
@@ -312,7 +315,7 @@ def _is_set(value):
 
 
 def _check_number(name, value, least, greatest, wanted):
-    """Raise ValueError for what is no finite number of a range."""
+    """Raise ValueError unless the value is a finite number in a range."""
     good = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (good and least <= value <= greatest and math.isfinite(value)):
         raise ValueError(f"{name} is {value!r}; give {wanted}")

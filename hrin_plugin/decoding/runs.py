@@ -1,9 +1,9 @@
-"""Decided frames that come in pieces to events: runs of frames, without those that are too short.
+"""Runs of decided frames, given in pieces, to events; short runs are removed.
 
 Two rules, for two kinds of decision. Where each class is on or off by itself
 (:class:`ActivityEvents`), an event that is too short is dropped. Where every frame has
-exactly one class (:class:`StateEvents`), the event before takes it in. The cuts between
-the pieces change nothing, and an event is given as soon as it is certain.
+exactly one class (:class:`StateEvents`), the event before takes it in. The
+result does not depend on how the frames were split. Events are given as soon as they are certain.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ class ActivityEvents:
     least_s : sequence of float
         For each class, the seconds that an event must last.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Example
     -------
@@ -108,7 +108,7 @@ class StateEvents:
     least_s : sequence of float
         For each state, the seconds that a run of it must last.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Example
     -------
@@ -185,14 +185,14 @@ class StateEvents:
         return ended
 
     def _settle(self, end, state):
-        """Keep the last run if, ending at that sample, it is long enough; the events that this ends."""
+        """Keep the last run if it is long enough; returns the events that end with it."""
         if state == self._kept or end - self._first * self._grid.hop_length < self._least[state]:
             return []
         self._kept = state
         return self._begin(state, self._first)
 
     def _begin(self, state, first):
-        """A run that stays: it ends the last event of each level that it has another class on."""
+        """Start a kept run; returns the previous events of levels whose class changes."""
         ended = []
         for level, (_, class_of_state) in self._levels.items():
             index, last = int(class_of_state[state]), self._open[level]
@@ -204,12 +204,12 @@ class StateEvents:
         return ended
 
     def _event(self, level, index, first, end_s):
-        """An event of a level, if there is anything of it before the end."""
+        """An event of a level; an empty list if it would be empty."""
         onset_s = self._grid.time_of(first)
         return [(level, Event(onset_s, end_s, self._levels[level][0][index]))] if onset_s < end_s else []
 
 
 def _last_end(n_frames, duration_s, grid):
-    """Where the last run ends, in samples and in seconds: after its last frame, or with the recording."""
+    """End of the last run, in samples and in seconds: after its last frame or with the recording."""
     end = min(n_frames * grid.hop_length, to_samples(duration_s, grid.sample_rate))
     return end, min(grid.time_of(n_frames), float(duration_s))

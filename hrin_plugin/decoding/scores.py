@@ -1,4 +1,4 @@
-"""What a decoding is worth: its scores on recordings with references, as one number and as a table."""
+"""Scores of a decoding on annotated recordings, as one number and as a table."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ def decoded_scores(decoding, predictions, taxonomy, grid):
     Arguments
     ---------
     decoding : Decoding
-        How to decode.
+        The decoding method and its settings.
     predictions : sequence of Prediction
         Probabilities and references; see :class:`hrin_plugin.training.results.Prediction`.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def score_decoding(decoding, predictions, taxonomy, grid):
     Arguments
     ---------
     decoding : Decoding
-        How to decode.
+        The decoding method and its settings.
     predictions : sequence of Prediction
         Probabilities and references.
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------

@@ -1,5 +1,4 @@
-"""What frames say, after a known bias is taken away, and what many of them say together: a running
-median, and the best sequence of classes (Viterbi).
+"""Offsets, running median and Viterbi on frame probabilities.
 
 Pure functions of arrays. The paper decides each frame by itself (section V-C).
 """
@@ -16,7 +15,7 @@ LEAST_PROBABILITY = 1e-6
 
 
 def shift_log_odds(probabilities, offsets):
-    """Probabilities after an offset was added to the log-odds of each class.
+    """Add an offset to the log-odds of each class.
 
     Arguments
     ---------
@@ -46,16 +45,16 @@ def shift_log_odds(probabilities, offsets):
 
 
 def median_filter(probabilities, width_frames):
-    """The median over the frames around each frame, each class on its own.
+    """Running median of each class.
 
-    Before the first frame and after the last, these are repeated.
+    The first and the last frame are repeated as padding.
 
     Arguments
     ---------
     probabilities : array-like
         ``[frame, class]``.
     width_frames : int
-        How many frames, the one in the middle included; an odd number.
+        Width in frames; an odd number.
 
     Returns
     -------
@@ -86,12 +85,12 @@ def median_filter(probabilities, width_frames):
 
 
 def leaf_log_likelihood(probabilities, taxonomy):
-    """How well each class of the lowest level, with all its ancestors, explains every frame.
+    """Log-likelihood of each class of the lowest level with its ancestors, for every frame.
 
     The network's outputs are independent sigmoids, so that a state of the hierarchy
     (one class of the lowest level active, its ancestors too, and no other class of
     any level) has the Bernoulli log-likelihood of that state's pattern over the
-    outputs of all levels. Both levels thus have a say in every decision.
+    outputs of all levels. The evidence of all levels counts in every decision.
 
     Arguments
     ---------
@@ -150,7 +149,7 @@ def leaf_ancestors(taxonomy):
 def viterbi_path(log_likelihood, switching_cost, previous=None):
     """The sequence of states with the greatest log-likelihood, less a cost for every switch.
 
-    Staying in a state costs nothing, and switching to any other the same: a hidden
+    Staying in a state is free. Switching to any other state has the same cost: a hidden
     Markov model with one parameter.
 
     Arguments
@@ -158,7 +157,7 @@ def viterbi_path(log_likelihood, switching_cost, previous=None):
     log_likelihood : array-like
         ``[frame, state]`` in nats, finite.
     switching_cost : float
-        What a switch costs, in nats: 0 or more, finite.
+        Cost of a switch, in nats; 0 or more, finite.
     previous : int or None
         The state before the first frame, so that a switch in the first frame costs
         too; None where there is none.
@@ -243,5 +242,5 @@ def _trace_back(values, switching_cost, block_ends, last):
 
 
 def _trusted(probabilities):
-    """Probabilities as float64, none of them nearer to 0 or 1 than :data:`LEAST_PROBABILITY`."""
+    """Probabilities as float64, clipped to :data:`LEAST_PROBABILITY` from 0 and 1."""
     return np.clip(np.asarray(probabilities, dtype=float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

@@ -1,4 +1,4 @@
-"""What a training does to log-mel frames so that a network learns more than it was shown."""
+"""Augmentation of log-mel frames in training."""
 
 import math
 
@@ -9,10 +9,10 @@ from hrin_plugin.features.logmel import LogMel
 
 
 class LevelShift(nn.Module):
-    """Frames as they would be had each recording been louder, softer or equalised: augmentation for training.
+    """Level augmentation: a random gain and a random equaliser for each recording.
 
-    A gain adds one number to absolute decibels, an equaliser one to each band. What lies
-    at the floor of :class:`LogMel` (digital silence) stays there.
+    A gain adds one number to absolute decibels, an equaliser one to each band. Values
+    at the floor of :class:`LogMel` (digital silence) stay there.
 
     Arguments
     ---------
@@ -21,8 +21,8 @@ class LevelShift(nn.Module):
     high_db : float
         Largest amplification, in dB.
     equaliser_db : float
-        How far the gain of a band may be from the recording's, in dB, either way. The gains lie
-        on lines between corners, :attr:`CORNERS` of them, at bands drawn for each recording.
+        Largest deviation of a band's gain from the recording's, in dB. The gains are piecewise
+        linear between :attr:`CORNERS` corners, at bands drawn for each recording.
 
     Example
     -------
@@ -79,18 +79,17 @@ class LevelShift(nn.Module):
 
 
 class Overlay(nn.Module):
-    """Frames as they would be had two recordings sounded together where neither has music: for training.
+    """Mixture augmentation: adds another recording where neither has music.
 
-    Powers of sounds that have nothing to do with each other add up. What is heard beside each
-    other without music, speech and noise above all, is then far more varied than in the training
-    set, and labels stay true.
+    Powers of uncorrelated sounds add up. The combinations of speech and noise without music are
+    then far more varied than in the training set, and the labels stay correct.
 
     Arguments
     ---------
     share : float
-        How many recordings are added to, 0 to 1.
+        Share of recordings that are augmented, 0 to 1.
     low_db : float
-        Lowest gain of what is added, in dB.
+        Lowest gain of the added recording, in dB.
     high_db : float
         Highest gain.
 
@@ -111,7 +110,7 @@ class Overlay(nn.Module):
         self.share, self.low_db, self.high_db = share, low_db, high_db
 
     def forward(self, frames, no_music):
-        """Frames with those of the recording before in the batch added.
+        """Add the frames of the previous recording of the batch.
 
         Arguments
         ---------

@@ -1,8 +1,9 @@
-"""Features of recordings, computed once and kept on disk as memory-mapped arrays."""
+"""Cache of features on disk, as memory-mapped arrays."""
 
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import torch
 from tqdm import tqdm
 
 from hrin_plugin.audio.signals import read_audio
+from hrin_plugin.features.logmel import LogMel
 from hrin_plugin.files import replacing
 
 
 class FeatureLoader:
-    """Features of one recording at a time, from the cache where there is one.
+    """Loads the features of a recording, from a cache if there is one.
 
-    A cache entry's name is made of everything that its content depends on: the
-    settings of the features, the number format, and the path, size and time of
-    the recording. So a change makes a new entry, never a wrong one. Entries are
+    The name of a cache entry is a hash of the settings of the features, the number
+    format, and the path, size and time of the recording. A change of any of these
+    makes a new entry. Entries are
     written atomically, and several runs may share a folder.
 
     Arguments
@@ -45,14 +47,14 @@ class FeatureLoader:
     #: Raised whenever the same settings come to give other features.
     VERSION = 1
 
-    def __init__(self, features, folder=None, dtype="float32"):
+    def __init__(self, features: LogMel, folder: str | Path | None = None, dtype: str = "float32"):
         if dtype not in ("float16", "float32"):
             raise ValueError(f"features are cached as float16 or float32, not as {dtype!r}")
         self.features, self.dtype = features, np.dtype(dtype)
         self.folder = None if folder is None else Path(folder)
         self.key = json.dumps([self.VERSION, dtype, features.settings], sort_keys=True)
 
-    def __call__(self, path):
+    def __call__(self, path: str | Path) -> torch.Tensor:
         """Features of a recording.
 
         Arguments
@@ -76,8 +78,8 @@ class FeatureLoader:
                 np.save(draft, frames)
         return torch.from_numpy(frames.astype(np.float32))
 
-    def fill(self, paths):
-        """Compute what the cache lacks, on all cores, with a progress bar.
+    def fill(self, paths: Sequence[str | Path]) -> None:
+        """Compute missing cache entries on all cores, with a progress bar.
 
         Arguments
         ---------
@@ -92,7 +94,7 @@ class FeatureLoader:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(tqdm(pool.map(self, missing), "computing features", len(missing), dynamic_ncols=True))
 
-    def entry(self, path):
+    def entry(self, path: str | Path) -> Path:
         """File of the cache that holds a recording's features.
 
         Arguments

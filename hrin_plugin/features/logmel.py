@@ -28,7 +28,7 @@ class LogMel(nn.Module):
     reference : float or "max"
         Power that is 0 dB; ``"max"`` takes the largest of the recording.
     floor_db : float or None
-        How far below the recording's maximum, in dB, values are cut off; None cuts nothing.
+        Dynamic range below the recording's maximum, in dB; None for no floor.
 
     Example
     -------
@@ -40,7 +40,13 @@ class LogMel(nn.Module):
     MIN_POWER = 1e-10
 
     def __init__(
-        self, sample_rate=8000, n_fft=512, hop_length=128, n_mels=128, reference="max", floor_db=80.0
+        self,
+        sample_rate: int = 8000,
+        n_fft: int = 512,
+        hop_length: int = 128,
+        n_mels: int = 128,
+        reference: float | str = "max",
+        floor_db: float | None = 80.0,
     ):
         super().__init__()
         if reference != "max" and not reference > 0:
@@ -63,7 +69,7 @@ class LogMel(nn.Module):
         )
         self.register_buffer("mel_bank", mel_bank, persistent=False)
 
-    def forward(self, wavs, lens=None):
+    def forward(self, wavs: torch.Tensor, lens: torch.Tensor | None = None) -> torch.Tensor:
         """Frames of a batch of waveforms.
 
         Arguments
@@ -72,8 +78,8 @@ class LogMel(nn.Module):
             Waveforms, ``[batch, sample]``, padded on the right.
         lens : torch.Tensor or None
             Length of each waveform relative to the longest, ``[batch]``; None
-            where all are as long. Each recording's frames are those that it has
-            alone; frames past its end are zero.
+            where all have the same length. The frames of each recording equal those
+            without padding; frames after its end are zero.
 
         Returns
         -------
@@ -83,7 +89,7 @@ class LogMel(nn.Module):
         Raises
         ------
         ValueError
-            If a waveform is too short to be mirrored at its ends (``n_fft // 2`` samples or fewer).
+            If a waveform is too short for reflect padding (``n_fft // 2`` samples or fewer).
         """
         if lens is None or bool((lens == 1).all()):
             return self._decibels(wavs)

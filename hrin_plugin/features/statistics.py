@@ -1,4 +1,6 @@
-"""Mean and spread of each mel band over a training set (paper, section V-B)."""
+"""Mean and standard deviation of each mel band over a training set (paper, section V-B)."""
+
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -26,13 +28,13 @@ class BandStatistics(nn.Module):
     #: A band that varies less than this (dB) is constant, and is only centred.
     MIN_STD = 1e-3
 
-    def __init__(self, n_bands):
+    def __init__(self, n_bands: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_bands))
         self.register_buffer("std", torch.ones(n_bands))
 
-    def fit(self, recordings):
-        """Take the statistics of recordings, one pass, in double precision.
+    def fit(self, recordings: Iterable[torch.Tensor]) -> "BandStatistics":
+        """Compute the statistics of recordings in one pass, in double precision.
 
         Arguments
         ---------
@@ -66,7 +68,7 @@ class BandStatistics(nn.Module):
         self.std.copy_(torch.where(std < self.MIN_STD, torch.ones_like(std), std))
         return self
 
-    def forward(self, frames):
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Frames of zero mean and unit variance in each band.
 
         Arguments

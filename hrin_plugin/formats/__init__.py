@@ -1,73 +1,55 @@
 """Results of detection in files that other programs open, and read back from them.
 
-Formats that hold both levels in one file do so; of the others, each level has a file
-of its own where several are asked for. Times are rounded once, to the millisecond.
+A detection comes in and text goes out, or a file comes in and a detection goes out. A file of this room that
+sets ``FORMAT`` is a format (:class:`~hrin_plugin.formats.contract.Format`); nothing else lists it. Formats
+that hold both levels in one file do so; of the others, each level has a file of its own where several are
+asked for. Times are rounded once, to the millisecond.
 """
 
+import importlib
 import os
-from collections.abc import Callable, Sequence
+import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import write_atomically
+from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import check_draft
-from hrin_plugin.formats.reading import (
-    read_audacity,
-    read_csv,
-    read_jams,
-    read_json,
-    read_rttm,
-    read_textgrid,
-    read_tsv,
-    read_webvtt,
-)
 from hrin_plugin.formats.records import nearest_record, recorded_taxonomy
-from hrin_plugin.formats.writing import (
-    csv_text,
-    jams_text,
-    json_text,
-    rttm_text,
-    textgrid_text,
-    to_milliseconds,
-    tsv_text,
-    webvtt_text,
-)
+from hrin_plugin.formats.text import to_milliseconds
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
-class Format(NamedTuple):
-    """A kind of file.
+def find_formats() -> dict[str, Format]:
+    """All formats: the ``FORMAT`` of each file of this room that has one.
+
+    Returns
+    -------
+    dict of str to Format
+        Each by its name, as the command takes it: ``tsv`` first, then in the order of the alphabet.
 
     Example
     -------
-    >>> FORMATS["rttm"].suffix, FORMATS["rttm"].joint
-    ('.rttm', False)
+    >>> list(find_formats())[:3], find_formats()["rttm"].suffix
+    (['tsv', 'audacity', 'csv'], '.rttm')
     """
+    names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    formats = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
+    return {format.name: format for format in sorted(formats, key=lambda f: (f.name != "tsv", f.name))}
 
-    suffix: str
-    joint: bool  # whether a file holds several levels
-    write: Callable  # Detection to text
-    read: Callable  # path to Draft
 
+def suffixes() -> tuple[str, ...]:
+    """The endings of the files of all formats, in lower case.
 
-#: Name of each format, as the command takes it.
-FORMATS = {
-    "tsv": Format(".tsv", False, tsv_text, read_tsv),
-    "csv": Format(".csv", True, csv_text, read_csv),
-    "json": Format(".json", True, json_text, read_json),
-    "audacity": Format(".txt", False, tsv_text, read_audacity),
-    "textgrid": Format(".TextGrid", True, textgrid_text, read_textgrid),
-    "rttm": Format(".rttm", False, rttm_text, read_rttm),
-    "webvtt": Format(".vtt", False, webvtt_text, read_webvtt),
-    "jams": Format(".jams", True, jams_text, read_jams),
-}
-
-_BY_SUFFIX = {format.suffix.lower(): name for name, format in FORMATS.items()}
-
-#: The endings of the files of all formats, in lower case.
-SUFFIXES = tuple(_BY_SUFFIX)
+    Example
+    -------
+    >>> suffixes()[:3]
+    ('.tsv', '.txt', '.csv')
+    """
+    return tuple(format.suffix.lower() for format in find_formats().values())
 
 
 def output_paths(folder: str | Path, name: str, format: str, levels: Sequence[str] = ("mrle",)) -> list[Path]:
@@ -83,7 +65,7 @@ def output_paths(folder: str | Path, name: str, format: str, levels: Sequence[st
     name : str
         The recording's name, without folder and suffix; it may hold dots.
     format : str
-        One of FORMATS.
+        Name of one of :func:`find_formats`.
     levels : sequence of str
         Some of TASKS.
 
@@ -117,7 +99,7 @@ def render(detection: Detection, format: str, levels: Sequence[str] = ("mrle",))
     detection : Detection
         What was found.
     format : str
-        One of FORMATS.
+        Name of one of :func:`find_formats`.
     levels : sequence of str
         Some of TASKS.
 
@@ -146,9 +128,8 @@ def render(detection: Detection, format: str, levels: Sequence[str] = ("mrle",))
         for event in detection.events[task]:
             if not event.label.strip() or not event.label.isprintable():
                 raise ValueError(f"{detection.name}: label {event.label!r} cannot be written; rename it")
-    return {
-        ending: FORMATS[format].write(to_milliseconds(detection, tasks)) for ending, tasks in endings.items()
-    }
+    write = find_formats()[format].write
+    return {ending: write(to_milliseconds(detection, tasks)) for ending, tasks in endings.items()}
 
 
 def write_detection(
@@ -163,7 +144,7 @@ def write_detection(
     detection : Detection
         What was found.
     format : str
-        One of FORMATS.
+        Name of one of :func:`find_formats`.
     levels : sequence of str
         Some of TASKS.
 
@@ -229,30 +210,31 @@ def read_detection(path: str | Path, taxonomy: Taxonomy | None = None) -> Detect
     ('show.2024', 2.5, {'md': [Event(onset_s=0.0, offset_s=2.5, label='music')]})
     """
     path = Path(path)
-    format_name = _BY_SUFFIX.get(path.suffix.lower())
-    if format_name is None:
+    by_suffix = {format.suffix.lower(): format for format in find_formats().values()}
+    format = by_suffix.get(path.suffix.lower())
+    if format is None:
         raise AnnotationError(
-            [Fault(path, 0, "is not in a known format", f"use one of {', '.join(SUFFIXES)}")]
+            [Fault(path, 0, "is not in a known format", f"use one of {', '.join(by_suffix)}")]
         )
-    format = FORMATS[format_name]
     draft = format.read(path)
     name, dot, level = path.stem.rpartition(".")
     task = level if dot and level in TASKS and not format.joint else None
     name = name if task else path.stem
-    _, record = nearest_record(path, format_name) or (None, {})
+    _, record = nearest_record(path, format.name) or (None, {})
     likely = tuple(record["levels"]) if isinstance(record.get("levels"), list) else ()
-    classes = draft.taxonomy or recorded_taxonomy(path, format_name) or taxonomy or MUSIC_LOUDNESS
+    classes = draft.taxonomy or recorded_taxonomy(path, format.name) or taxonomy or MUSIC_LOUDNESS
     return check_draft(path, draft, name, task, classes, likely)
 
 
 def _endings(name, format, levels):
     """What follows a recording's name in those of its files, to the tasks in each."""
-    if format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}; use one of {', '.join(FORMATS)}")
+    formats = find_formats()
+    if format not in formats:
+        raise ValueError(f"unknown format {format!r}; use one of {', '.join(formats)}")
     if not levels or not set(levels) <= set(TASKS) or len(set(levels)) < len(levels):
         raise ValueError(f"levels {list(levels)} are not some of {', '.join(TASKS)}")
-    suffix = FORMATS[format].suffix
-    if FORMATS[format].joint:
+    suffix = formats[format].suffix
+    if formats[format].joint:
         return {suffix: tuple(levels)}
     if len(levels) == 1 and not name.endswith(tuple(f".{task}" for task in TASKS)):
         return {suffix: tuple(levels)}

@@ -44,7 +44,7 @@ def nearest_record(path: str | Path, format: str) -> tuple[Path, dict] | None:
     path : str or pathlib.Path
         The result.
     format : str
-        Its format, one of FORMATS.
+        Its format, name of one of ``find_formats()``.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def recorded_taxonomy(path: str | Path, format: str) -> Taxonomy | None:
     path : str or pathlib.Path
         The result.
     format : str
-        Its format, one of FORMATS.
+        Its format, name of one of ``find_formats()``.
 
     Returns
     -------

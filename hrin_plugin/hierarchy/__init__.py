@@ -1,6 +1,6 @@
 """Logits and targets of each level come in, the objective and violations go out (eq. (19) to (24)).
 
-What makes HRIN hierarchical; usable alone, with any encoder and any taxonomy.
+It works with any encoder and any taxonomy.
 """
 
 from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss

@@ -1,8 +1,7 @@
-"""What the objective and the scores take: logits and targets of every level, checked once at one border.
+"""Checks and conversion of logits and targets for the objective and the scores.
 
-Shapes are known without asking the device. Whether the values of the targets are
-sound is computed beside them, and asked with one wait for the device a batch,
-however many levels and classes there are.
+Shape checks need no device synchronisation. Value checks of the targets synchronise once a
+batch, for any number of levels and classes.
 """
 
 from functools import lru_cache
@@ -35,7 +34,7 @@ class Batch(NamedTuple):
 def check_batch(
     logits, targets, taxonomy, mask=None, lens=None, one_label=False, check_hierarchy=True, wait=True
 ):
-    """Logits and targets of every level, in the form that the objective computes with.
+    """Check logits and targets of every level, and convert them for the objective.
 
     Positions are frames, ``[batch, frame]``, or whole recordings, ``[batch]``.
 
@@ -45,8 +44,8 @@ def check_batch(
         For each level ``[batch, frame, class]`` or ``[batch, class]``, the top level first.
     targets : torch.Tensor or sequence of torch.Tensor
         For each level class indices ``[batch, frame]`` or ``[batch]``, or zeros and ones
-        of the shape of its logits. Of the lowest level alone, a tensor: the levels
-        above follow from it, a parent being true where a child of it is.
+        of the shape of its logits. A single tensor holds the lowest level; the levels
+        above are derived, a parent being true where one of its children is.
     taxonomy : Taxonomy
         The levels and their classes.
     mask : torch.Tensor or None
@@ -54,18 +53,18 @@ def check_batch(
     lens : torch.Tensor or None
         Instead of a mask: lengths relative to the longest, ``[batch]``.
     one_label : bool
-        Whether targets must name just one class of each level.
+        Whether targets must have exactly one class of each level.
     check_hierarchy : bool
-        Whether targets must keep to the hierarchy, as the penalties have it: no class
-        true without its parent, an only child true just where its parent is.
+        Whether targets must satisfy the hierarchy: no class is true without its parent, and
+        an only child is true exactly where its parent is.
     wait : bool
-        Whether to wait for the device, and raise where the targets' values are at fault.
+        Whether to synchronise with the device, and raise for faulty target values.
 
     Returns
     -------
     Batch
         Logits in single precision or better; targets as zeros and ones of the logits'
-        shape and type; the mask; without a wait, whether the targets' values are at fault.
+        shape and type; the mask; without synchronisation, whether target values are faulty.
 
     Raises
     ------
@@ -119,7 +118,7 @@ def check_batch(
 
 
 def upper_levels(lowest, taxonomy):
-    """Targets of every level from those of the lowest: a parent is true where a child of it is.
+    """Derive the targets of every level from the lowest: a parent is true where one of its children is.
 
     Arguments
     ---------
@@ -149,21 +148,21 @@ def upper_levels(lowest, taxonomy):
 
 @lru_cache(maxsize=1024)
 def constant(values, dtype, device):
-    """A tuple of numbers as a tensor that is copied to a device once, not in every batch.
+    """A tuple of numbers as a tensor, copied to the device only once.
 
     Arguments
     ---------
     values : tuple
         The numbers.
     dtype : torch.dtype
-        The type. (Told, since ``(1, 0)`` and ``(True, False)`` are the same to the cache.)
+        The type, needed since ``(1, 0)`` and ``(True, False)`` have the same cache key.
     device : torch.device
-        Where to.
+        Target device.
 
     Returns
     -------
     torch.Tensor
-        ``[value]``, not to be written to.
+        ``[value]``; do not modify it.
 
     Example
     -------
@@ -210,7 +209,7 @@ def _as_mask(logits, mask, lens):
 
 
 def _as_ones(target, logits, names):
-    """A level's targets as zeros and ones of the logits' shape and type; all zero for what is no index."""
+    """A level's targets as zeros and ones of the logits' shape and type; zeros for invalid indices."""
     indexed = target.dim() == logits.dim() - 1
     if (target if indexed else target[..., 0]).shape != logits.shape[:-1] or (
         not indexed and target.shape != logits.shape

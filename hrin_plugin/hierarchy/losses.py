@@ -1,6 +1,6 @@
 """HRIN's objective: a cross-entropy for each level and a penalty for each child (paper, eq. (19) to (24))."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class LossTerms(NamedTuple):
-    """The objective and what it is made of.
+    """The objective and its terms.
 
     Example
     -------
@@ -36,7 +36,7 @@ def level_cross_entropy(logits, targets, mask, activation="sigmoid"):
     mask : torch.Tensor
         True at real frames, ``[batch, frame]`` or ``[batch]``.
     activation : str
-        ``"sigmoid"``, or ``"softmax"`` where just one class is true at a time.
+        ``"sigmoid"``, or ``"softmax"`` for exclusive classes.
 
     Returns
     -------
@@ -105,10 +105,10 @@ def parent_mismatch(parent_prob, child_prob, mask):
 
 
 def child_penalties(parent_probs, child_probs, level, taxonomy, mask):
-    """The penalty of every class of a level: one rule, of which eq. (21) to (23) are the music case.
+    """The penalty of every class of a level; eq. (21) to (23) are the music case.
 
     A child with siblings is penalised for exceeding its parent, an only child for
-    differing from it. The number of operations does not grow with that of classes.
+    differing from it. The number of operations does not depend on the number of classes.
 
     Arguments
     ---------
@@ -149,7 +149,7 @@ def _frame_mean(values, mask):
 
 
 def _nan_where(faulty, total):
-    """The objective; NaN where it is of faulty targets, without asking whether it is."""
+    """The objective, NaN for faulty targets, without device synchronisation."""
     return total if faulty is None else torch.where(faulty, torch.nan, total)
 
 
@@ -170,11 +170,11 @@ class HierarchicalLoss(torch.nn.Module):
     taxonomy : Taxonomy
         The levels and their classes.
     activation : str
-        ``"sigmoid"``, the paper's, for any targets; ``"softmax"`` where just one class
-        of each level is true at a time, and the levels' cross-entropies are to know it.
+        ``"sigmoid"``, the paper's, for any targets; ``"softmax"`` for exclusive classes
+        on each level.
     check_hierarchy : bool
-        Whether targets that break the hierarchy are refused. All checks of the targets'
-        values together wait for the device once a batch.
+        Whether targets that break the hierarchy are refused. All value
+        checks together synchronise with the device once a batch.
 
     Raises
     ------
@@ -217,7 +217,14 @@ class HierarchicalLoss(torch.nn.Module):
         self.taxonomy, self.penalty_weights = taxonomy, weights
         self.activation, self.check_hierarchy = activation, check_hierarchy
 
-    def forward(self, logits, targets, mask=None, lens=None, wait=True):
+    def forward(
+        self,
+        logits: Sequence[Tensor],
+        targets: Sequence[Tensor] | Tensor,
+        mask: Tensor | None = None,
+        lens: Tensor | None = None,
+        wait: bool = True,
+    ) -> LossTerms:
         """The objective of a batch.
 
         Arguments
@@ -227,15 +234,15 @@ class HierarchicalLoss(torch.nn.Module):
             of whole recordings.
         targets : sequence of torch.Tensor, or torch.Tensor
             For each level class indices ``[batch, frame]``, or zeros and ones ``[batch, frame,
-            class]``; of whole recordings without the frames. A tensor by itself has those of
-            the lowest level, from which the others follow.
+            class]``; of whole recordings without the frames. A single tensor holds the lowest
+            level; the others are derived.
         mask : torch.Tensor or None
             True at real frames, ``[batch, frame]``; None where all are real.
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
         wait : bool
-            Whether to wait for the device once, and raise where the targets' values are at
-            fault; without it the objective is NaN there.
+            Whether to synchronise with the device and raise for faulty target values; otherwise
+            the objective is NaN for them.
 
         Returns
         -------
@@ -265,7 +272,7 @@ class HierarchicalLoss(torch.nn.Module):
 
 
 class LevelLoss(torch.nn.Module):
-    """The cross-entropy of one level alone, eq. (19) or (20), for a network that has no other.
+    """The cross-entropy of one level alone, eq. (19) or (20), for networks with one level.
 
     Arguments
     ---------
@@ -298,7 +305,14 @@ class LevelLoss(torch.nn.Module):
                 f"or 1 to {len(taxonomy.levels)}"
             )
 
-    def forward(self, logits, targets, mask=None, lens=None, wait=True):
+    def forward(
+        self,
+        logits: Sequence[Tensor],
+        targets: Sequence[Tensor] | Tensor,
+        mask: Tensor | None = None,
+        lens: Tensor | None = None,
+        wait: bool = True,
+    ) -> LossTerms:
         """The objective of a batch; arguments as those of :meth:`HierarchicalLoss.forward`.
 
         Arguments
@@ -312,13 +326,13 @@ class LevelLoss(torch.nn.Module):
         lens : torch.Tensor or None
             Instead of the mask: lengths relative to the longest, ``[batch]``.
         wait : bool
-            Whether to wait for the device once, and raise where the targets' values are at
-            fault; without it the objective is NaN there.
+            Whether to synchronise with the device and raise for faulty target values; otherwise
+            the objective is NaN for them.
 
         Returns
         -------
         LossTerms
-            The objective, and itself as the only term, by the level's name.
+            The objective, which is also the only term, under the level's name.
         """
         # The other levels' targets are not used, so that they may contradict this one's.
         logits, targets, mask, faulty = check_batch(

@@ -1,7 +1,11 @@
-"""How well a network knows a hierarchy, and how often it contradicts it, as a SpeechBrain metric."""
+"""F-measures and violation rates of a hierarchy, as a SpeechBrain metric."""
+
+from collections.abc import Sequence
+from typing import TextIO
 
 import numpy as np
 from speechbrain.utils.metric_stats import MetricStats
+from torch import Tensor
 
 from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch
 from hrin_plugin.hierarchy.violations import active_classes, violation_rates
@@ -9,11 +13,11 @@ from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class HierarchyStats(MetricStats):
-    """F-measures of every level and violation rates, gathered over the batches of an epoch.
+    """F-measures of every level and violation rates, accumulated over the batches of an epoch.
 
-    It is appended to with what the objective takes, and summed up as any of
-    SpeechBrain's: F-measures count frames (or whole recordings), the violations are
-    those of :func:`hrin_plugin.hierarchy.violations.violation_rates`.
+    ``append`` takes the arguments of the objective; ``summarize`` works as in SpeechBrain.
+    F-measures count frames or whole recordings. Violations are those of
+    :func:`hrin_plugin.hierarchy.violations.violation_rates`.
 
     Arguments
     ---------
@@ -45,14 +49,20 @@ class HierarchyStats(MetricStats):
         self.taxonomy, self.activation = taxonomy, activation
         super().__init__(metric=violation_rates)
 
-    def clear(self):
-        """Forget everything that was appended."""
+    def clear(self) -> None:
+        """Reset all counts."""
         super().clear()
         self.n_frames = []
         # For each level true positives, reference and estimate, [3, class].
         self.counts = [np.zeros((3, size), dtype=np.int64) for size in self.taxonomy.sizes]
 
-    def append(self, ids, logits, targets, lens=None):
+    def append(
+        self,
+        ids: Sequence[str],
+        logits: Sequence[Tensor],
+        targets: Sequence[Tensor] | Tensor,
+        lens: Tensor | None = None,
+    ) -> None:
         """Add a batch.
 
         Arguments
@@ -62,10 +72,10 @@ class HierarchyStats(MetricStats):
         logits : sequence of torch.Tensor
             For each level ``[batch, frame, class]``, or ``[batch, class]`` of whole recordings.
         targets : sequence of torch.Tensor, or torch.Tensor
-            For each level class indices, or zeros and ones; a tensor by itself has
-            those of the lowest level, from which the others follow.
+            For each level class indices, or zeros and ones; a single tensor
+            holds the lowest level; the others are derived.
         lens : torch.Tensor or None
-            Lengths relative to the longest, ``[batch]``; None where all are as long.
+            Lengths relative to the longest, ``[batch]``; None where all have the same length.
 
         Raises
         ------
@@ -95,7 +105,7 @@ class HierarchyStats(MetricStats):
             self.n_frames.append(len(frames[0]))
 
     def summarize(self, field: str | None = None) -> dict | float | None:
-        """The figures of all that was appended.
+        """The figures over all appended batches.
 
         Arguments
         ---------
@@ -107,7 +117,7 @@ class HierarchyStats(MetricStats):
         dict or float or None
             ``score_violations`` and ``decision_violations``, fractions of the frames; for each
             level ``md_F`` (its name), the mean over its classes, and ``md_F_<class>``. None for
-            a class that was neither there nor found; the mean leaves it out.
+            a class that neither targets nor decisions have; the mean leaves it out.
 
         Raises
         ------
@@ -128,7 +138,7 @@ class HierarchyStats(MetricStats):
             field = field and field.replace(f"level_{number}_F", f"{level}_F")  # the former name
         return self.summary if field is None else self.summary[field]
 
-    def write_stats(self, filestream, verbose=False):
+    def write_stats(self, filestream: TextIO, verbose: bool = False) -> None:
         """Write the figures, and the recordings with the most violations, as text.
 
         Arguments
@@ -154,5 +164,5 @@ def _per_recording(values):
 
 
 def _as_text(value):
-    """A figure, or a dash for what is not defined."""
+    """A figure as text, or a dash if it is undefined."""
     return "-" if value is None else f"{value:.4f}"

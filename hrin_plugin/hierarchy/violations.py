@@ -1,4 +1,4 @@
-"""How often a network contradicts its hierarchy (paper, section IV-B)."""
+"""Rates of hierarchy violations (paper, section IV-B)."""
 
 from typing import NamedTuple
 
@@ -19,12 +19,12 @@ class ViolationRates(NamedTuple):
 
 
 def violation_rates(probabilities, taxonomy, threshold=0.5):
-    """How often the probabilities, and the decisions made from them, contradict the hierarchy.
+    """Rates of violations by the probabilities, and by the decisions made from them.
 
     A frame has a score violation (paper, section IV-B) where the score of any class
     with siblings exceeds its parent's: ``fg-music`` or ``bg-music`` above ``music``.
-    An only child's score should equal its parent's, which two outputs never do to
-    the last digit: it counts where the two lie on different sides of the threshold.
+    An only child's score should equal its parent's, but two outputs are never exactly equal.
+    It counts as a violation if the threshold separates the two.
 
     A frame has a decision violation where, after the threshold, a class is active
     and its parent is not, or a parent is active and none of its children is. For an
@@ -37,8 +37,8 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
     taxonomy : Taxonomy
         The classes and their parents.
     threshold : float or None
-        The least probability of an active class; None where just one class of each
-        level is true at a time, and the most probable is the active one.
+        The least probability of an active class; None for exclusive classes,
+        where the most probable class of each level is active.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def violation_rates(probabilities, taxonomy, threshold=0.5):
 
 
 def active_classes(probabilities, threshold=0.5):
-    """Which classes of a level are decided to be true.
+    """Mask of the active classes of a level.
 
     Arguments
     ---------
@@ -94,7 +94,7 @@ def active_classes(probabilities, threshold=0.5):
         ``[frame, class]``.
     threshold : float or None
         The least probability of an active class; None for the most probable class
-        alone, the first of equals.
+        only, the first one of equals.
 
     Returns
     -------

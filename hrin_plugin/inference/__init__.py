@@ -1,6 +1,6 @@
 """Samples of any length come in, probabilities of each frame and events go out.
 
-Windows that leave no seam, the detector for recordings and streams, and what computes it.
+The windows, the detector for recordings and streams, and its backends.
 """
 
 from hrin_plugin.inference.detector import MusicDetector

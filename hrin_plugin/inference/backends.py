@@ -1,4 +1,4 @@
-"""What computes a detector's probabilities: torch, or onnxruntime where it can be had."""
+"""Backends of a detector: torch, or onnxruntime if it is installed."""
 
 import importlib.util
 import tempfile
@@ -18,19 +18,19 @@ def onnx_backend(model, device_type, required):
     model : PretrainedModel
         The model.
     device_type : str
-        Where it is to run: onnxruntime is used on ``"cpu"`` only.
+        Device type; onnxruntime is used on ``"cpu"`` only.
     required : bool
-        Whether it is an error that it cannot be had.
+        Whether to raise an error if onnxruntime is unavailable.
 
     Returns
     -------
     OnnxModel or None
-        None where it cannot be had and is not required.
+        None if it is unavailable and not required.
 
     Raises
     ------
     ValueError
-        If it is required and cannot be had, with the cure.
+        If it is required and unavailable; names the cure.
 
     Example
     -------

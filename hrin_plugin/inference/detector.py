@@ -1,17 +1,20 @@
-"""Finding music in recordings of any length with a trained model."""
+"""The detector: finds music in recordings of any length with a trained model."""
 
 import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
+from torch import nn
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.detection import Detection
+from hrin_plugin.events import Event
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
 from hrin_plugin.inference.windows import window_grid, window_probabilities
@@ -27,9 +30,8 @@ _logger = logging.getLogger(__name__)
 class MusicDetector(Pretrained):
     """Events and frame probabilities of recordings, by a trained model.
 
-    Recordings of any length are taken in windows (:mod:`hrin_plugin.inference.windows`), in
-    memory that does not grow. Its methods give the same for the same samples, however
-    these arrive.
+    Recordings of any length are processed in windows (:mod:`hrin_plugin.inference.windows`),
+    in constant memory. All methods give the same events for the same samples.
 
     Arguments
     ---------
@@ -39,12 +41,12 @@ class MusicDetector(Pretrained):
     hparams : dict
         ``decoding``: a Decoding, or its settings as a dict.
     **options : dict
-        As of SpeechBrain's Pretrained; ``run_opts={"device": "cuda"}`` for instance.
+        As for SpeechBrain's Pretrained, for example ``run_opts={"device": "cuda"}``.
 
     Raises
     ------
     ValueError
-        If a module or the decoding is missing, or is none.
+        If a module or the decoding is missing or invalid.
 
     Example
     -------
@@ -63,7 +65,9 @@ class MusicDetector(Pretrained):
     MODULES_NEEDED = ["features", "statistics", "network"]
     HPARAMS_NEEDED = ["decoding"]
 
-    def __init__(self, modules=None, hparams=None, **options):
+    def __init__(
+        self, modules: Mapping[str, nn.Module] | None = None, hparams: Mapping | None = None, **options
+    ):
         _check_parts(modules or {}, hparams or {}, self.MODULES_NEEDED, self.HPARAMS_NEEDED)
         modules = {name: modules[name] for name in self.MODULES_NEEDED}
         super().__init__(modules, hparams, **options)
@@ -74,21 +78,20 @@ class MusicDetector(Pretrained):
     @classmethod
     def from_hparams(
         cls,
-        source=None,
+        source: str | Path | None = None,
         *,
-        backend="auto",
-        decoding=None,
-        run_opts=None,
-        savedir=None,
-        run_code=False,
+        backend: str = "auto",
+        decoding: Decoding | None = None,
+        run_opts: Mapping | None = None,
+        savedir: str | Path | None = None,
+        run_code: bool = False,
         **options,
-    ):
+    ) -> "MusicDetector":
         """Load a model.
 
-        Its files are data, and are read as such. Two kinds of source run code, and are refused
-        unless `run_code` is given: one whose network is a class from outside this package, which
-        would be imported; and one that has a SpeechBrain ``hyperparams.yaml`` instead, whose
-        refusal lists what it would build.
+        The files of a model are data. Two kinds of source run code, and need `run_code`: models
+        whose network class is not in this package, which is imported; and sources with a
+        SpeechBrain ``hyperparams.yaml``. The error lists what such a file would build.
 
         Arguments
         ---------
@@ -97,13 +100,13 @@ class MusicDetector(Pretrained):
             Face Hub, ``owner/model``; None for the model that comes with the package.
         backend : str
             ``"torch"``; ``"onnx"``, several times as fast on a CPU, which needs the packages
-            onnx and onnxruntime; ``"auto"`` for ONNX where it can be had.
+            onnx and onnxruntime; ``"auto"`` for ONNX if it is available.
         decoding : Decoding or None
             How frame probabilities become events; None for the model's ``decoding.json``,
-            or the paper's threshold of 0.5 where there is none.
+            or the paper's threshold of 0.5 if it has none.
         run_opts : dict or None
-            As of SpeechBrain's Pretrained, ``{"device": "cuda"}`` for instance; without a
-            device the accelerator is used where there is one.
+            As for SpeechBrain's Pretrained, for example ``{"device": "cuda"}``. The default
+            device is a GPU if there is one.
         savedir : str, pathlib.Path or None
             Where to put fetched files; None for the Hub's cache.
         run_code : bool
@@ -121,7 +124,7 @@ class MusicDetector(Pretrained):
         ------
         ValueError
             If there is no such model, it is damaged or could run code, or the backend
-            cannot be had.
+            is unavailable.
 
         Example
         -------
@@ -153,40 +156,45 @@ class MusicDetector(Pretrained):
         return detector
 
     @property
-    def decoding(self):
-        """How frame probabilities become events, a Decoding; may be set, also to its settings as a dict."""
+    def decoding(self) -> Decoding:
+        """The Decoding of frame probabilities to events; can be set, also from a dict of settings."""
         return self._decoding
 
     @decoding.setter
-    def decoding(self, decoding):
-        """Set it; labels that the model does not have are refused."""
+    def decoding(self, decoding: Decoding | dict) -> None:
+        """Set the Decoding; raises for labels that the model lacks."""
         decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
         EventDecoder(decoding, self.taxonomy, self.grid)
         self._decoding = decoding
 
     @property
-    def model(self):
-        """Features, statistics and network, a PretrainedModel."""
+    def model(self) -> PretrainedModel:
+        """The PretrainedModel: features, statistics and network."""
         return PretrainedModel(*(self.mods[name] for name in self.MODULES_NEEDED))
 
     @property
-    def backend(self):
-        """What computes the probabilities: ``"torch"`` or ``"onnx"``."""
+    def backend(self) -> str:
+        """The backend: ``"torch"`` or ``"onnx"``."""
         return "torch" if self._onnx is None else "onnx"
 
     @property
-    def delay_s(self):
-        """Seconds after an event's offset, at the most, until :meth:`detect_stream` gives it.
+    def delay_s(self) -> float:
+        """Maximum delay of :meth:`detect_stream` after an event's offset, in seconds.
 
-        They are those of the channels' mixing, one window, and the decoder's; the length of
-        the blocks that arrive, and the time of the computation, come on top.
+        It is the sum of the delays of the downmix, one window and the decoder. The length of
+        the arriving blocks and the computation time come on top.
         """
         features = self.mods["features"]
         window = window_grid(features, block_frames=getattr(self.mods["network"], "block_frames", 1)).window
         reach_s = features.n_fft / self.grid.sample_rate
         return MIX_S + 2 * BLOCK_S + self.grid.time_of(window) + reach_s + self._decoder().delay_s
 
-    def detect_file(self, path, probabilities=False, progress=None):
+    def detect_file(
+        self,
+        path: str | Path,
+        probabilities: bool = False,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> Detection:
         """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
 
         Arguments
@@ -196,13 +204,13 @@ class MusicDetector(Pretrained):
         probabilities : bool
             Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames.
         progress : callable or None
-            Called now and then with the seconds done, and the recording's length in
-            seconds or None where it is not known.
+            Called regularly with the processed seconds and the recording's length in seconds,
+            None if the length is unknown.
 
         Returns
         -------
         Detection
-            What was found, times in seconds.
+            The events, times in seconds.
 
         Raises
         ------
@@ -230,8 +238,14 @@ class MusicDetector(Pretrained):
             except ValueError as error:
                 raise AudioError(path, str(error), "give another recording") from error
 
-    def detect_batch(self, wavs, lens=None, sample_rate=None, probabilities=False):
-        """Events of each recording of a batch, as of the recording alone.
+    def detect_batch(
+        self,
+        wavs: torch.Tensor | np.ndarray,
+        lens: torch.Tensor | Sequence[float] | None = None,
+        sample_rate: int | None = None,
+        probabilities: bool = False,
+    ) -> list[Detection]:
+        """Events of each recording of a batch; the same as for the recording alone.
 
         Arguments
         ---------
@@ -239,8 +253,8 @@ class MusicDetector(Pretrained):
             ``[batch, time]`` or ``[batch, time, channel]``, padded on the right. Floating-point
             numbers have full scale at 1, integers at their type's.
         lens : torch.Tensor, sequence of float or None
-            Length of each recording relative to the longest, ``[batch]``; None where all
-            are as long.
+            Length of each recording relative to the longest, ``[batch]``; None where
+            all have the same length.
         sample_rate : int or None
             Samples a second; None for the features' rate.
         probabilities : bool
@@ -273,16 +287,17 @@ class MusicDetector(Pretrained):
                 raise ValueError(f"recording {number} of the batch: {error}") from error
         return detections
 
-    def detect_stream(self, blocks, sample_rate):
-        """Events of live sound, each as soon as it is certain.
+    def detect_stream(
+        self, blocks: Iterable[np.ndarray | torch.Tensor], sample_rate: int
+    ) -> Iterator[tuple[str, Event]]:
+        """Events of live audio, each as soon as it is certain.
 
-        Together they are those of :meth:`detect_file` for the same samples, to within the
-        rounding of the network's arithmetic.
+        The events equal those of :meth:`detect_file` for the same samples, up to rounding.
 
         Arguments
         ---------
         blocks : iterable of (numpy.ndarray or torch.Tensor)
-            Samples as they come, ``[sample]`` or ``[sample, channel]``, of any length and type.
+            Samples as they arrive, ``[sample]`` or ``[sample, channel]``, of any length and type.
         sample_rate : int
             Samples a second.
 
@@ -290,7 +305,7 @@ class MusicDetector(Pretrained):
         -------
         iterator of tuple of (str, Event)
             The level ("md" or "mrle") and the event; those of a level in the order of their
-            offsets, at most :attr:`delay_s` late.
+            offsets, at most :attr:`delay_s` seconds late.
 
         Raises
         ------
@@ -310,7 +325,9 @@ class MusicDetector(Pretrained):
         names = self.taxonomy.level_names
         return ((names[level], event) for _, events, _ in decided for level, event in events)
 
-    def probabilities(self, wav, sample_rate=None):
+    def probabilities(
+        self, wav: torch.Tensor | np.ndarray, sample_rate: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Probabilities of the classes in every frame.
 
         Arguments
@@ -341,7 +358,12 @@ class MusicDetector(Pretrained):
         """
         return self._joined(self._levels(self._resampled([wav], sample_rate)))
 
-    def forward(self, wavs, lens=None, sample_rate=None):
+    def forward(
+        self,
+        wavs: torch.Tensor | np.ndarray,
+        lens: torch.Tensor | Sequence[float] | None = None,
+        sample_rate: int | None = None,
+    ) -> list[Detection]:
         """The same as :meth:`detect_batch`."""
         return self.detect_batch(wavs, lens, sample_rate)
 
@@ -353,13 +375,13 @@ class MusicDetector(Pretrained):
         return EventDecoder(self.decoding, self.taxonomy, self.grid)
 
     def _levels(self, blocks):
-        """Probabilities of mono blocks, piece by piece, a tuple of ``[frame, class]`` each."""
+        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
         if self._onnx is not None:
             return window_probabilities(self.model, blocks, begin=self._onnx.begin)
         return window_probabilities(self.model, blocks, begin=self._begin)
 
     def _begin(self, context):
-        """Begin a signal with the model's own network, in SpeechBrain's precision for inference."""
+        """Start a signal with the model's network, in SpeechBrain's inference precision."""
         step = begin_network(self.model, context)
 
         def precise(frames, n_wanted):
@@ -370,7 +392,7 @@ class MusicDetector(Pretrained):
         return precise
 
     def _decided(self, blocks):
-        """What mono blocks hold, window by window: probabilities, the events decided by then, seconds done.
+        """Probabilities, decided events and processed seconds of mono blocks, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
@@ -383,7 +405,7 @@ class MusicDetector(Pretrained):
         yield None, decoder.finish(duration_s), duration_s
 
     def _detect(self, blocks, name, probabilities, tell=None):
-        """What mono blocks hold; `tell` is called with the seconds done."""
+        """The Detection of mono blocks; `tell` is called with the processed seconds."""
         found, kept = [], []
         for levels, events, done_s in self._decided(blocks):
             found += events
@@ -401,13 +423,13 @@ class MusicDetector(Pretrained):
         return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
 
     def _joined(self, pieces):
-        """Each level's probabilities out of those of the pieces, ``[frame, class]``."""
+        """Concatenate the pieces' probabilities of each level, ``[frame, class]``."""
         levels = map(np.concatenate, zip(*pieces))
         return dict(zip(self.taxonomy.level_names, levels, strict=True))
 
 
 class _Counted:
-    """Blocks, and how many samples they have held so far."""
+    """Iterates over blocks and counts their samples."""
 
     def __init__(self, blocks):
         self._blocks, self.n_samples = iter(blocks), 0
@@ -422,7 +444,7 @@ class _Counted:
 
 
 def _check_parts(modules, hparams, modules_needed, hparams_needed):
-    """Refuse a model that lacks a part, or has one that is none."""
+    """Raise ValueError for a model with a missing or invalid part."""
     for kind, given, needed in (("module", modules, modules_needed), ("hparam", hparams, hparams_needed)):
         missing = [name for name in needed if given.get(name) is None]
         if missing:
@@ -442,6 +464,6 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
 
 
 def _read_decoding(folder):
-    """The Decoding of a model's folder; the paper's where it has none."""
+    """The Decoding in a model's folder, else the paper's."""
     path = folder / DECODING_FILE
     return read_decoding(path) if path.is_file() else Decoding("threshold")

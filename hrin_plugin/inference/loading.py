@@ -1,4 +1,4 @@
-"""A detector as a command asks for it."""
+"""Loading of taxonomies and detectors for the commands."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from hrin_plugin.taxonomy import Taxonomy
 
 
 def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Taxonomy:
-    """The classes of a model, without its weights where its files are data.
+    """The taxonomy of a model, without loading its weights if its files are data.
 
     Arguments
     ---------
     model : str, pathlib.Path or None
         As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
     run_code : bool
-        Whether a ``hyperparams.yaml``, which stands for a model without ``model.json``, may run code.
+        Whether a ``hyperparams.yaml`` (for models without ``model.json``) may run code.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Ta
 
 
 def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
-    """A detector on a device, with decisions that differ from the model's own.
+    """A detector on a device, with changed decoding settings.
 
     Arguments
     ---------
@@ -58,7 +58,7 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     device : str or None
         "cpu", "cuda", "cuda:1"; None for an accelerator where there is one.
     decoding : dict or None
-        What is to differ from the model's own Decoding.
+        Settings that override the model's own Decoding.
     run_code : bool
         Whether a model may run code, as :meth:`MusicDetector.from_hparams` says.
 
@@ -70,8 +70,7 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     Raises
     ------
     ValueError
-        If there is no such model, it could run code and must not, or the decoding makes no sense
-        with it.
+        If there is no such model, it needs `run_code`, or the decoding does not fit it.
 
     Example
     -------

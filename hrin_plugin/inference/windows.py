@@ -1,9 +1,9 @@
-"""Probabilities of a signal of any length, in flat memory: window by window, without a seam.
+"""Probabilities of a signal of any length in constant memory, window by window.
 
-Every window is as long as the others and lies on a grid that begins with the signal,
-so that the result does not depend on how the signal arrived in blocks. What came before
-a window is remembered (:mod:`hrin_plugin.networks.states`); what comes after is in its context,
-which the next window covers again::
+All windows have the same length and lie on a grid that starts with the signal. The result
+therefore does not depend on the blocks in which the signal arrived. The past is carried in
+states (:mod:`hrin_plugin.networks.states`). The future is in the context window, which the
+next window covers again::
 
     window k     ---------------------------------.........
     window k+1                                    ---------------------------------.........
@@ -21,7 +21,7 @@ import torch
 from hrin_plugin.features import LogMel
 from hrin_plugin.networks.states import begin_network
 
-#: Seconds that a window covers, and those at its end that are there for the sake of the rest.
+#: Length of a window and of the context window at its end, in seconds.
 #: With 10 s of these, an hour of mixes with much noise was decided otherwise in 20 s of it.
 #: How far decisions then agree with one pass over the whole depends on how far the network looks ahead;
 #: the card of the model that ships has its figures.
@@ -29,7 +29,7 @@ WINDOW_S, CONTEXT_S = 60.0, 20.0
 
 
 class WindowGrid(NamedTuple):
-    """Where windows lie, in frames.
+    """Lengths of windows, in frames.
 
     Example
     -------
@@ -43,19 +43,19 @@ class WindowGrid(NamedTuple):
 
 
 def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1):
-    """Windows of a length in seconds, in whole frames.
+    """Convert window lengths from seconds to whole frames.
 
     Arguments
     ---------
     features : LogMel
-        The features, which have the frames' length.
+        The features, which define the frame length.
     window_s : float
         Length of a window in seconds.
     context_s : float
-        Seconds at its end that are there for the sake of the rest.
+        Length of the context window at its end, in seconds.
     block_frames : int
-        Number of frames that the network labels together, as MMG does: all lengths
-        are multiples of it.
+        Number of frames that the network classifies together, as MMG does; all lengths are
+        multiples of it.
 
     Returns
     -------
@@ -86,25 +86,23 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
 def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, begin=None):
     """Probabilities of a signal that comes in blocks.
 
-    A signal that fits into one window goes through in one pass, and its probabilities
-    are those of one pass over the whole. In a longer one a frame comes
-    out at most one window after it went in. Where features are relative to the loudest of
-    the recording (``reference`` "max", or a floor), it is the loudest of the window:
-    nothing else is known of a signal that goes on.
+    A signal that fits into one window is processed in one pass. In a longer signal, the delay
+    of a frame is at most one window. Features relative to the recording's maximum
+    (``reference`` "max", or a floor) are relative to the window's maximum instead.
 
     Arguments
     ---------
     model : PretrainedModel
         Features, statistics and network.
     blocks : iterable of numpy.ndarray
-        The signal ``[sample]``, float32, at the features' rate, cut anyhow.
+        The signal ``[sample]``, float32, at the features' rate, in blocks of any length.
     window_s : float
         Length of a window in seconds.
     context_s : float
-        Seconds at its end that are there for the sake of the rest.
+        Length of the context window at its end, in seconds.
     begin : callable or None
-        From the number of the context's frames to what takes the signal on window by window, as
-        :func:`hrin_plugin.networks.states.begin_network` gives it; None for the model's own network.
+        Takes the number of context frames and returns a function that processes windows, such as
+        :func:`hrin_plugin.networks.states.begin_network`; None for the model's own network.
 
     Yields
     ------
@@ -151,7 +149,7 @@ def _decibels(features, samples):
 
 
 def _recut(blocks, first, others):
-    """The signal in a piece of ``first`` samples and pieces of ``others``; the last is what remains."""
+    """Cut the signal into a piece of ``first`` samples, then pieces of ``others`` and a rest."""
     held, n_held, wanted = [], 0, first
     for block in blocks:
         start = 0
@@ -166,7 +164,7 @@ def _recut(blocks, first, others):
 
 
 def _frames(features, pieces):
-    """With each piece, the frames in decibels ``[frame, band]`` that lie within all pieces so far.
+    """New complete frames in decibels ``[frame, band]`` after each piece.
 
     They are those of the whole signal at once, as only its own ends are mirrored, but that they are
     relative to no recording's loudest.
@@ -188,7 +186,7 @@ def _frames(features, pieces):
 
 
 def _windows(frames, grid):
-    """Frames in pieces, as windows ``[frame, band]``, the last maybe shorter; and how many are wanted."""
+    """Windows ``[frame, band]`` and their number of frames to classify; the last may be shorter."""
     held = None
     for piece in frames:
         held = piece if held is None else torch.cat((held, piece))
@@ -199,7 +197,7 @@ def _windows(frames, grid):
 
 
 def _relative(frames, features):
-    """A window's decibels, relative to its loudest where the features are relative to the recording's."""
+    """A window's decibels, relative to its maximum if the features are relative to a maximum."""
     peak = frames.amax()
     if features.reference == "max":
         frames, peak = frames - peak, torch.zeros_like(peak)

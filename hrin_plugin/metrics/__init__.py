@@ -1,6 +1,6 @@
 """Events of references and estimates come in, counts and scores go out (paper, section V-E).
 
-The fast scores equal those of sed_eval, count by count.
+All counts equal those of sed_eval.
 """
 
 from hrin_plugin.metrics.scores import fast_scores, format_scores, sed_eval_scores

@@ -1,13 +1,12 @@
-"""Counting how the events of estimates agree with those of references.
+"""Segment and event counts of estimates against references.
 
-The counts are those of `sed_eval`, in whole numbers and vectorised over the files,
-so that a whole fold is counted in milliseconds. :func:`align` checks the input,
-once; :func:`count_segments` and :func:`count_events` are arithmetic alone.
+The counts equal those of `sed_eval`. They are integers and vectorised over the files, so
+that a whole fold takes milliseconds. :func:`align` checks the input. :func:`count_segments`
+and :func:`count_events` only compute.
 
 A class is active in every segment of 10 ms that one of its events touches. This is
-`sed_eval`'s rule too, but it finds the segments by quotients of floats, which puts
-many bounds one segment off (``0.29 * 1 / 0.01`` is 28.99...); here times become
-whole microseconds first, and segments follow by integer division.
+`sed_eval`'s rule too, but it divides floats, which puts many boundaries one segment off
+(``0.29 * 1 / 0.01`` is 28.99...). Here times are rounded to microseconds first, and divided as integers.
 """
 
 from typing import NamedTuple
@@ -80,7 +79,7 @@ class Counts(NamedTuple):
 def align(references, estimates, durations_s, labels):
     """Check the events of references and estimates, and clip them to the recordings.
 
-    What lies after the end of a recording counts for nothing.
+    Everything after the end of a recording is ignored.
 
     Arguments
     ---------
@@ -160,7 +159,7 @@ def _tabulate(files, durations_s, labels, role):
 
 
 def _fault(event, labels):
-    """What is wrong with an event, and the cure."""
+    """The fault of an event, and its cure."""
     onset_s, offset_s, label = event
     if label not in labels:
         return f"unknown label {label!r}; use one of {', '.join(labels)}"
@@ -175,7 +174,7 @@ def _to_ticks(times_s):
 
 
 def _segment_end(times_s):
-    """Index of the segment after the last that a span up to a time touches, ``[time]``."""
+    """Index after the last segment that a span up to a time touches, ``[time]``."""
     return -(-_to_ticks(times_s) // SEGMENT_TICKS)
 
 
@@ -233,7 +232,7 @@ def _covered(reference, estimate):
 
 
 def count_events(alignment, collar_s, with_offset=False):
-    """Class-wise counts of events, matched one to one within each file so that most match.
+    """Class-wise counts of events, by maximum one-to-one matching within each file.
 
     A pair may match where its onsets differ by no more than the collar and, with
     offsets, its offsets by no more than the collar or half the reference event's
@@ -244,7 +243,7 @@ def count_events(alignment, collar_s, with_offset=False):
     alignment : Alignment
         From :func:`align`.
     collar_s : float
-        How far onsets (and offsets) may differ, in seconds.
+        Collar: largest difference of onsets (and offsets), in seconds.
     with_offset : bool
         Whether offsets must match too.
 
@@ -280,7 +279,7 @@ def count_events(alignment, collar_s, with_offset=False):
 
 
 def _near_pairs(reference, estimate, n_classes, collar_s):
-    """Pairs of one file and class whose onsets are about a collar apart or less, ``[pair]`` each.
+    """Candidate pairs of one file and class, with onsets within about a collar, ``[pair]`` each.
 
     Every pair within the collar is among them, and few others: each event has its
     place on a line of segments, where files and classes lie further apart than that.

@@ -1,7 +1,7 @@
-"""From events to scores (paper, section V-E).
+"""Scores of events (paper, section V-E).
 
-:func:`sed_eval_scores` has `sed_eval` count; :func:`fast_scores` gives the same
-numbers some thousand times faster, for every epoch of training. Both return plain
+:func:`sed_eval_scores` uses `sed_eval`. :func:`fast_scores` gives the same numbers
+some thousand times faster, for validation after each epoch. Both return plain
 numbers, ready for JSON::
 
     {"segment": {"accuracy": 0.9, "macro_f_measure": 0.9, "classes": {"music": {...}, ...}},
@@ -35,8 +35,8 @@ def fast_scores(references, estimates, durations_s, labels, collars=COLLARS_S):
     references : sequence of sequence of Event
         The true events of each file.
     estimates : sequence of sequence of Event
-        The detected events of the same files, in the same order of files. What
-        lies after the end of a recording counts for nothing.
+        The detected events of the same files, in the same order of files. Everything
+        after the end of a recording is ignored.
     durations_s : sequence of float
         Length of each recording in seconds.
     labels : sequence of str
@@ -82,8 +82,8 @@ def sed_eval_scores(references, estimates, durations_s, labels, collars=COLLARS_
     references : sequence of sequence of Event
         The true events of each file.
     estimates : sequence of sequence of Event
-        The detected events of the same files, in the same order of files. What
-        lies after the end of a recording counts for nothing.
+        The detected events of the same files, in the same order of files. Everything
+        after the end of a recording is ignored.
     durations_s : sequence of float
         Length of each recording in seconds.
     labels : sequence of str
@@ -163,7 +163,7 @@ def _sed_eval_events(label, onset, offset):
 
 
 def _sed_eval_counts(metric, classes, fields):
-    """What `sed_eval` counted, as Counts."""
+    """The counts of `sed_eval`, as Counts."""
     return Counts(*(np.array([int(metric.class_wise[name][field]) for name in classes]) for field in fields))
 
 
@@ -195,7 +195,7 @@ def _level(counts, labels):
 
 
 def _class_scores(count):
-    """Precision, recall and F-measure (eq. 25 to 27); defined where a denominator is 0."""
+    """Precision, recall and F-measure (eq. 25 to 27), also where a denominator is 0."""
     if not count["Nref"] and not count["Nsys"]:
         return {"precision": None, "recall": None, "f_measure": None}
     precision = count["Ntp"] / count["Nsys"] if count["Nsys"] else 0.0
@@ -217,7 +217,7 @@ def format_scores(scores_md: dict, scores_mrle: dict) -> str:
     Returns
     -------
     str
-        Two tables; ``-`` stands for what is not applicable.
+        Two tables; ``-`` marks scores that are not applicable.
 
     Example
     -------
@@ -245,7 +245,7 @@ def format_level(level: str, scores: dict) -> str:
     Returns
     -------
     str
-        A title, names and values; ``-`` stands for what is not applicable.
+        A title, names and values; ``-`` marks scores that are not applicable.
 
     Example
     -------
@@ -260,7 +260,7 @@ def format_level(level: str, scores: dict) -> str:
 
 
 def _title(level: str, labels: Iterable[str]) -> str:
-    """The task that the level of these classes is."""
+    """Title of the level with these classes."""
     known = set(labels) == set(MUSIC_LOUDNESS.labels.get(level, ()))
     titles = {"md": "Music detection", "mrle": "Music relative loudness estimation"}
     return titles[level] if known else f"Level {level}"

@@ -1,4 +1,4 @@
-"""Making what a set lacks, over any number of processes."""
+"""Completion of a set over any number of processes."""
 
 import functools
 import os
@@ -22,25 +22,25 @@ from hrin_plugin.mixing.store import Source
 
 
 def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=PLAIN):
-    """Make what a set lacks: its sources into a store, then its excerpts from them.
+    """Make the missing parts of a set: the store of its sources, then the excerpts.
 
     Arguments
     ---------
     out : str or pathlib.Path
         Folder of the set.
     excerpts : list of Excerpt
-        What the set is to hold.
+        The excerpts of the complete set.
     seed : int
         Seed of the set.
     jobs : int or None
         Number of processes; None for as many as there are cores.
     make_sources : callable
-        From the missing excerpts and a ``map`` over processes to an iterable of
+        Takes the missing excerpts and a ``map`` over processes, returns an iterable of
         (kind, name, samples as int16 ``[sample]``, loudness in LUFS).
     share_sources : callable
-        From lists of Source by kind to one mapping of kind to Source for each fold.
+        Takes lists of Source by kind, returns one mapping of kind to Source for each fold.
     style : Style
-        How hard the mixes are.
+        Difficulty settings of the mixes.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def complete_set(out, excerpts, seed, jobs, make_sources, share_sources, style=P
 
 
 def _write_store(path, recordings):
-    """Write samples one after the other; returns where each lies, by kind."""
+    """Write samples one after the other; returns their positions by kind."""
     sources, start = {"music": [], "speech": [], "noise": []}, 0
     try:
         with open(path, "wb") as file:
@@ -105,16 +105,16 @@ def _open_store(path):
 
 
 def progress(results, total, verb, unit):
-    """Results, with a bar on a terminal that shows how far they are.
+    """Iterate over results, with a progress bar on a terminal.
 
     Arguments
     ---------
     results : iterable
-        What is waited for.
+        The results to wait for.
     total : int
-        How many there will be.
+        Number of results.
     verb, unit : str
-        What is being done, and to what.
+        Label of the bar, and unit.
 
     Returns
     -------

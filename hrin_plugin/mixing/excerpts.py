@@ -1,4 +1,4 @@
-"""The excerpts of a mixed set: planning them, rendering one, and writing its files."""
+"""Planning, rendering and writing of the excerpts of a mixed set."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ PROGRAMME_STREAM, NAME_STREAM, RENDERING_STREAM, SOURCE_STREAM, FOLD_STREAM, TRE
 
 
 class Excerpt(NamedTuple):
-    """One excerpt of a set: its place in it, and what sounds when.
+    """One excerpt of a set: its name, fold and passages.
 
     Example
     -------
@@ -63,12 +63,12 @@ def plan_excerpts(n_excerpts, seconds, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        How hard they are.
+        Difficulty settings.
 
     Returns
     -------
     list of Excerpt
-        Countries and programme types come up alike in every fold.
+        Every fold has the same countries and programme types.
 
     Example
     -------
@@ -89,7 +89,7 @@ def plan_excerpts(n_excerpts, seconds, seed, style=PLAIN):
 
 
 def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
-    """Render the music of one excerpt and everything else, apart.
+    """Render the music and the rest of one excerpt separately.
 
     Arguments
     ---------
@@ -102,12 +102,12 @@ def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        Whether speech rings in rooms, and noise has layers.
+        Whether speech gets reverberation, and noise has layers.
 
     Returns
     -------
     Stems
-        Music and rest, which add up to what is written, or to what is then treated.
+        Music and rest, whose sum is the mix before effects.
 
     Example
     -------
@@ -122,7 +122,7 @@ def render_excerpt(excerpt, store, sources, seed, style=PLAIN):
 
 
 def finish_mix(excerpt, mix, seed, style=PLAIN):
-    """What is written of a mix: the mix itself, or, in a style that is treated, what became of it.
+    """The mix as it is written, with the effects of its style.
 
     Arguments
     ---------
@@ -133,7 +133,7 @@ def finish_mix(excerpt, mix, seed, style=PLAIN):
     seed : int
         Seed of the set.
     style : Style
-        Whether it is treated.
+        Whether effects are applied.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def finish_mix(excerpt, mix, seed, style=PLAIN):
 
 
 def is_complete(out, excerpt):
-    """Whether all files of an excerpt are there; each is written whole or not at all.
+    """Whether all files of an excerpt exist; each is written atomically.
 
     Arguments
     ---------
@@ -163,7 +163,7 @@ def is_complete(out, excerpt):
     Returns
     -------
     bool
-        True where nothing is left to do.
+        True if the excerpt is complete.
 
     Example
     -------
@@ -195,7 +195,7 @@ def make_folders(out):
 
 
 def write_excerpt(out, excerpt, mix):
-    """Write the annotations of an excerpt and then its audio, which completes it.
+    """Write the annotations of an excerpt, then its audio as the last file.
 
     Arguments
     ---------
@@ -251,7 +251,7 @@ def write_splits(out, excerpts):
 
 
 def class_shares(excerpts):
-    """Part of the time that each class has.
+    """Share of the time of each class.
 
     Arguments
     ---------
@@ -261,7 +261,7 @@ def class_shares(excerpts):
     Returns
     -------
     dict of str to float
-        Class to part of the time, from 0 to 1.
+        Class to share of the time, from 0 to 1.
 
     Example
     -------

@@ -1,7 +1,7 @@
 """Loudness after ITU-R BS.1770-4, mono, in LUFS.
 
-pyloudnorm's K-weighting filters run once over a signal; its power in steps of 100 ms
-then gives the gated loudness of any part of it at no further cost.
+pyloudnorm's K-weighting filters run once over a signal. The gated loudness of any part
+then follows from the power in steps of 100 ms.
 """
 
 import functools
@@ -48,7 +48,7 @@ def step_powers(audio, sample_rate):
 
 
 def gated_loudness(powers):
-    """Loudness of a stretch of a signal, with the absolute and the relative gate.
+    """Loudness of a span of a signal, with the absolute and the relative gate.
 
     Arguments
     ---------

@@ -1,7 +1,7 @@
-"""What sounds when in a broadcast-like excerpt, drawn at random, and its exact labels.
+"""Random programmes of broadcast-like excerpts, with exact labels.
 
-An excerpt is a sequence of passages. The music's gain is a polygon in time, and the
-labels follow from its corners alone:
+An excerpt is a sequence of passages. The music's gain is piecewise linear in time. The
+labels follow from its corners:
 
 * music enters or leaves by a linear fade next to a passage without music, and counts
   as present while its gain is at least :data:`AUDIBLE_GAIN` times the passage's;
@@ -24,9 +24,9 @@ from hrin_plugin.timing import to_samples
 AUDIBLE_GAIN = 0.1
 #: Music at least this many LU above everything else together is in the foreground.
 FOREGROUND_MARGIN_LU = 0.0
-#: Noise drowns music that is further below it, in LU: nobody hears it, and no label should tell of it.
+#: Lowest level of music relative to noise, in LU; below it, music is inaudible and must not be labelled.
 UNDER_NOISE_LU = -15.0
-#: Part of the time that each class has in OpenBMAT.
+#: Share of the time of each class in OpenBMAT.
 SHARES = {"no-music": 0.50, "fg-music": 0.16, "bg-music": 0.34}
 #: What sounds beside the music in passages of a class: (speech, noise) and how often.
 MAKE_UP = {
@@ -43,12 +43,12 @@ CUT_SHARE = 0.3
 
 
 class Style(NamedTuple):
-    """How hard the mixes of a set are.
+    """Difficulty settings of the mixes of a set.
 
     ``relative_lu`` is the range from which the music's level over everything else is
     drawn, in LU, by class; with noise it begins no lower than :data:`UNDER_NOISE_LU`.
-    ``treated`` says that speech rings in rooms, that noise has layers, and that mixes
-    go through what :mod:`hrin_plugin.mixing.treatment` does. ``noise_weight`` is the weight
+    ``treated`` adds reverberation to speech, layers to noise, and the effects of
+    :mod:`hrin_plugin.mixing.treatment` to mixes. ``noise_weight`` is the weight
     of :data:`MAKE_UP` with noise against that without.
 
     Example
@@ -91,7 +91,7 @@ _RAMP_PART = 0.25
 
 
 class Passage(NamedTuple):
-    """A stretch of an excerpt in which the same things sound.
+    """A span of an excerpt with constant content.
 
     ``ramp_s`` is the length of the change at its start. ``relative_lu`` is the level of
     the music over everything else, None without music. ``new_music`` says that its
@@ -119,10 +119,10 @@ class Passage(NamedTuple):
 
 
 def draw_programmes(rng, n_excerpts, seconds, style=PLAIN):
-    """Draw excerpts whose classes together have nearly the shares of OpenBMAT.
+    """Draw excerpts whose class shares are close to those of OpenBMAT.
 
-    Each class is drawn with a weight of the time that it still lacks, so that the
-    shares hold for short sets too.
+    The weight of a class is the time that it still lacks, so that the shares hold for
+    short sets too.
 
     Arguments
     ---------
@@ -133,7 +133,7 @@ def draw_programmes(rng, n_excerpts, seconds, style=PLAIN):
     seconds : float
         Length of every excerpt.
     style : Style
-        How hard they are.
+        Difficulty settings.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def _draw_programme(rng, seconds, given_s, style):
 
 
 def _draw_make_up(rng, shares, noise_weight):
-    """Draw what sounds beside the music: whether speech, and whether noise."""
+    """Draw whether speech and noise sound in a passage."""
     weights = np.array([share * (noise_weight if noise else 1.0) for (_, noise), share in shares.items()])
     return list(shares)[rng.choice(len(weights), p=weights / weights.sum())]
 
@@ -188,7 +188,7 @@ def _draw_level(rng, range_lu, noise):
 
 
 def _draw_lengths(rng, seconds, shortest_s):
-    """Draw lengths of passages that add up to an excerpt, in whole milliseconds but for the last."""
+    """Draw lengths of passages that fill an excerpt, in whole milliseconds except the last."""
     shortest_s, median_s = min(shortest_s, seconds / 5), min(10.0, seconds / 3)
     lengths, left_s = [], seconds
     while True:
@@ -207,7 +207,7 @@ def _draw_label(rng, given_s, length_s):
 
 
 def _draw_ramp(rng, longest_s, longest_fade_s):
-    """Draw the length of a change: a cut or a fade."""
+    """Draw the length of a transition: a cut or a fade."""
     if rng.random() < CUT_SHARE:
         return min(rng.uniform(0.01, 0.05), longest_s)
     return min(math.exp(rng.uniform(math.log(0.1), math.log(longest_fade_s))), longest_s)
@@ -243,7 +243,7 @@ def exact_events(passages):
 
 
 def plateau(passages, number):
-    """The part of a passage in which no level changes: the passage without its ramps.
+    """The part of a passage with constant levels, without its ramps.
 
     Arguments
     ---------
@@ -269,7 +269,7 @@ def plateau(passages, number):
 
 
 def music_runs(passages):
-    """Which neighbouring passages share one music.
+    """Runs of neighbouring passages that share one piece of music.
 
     Arguments
     ---------
@@ -299,7 +299,7 @@ def music_runs(passages):
 
 
 def gain_corners(passages, run, gains):
-    """Corners of the polygon that is the gain of one run of music.
+    """Corners of the piecewise linear gain of one run of music.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""The page in a mixed set that says how it was made, and so which set it is."""
+"""The README.txt of a mixed set, which documents and identifies its settings."""
 
 from pathlib import Path
 
@@ -49,9 +49,9 @@ def claim_folder(out, settings, style=PLAIN):
     out : str or pathlib.Path
         Folder of the set: none yet, empty, or a set of the same settings.
     settings : mapping of str to str
-        All that the set's content depends on, without paths.
+        All settings that determine the set's content, without paths.
     style : Style
-        How hard its mixes are.
+        Difficulty settings of the mixes.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Sets in the layout of OpenBMAT, mixed from recordings or from synthesised sound.
 
-What sounds when is drawn by :mod:`hrin_plugin.mixing.programme`, whose labels are exact;
-:mod:`hrin_plugin.mixing.stems` renders it. Every excerpt has a random generator of its own,
-so that a set does not depend on the number of processes that made it.
+Passages and exact labels come from :mod:`hrin_plugin.mixing.programme`, audio from
+:mod:`hrin_plugin.mixing.stems`. Every excerpt has its own random generator, so that a set does
+not depend on the number of processes.
 """
 
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hrin_plugin.mixing.completion import complete_set, progress
-from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, plan_excerpts
+from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, Excerpt, plan_excerpts
 from hrin_plugin.mixing.programme import BROADCAST, PLAIN, Style
 from hrin_plugin.mixing.readme import claim_folder
 from hrin_plugin.mixing.sources import (
@@ -43,13 +43,22 @@ logger = logging.getLogger(__name__)
 
 
 def mix_set(
-    out, music, speech, noise, hours, seconds=60.0, seed=0, jobs=None, broadcast=False, noise_weight=1.0
-):
+    out: str | Path,
+    music: str | Path,
+    speech: str | Path,
+    noise: str | Path,
+    hours: float,
+    seconds: float = 60.0,
+    seed: int = 0,
+    jobs: int | None = None,
+    broadcast: bool = False,
+    noise_weight: float = 1.0,
+) -> list[Excerpt]:
     """Mix a set with exact annotations from folders of recordings.
 
-    The same recordings, settings and seed give the same bytes. A set that was
-    interrupted is completed; a complete one is left alone. With more than one job,
-    call it below ``if __name__ == "__main__":``, as processes demand.
+    The same recordings, settings and seed give the same bytes. An
+    interrupted set is completed, a complete one is not changed. With more than one job,
+    call it below ``if __name__ == "__main__":``, as multiprocessing requires.
 
     Arguments
     ---------
@@ -62,31 +71,31 @@ def mix_set(
     seconds : float
         Length of each excerpt.
     seed : int
-        Seed of all randomness, 0 or greater.
+        Random seed, 0 or greater.
     jobs : int or None
         Number of processes; None for as many as there are cores.
     broadcast : bool
-        Mix as broadcasts are: fainter music, shorter jingles, longer fades, rooms,
-        compressors, narrow bands, and MP3, Vorbis and AAC at low rates (needs ffmpeg).
+        Harder mixes: softer music, shorter jingles, slower fades, reverberation,
+        compression, band limits, and MP3, Vorbis and AAC at low bit rates (needs ffmpeg).
     noise_weight : float
-        Weight of passages with noise against those without; 1 gives noise two fifths of
-        the time, 4 seven tenths.
+        Weight of passages with noise against those without; 1 gives noise 40 % of the
+        time, 4 gives 70 %.
 
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If an argument is out of range.
     SourceError
         If a folder does not hold enough usable recordings.
     OSError
         If ``out`` holds something else, or cannot be written.
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------
@@ -141,19 +150,21 @@ def mix_set(
     return complete_set(out, excerpts, seed, jobs, decode_sources, share_sources, style)
 
 
-def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
+def synthesise_miniature(
+    out: str | Path, seed: int = 0, n_excerpts: int = 160, seconds: float = 3.0, jobs: int = 1
+) -> list[Excerpt]:
     """Make a miniature of OpenBMAT from synthesised music, speech and noise.
 
-    It stands in where there is no data set: same layout, ten folds that share no
-    source, exact labels. A complete one is left alone, and an interrupted one is
-    completed; several processes may call it at once.
+    It replaces a missing data set: same layout, exact labels, and ten folds that share no
+    source. An interrupted set is completed, a complete one is not changed. Several processes
+    may call it at once.
 
     Arguments
     ---------
     out : str or pathlib.Path
         Folder of the set.
     seed : int
-        Seed of all randomness, 0 or greater.
+        Random seed, 0 or greater.
     n_excerpts : int
         Number of excerpts, at least ten.
     seconds : float
@@ -164,16 +175,16 @@ def synthesise_miniature(out, seed=0, n_excerpts=160, seconds=3.0, jobs=1):
     Returns
     -------
     list of Excerpt
-        What the set holds.
+        The excerpts of the set.
 
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If an argument is out of range.
     OSError
         If ``out`` holds something else, or cannot be written.
     LostTask
-        If a process was ended from outside.
+        If a process was killed.
 
     Example
     -------
@@ -239,7 +250,7 @@ def synthesise_fold(fold, seed, length_s=60.0):
 
 
 def _settings(n_excerpts, seconds, seed):
-    """Settings that every set has, as they are written down."""
+    """Common settings of all sets, as written to README.txt."""
     return {"excerpts": str(n_excerpts), "seconds": str(float(seconds)), "seed": str(int(seed))}
 
 
@@ -257,7 +268,7 @@ def _count_excerpts(hours, seconds):
 
 
 def _check_settings(seconds, seed, jobs):
-    """Refuse settings that make no sense."""
+    """Raise ValueError for settings out of range."""
     if not SHORTEST_EXCERPT_S <= seconds < float("inf"):
         raise ValueError(f"seconds is {seconds:g}; give a length of {SHORTEST_EXCERPT_S:g} s or more")
     if int(seed) != seed or seed < 0:
@@ -267,7 +278,7 @@ def _check_settings(seconds, seed, jobs):
 
 
 def _check_apart(folders):
-    """Refuse folders of which one is, or lies in, another."""
+    """Raise ValueError for folders that are equal or nested."""
     resolved = {what: Path(folder).resolve() for what, folder in folders.items()}
     for (first, one), (second, other) in itertools.combinations(resolved.items(), 2):
         if one == other or one in other.parents or other in one.parents:

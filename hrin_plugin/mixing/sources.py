@@ -1,5 +1,5 @@
-"""Recordings to mix from: finding them, choosing among them, and decoding them for a
-store of samples (see :mod:`hrin_plugin.mixing.store`).
+"""Source recordings: finding, choosing and decoding them for a store of samples
+(:mod:`hrin_plugin.mixing.store`).
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _SUFFIXES = frozenset(
 
 
 class SourceFile(NamedTuple):
-    """A file of a folder that looks like a recording.
+    """A file with the suffix of a recording.
 
     Example
     -------
@@ -46,7 +46,7 @@ class SourceFile(NamedTuple):
 
 
 def find_recordings(kind, folder):
-    """All recordings below a folder, hidden files and folders left out.
+    """All recordings below a folder, except hidden files and folders.
 
     Arguments
     ---------
@@ -88,7 +88,7 @@ def find_recordings(kind, folder):
 
 
 def fingerprint(recordings):
-    """What identifies recordings across machines: their number, names and sizes.
+    """Fingerprint of recordings from their number, names and sizes, equal on all machines.
 
     Arguments
     ---------
@@ -114,21 +114,21 @@ def fingerprint(recordings):
 
 
 def choose_recordings(recordings, enough_s, rng):
-    """Choose recordings at random until they last long enough, and are enough for the folds.
+    """Choose random recordings until their length and their number for the folds suffice.
 
     Arguments
     ---------
     recordings : sequence of SourceFile
         From :func:`find_recordings`.
     enough_s : float
-        How long they should last, in seconds.
+        Required total length, in seconds.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
     list of SourceFile
-        The chosen ones, in random order; those whose header cannot be read too.
+        The chosen recordings in random order, including those with unreadable headers.
 
     Example
     -------
@@ -177,7 +177,7 @@ def decode(recording):
 
 
 def condition(audio, kind, name):
-    """Cut the silences out of a recording, and bring it to full scale.
+    """Remove the silences of a recording and normalise it to full scale.
 
     Arguments
     ---------
@@ -211,7 +211,7 @@ def condition(audio, kind, name):
 
 
 def _kept_steps(powers, level_lufs, kind):
-    """Which steps of a recording to keep, bool, ``[step]``."""
+    """Mask of the steps of a recording to keep, bool, ``[step]``."""
     with np.errstate(divide="ignore"):
         silent = 10 * np.log10(powers) < level_lufs + _SILENCE_LU
     kept = ~silent

@@ -1,8 +1,7 @@
-"""Rendering an excerpt: its music, and everything else, from recordings.
+"""Rendering of an excerpt from recordings: music and rest.
 
-Levels are BS.1770 loudness. The speech of an excerpt is set to the excerpt's level,
-noise to a level below; in each passage the music is then set to its drawn level
-relative to what else was measured there.
+Levels are BS.1770 loudness. Speech is set to the excerpt's level, noise to a level below.
+The music of each passage is set to its drawn level relative to the measured rest.
 """
 
 import math
@@ -39,12 +38,12 @@ _PALETTE = 3
 LAYERS, LAYER_DB, SPEEDS = (1, 1, 2, 4, 8), (-12.0, 0.0), (0.6, 1.6)
 #: Fade at the ends of every piece that does not crossfade, against clicks.
 _EDGE_S = 0.01
-#: A piece of music is drawn anew (so often) where it is this much below its recording.
+#: A piece of music this far below its recording (LU) is redrawn, up to so many times.
 _QUIET_LU, _DRAWS = -12.0, 5
 
 
 class Stems(NamedTuple):
-    """The two parts that add up to a mix, float32, ``[sample]``.
+    """The two stems of a mix, music and rest, float32, ``[sample]``.
 
     Example
     -------
@@ -62,12 +61,12 @@ class Stems(NamedTuple):
 
 
 def render_stems(passages, store, sources, rng, treated=False):
-    """Render the music and everything else of one excerpt.
+    """Render the music and the rest of one excerpt.
 
     Arguments
     ---------
     passages : sequence of Passage
-        What sounds when.
+        The passages of the excerpt.
     store : numpy.ndarray
         Samples of all recordings, int16, ``[sample]``.
     sources : mapping of str to sequence of Source
@@ -75,8 +74,8 @@ def render_stems(passages, store, sources, rng, treated=False):
     rng : numpy.random.Generator
         Source of randomness.
     treated : bool
-        Whether some of the speech rings in a room, and noise is what a place has: several
-        things at once, nearer and farther, larger and smaller.
+        Whether some speech gets reverberation, and noise consists of several layers with
+        different levels and speeds.
 
     Returns
     -------
@@ -171,7 +170,7 @@ def _steps(span_s, origin_s):
 
 
 def _at_loudness(piece, lufs):
-    """A signal turned to a loudness; silence stays silent."""
+    """A signal scaled to a loudness; silence stays silent."""
     measured = loudness(piece, SAMPLE_RATE)
     if not math.isfinite(measured):
         return np.zeros_like(piece)
@@ -179,7 +178,7 @@ def _at_loudness(piece, lufs):
 
 
 def _fill(kind, n_samples, store, sources, rng):
-    """Fill a length with pieces of recordings, joined as their kind demands, ``[sample]``."""
+    """Fill a length with pieces of recordings, joined by the rule of their kind, ``[sample]``."""
     filled = np.zeros(n_samples, dtype=np.float32)
     # Long recordings come up as often as they have material, short ones (prompts, effects) each alike.
     lengths = np.array([source.n_samples for source in sources], dtype=float)
@@ -215,7 +214,7 @@ def _fill(kind, n_samples, store, sources, rng):
 
 
 def _ambience(kind, n_samples, store, sources, rng):
-    """The same of several layers, each at a level and a speed of its own."""
+    """Several layers of noise, each with its own level and speed."""
     mixed = np.zeros(n_samples, dtype=np.float32)
     for _ in range(rng.choice(LAYERS)):
         speed = math.exp(rng.uniform(*np.log(SPEEDS)))

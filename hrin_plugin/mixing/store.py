@@ -1,7 +1,7 @@
-"""Where recordings lie in a store of samples, and which fold each belongs to.
+"""Positions of recordings in a store of samples, and their folds.
 
 A store is one array of int16 samples at :data:`SAMPLE_RATE`, every recording at full
-scale; on disk it can be memory-mapped by any number of processes.
+scale. Any number of processes can memory-map it.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class SourceError(RuntimeError):
-    """Raised where a folder does not hold what a set can be mixed from.
+    """Raised if a folder has no usable recordings for a set.
 
     Example
     -------
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 
 
 def share_out(kind, sources, rng):
-    """Give every recording to one fold, so that no two folds share any.
+    """Assign every recording to one fold, so that folds share none.
 
     Where there are fewer recordings than folds, each is cut into as many spans as
     there are folds, and no two folds share a span.

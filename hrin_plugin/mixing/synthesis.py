@@ -1,7 +1,7 @@
-"""Procedural music, speech-like sound and noise: stand-ins for recordings.
+"""Synthetic music, speech-like sound and noise in place of recordings.
 
-Each call draws another piece, voice or place. The three overlap in level, pitch and
-tonality (noise may hum, speech sings in harmonics), so that level alone tells nothing.
+Each call draws another piece, voice or scene. The three kinds overlap in level, pitch and
+tonality, so that level alone does not separate them.
 """
 
 import math
@@ -93,7 +93,7 @@ def synthesise_music(rng, n_samples, sample_rate):
 
 
 def synthesise_speech(rng, n_samples, sample_rate):
-    """Draw a voice that babbles: glottal pulses through formants, in syllables and phrases.
+    """Draw a speech-like voice: glottal pulses through formants, in syllables and phrases.
 
     Arguments
     ---------
@@ -139,7 +139,7 @@ def synthesise_speech(rng, n_samples, sample_rate):
 
 
 def synthesise_noise(rng, n_samples, sample_rate):
-    """Draw a place without music: coloured noise, hum, babble, applause, knocks or a band of noise.
+    """Draw a scene without music: coloured noise, hum, babble, applause, knocks or band noise.
 
     Arguments
     ---------
@@ -216,7 +216,7 @@ def _draw_drums(rng, sample_rate):
 
 
 def _add(signal, start, piece):
-    """Add a piece to a signal, in place; what lies beyond the end is dropped."""
+    """Add a piece to a signal in place, cut at the signal's end."""
     piece = piece[: max(len(signal) - start, 0)]
     signal[start : start + len(piece)] += piece
 

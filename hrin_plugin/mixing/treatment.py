@@ -1,7 +1,6 @@
-"""What a broadcast does to sound on its way: rooms, compressors, narrow bands, lossy codecs.
+"""Effects of a broadcast chain: reverberation, compression, band limits, lossy codecs.
 
-Every treatment keeps the time axis, and treats music and the rest alike once they are
-mixed, so that the labels stay exact.
+Effects keep the time axis and process the whole mix, so that the labels stay exact.
 """
 
 import io
@@ -29,7 +28,7 @@ CODECS = {"MP3": (0.6, 0.99), "OGG": (0.5, 1.0), "AAC": (16000, 64000)}
 
 
 def require_codecs():
-    """Make sure that every codec can be used.
+    """Check that every codec is available.
 
     Raises
     ------
@@ -46,7 +45,7 @@ def require_codecs():
 
 
 def add_room(sound, sample_rate, rng):
-    """Let a sound ring as in a room: exponentially decaying noise after the direct sound.
+    """Add reverberation: exponentially decaying noise after the direct sound.
 
     Arguments
     ---------
@@ -80,7 +79,7 @@ def add_room(sound, sample_rate, rng):
 
 
 def treat(mix, sample_rate, rng):
-    """Send a mix through a chain drawn at random: a compressor, a narrow band, a codec.
+    """Process a mix with a random chain: compressor, band limit, codec.
 
     Arguments
     ---------
@@ -122,7 +121,7 @@ def treat(mix, sample_rate, rng):
 
 
 def _compress(mix, sample_rate, threshold_db, ratio):
-    """Turn down what is louder than a threshold relative to the mix's mean power."""
+    """Compress levels above a threshold relative to the mix's mean power."""
     fall = np.exp(-1.0 / (ATTACK_S * sample_rate))
     power = lfilter([1.0 - fall], [1.0, -fall], np.square(mix, dtype=np.float64))
     over_db = 10 * np.log10(power / (power.mean() + 1e-12) + 1e-6) - threshold_db
@@ -139,7 +138,7 @@ def _through(mix, sample_rate, codec, level):
 
 
 def _through_aac(mix, sample_rate, bits_a_second):
-    """Encode and decode with ffmpeg, in a container whose edit list undoes the encoder's delay."""
+    """Encode and decode with ffmpeg, in a container whose edit list removes the encoder delay."""
     raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1"]
     run = [ffmpeg_program(), "-v", "error", "-y"]
     with tempfile.NamedTemporaryFile(suffix=".m4a") as coded:
@@ -151,5 +150,5 @@ def _through_aac(mix, sample_rate, bits_a_second):
 
 
 def _of_length(signal, n_samples):
-    """The signal, cut or filled up with silence."""
+    """The signal, cut or padded with silence."""
     return np.pad(signal[:n_samples], (0, max(n_samples - len(signal), 0)))

@@ -1,7 +1,7 @@
 """Frames ``[batch, frame, band]`` come in, logits of each level ``[batch, frame, class]`` go out.
 
-HRIN, the paper's baselines, the heads that fit any encoder, what they are built from, and the open
-contract that anyone's network can keep.
+HRIN, the paper's baselines, heads for any encoder, their layers, and the contract for your own
+network.
 """
 
 from hrin_plugin.networks.baselines import MMG, SinglePath, derive_upper_level

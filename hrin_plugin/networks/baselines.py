@@ -1,25 +1,29 @@
-"""The paper's baselines (section V-F): networks of one level, from which the level above is derived."""
+"""The paper's baselines (section V-F): networks for the lower level; the upper level is derived."""
+
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.hrin import HRINOutput, check_two_levels, frame_mask
+from hrin_plugin.networks.onnx_nodes import Graph
+from hrin_plugin.networks.states import CarriedStates
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
-def derive_upper_level(logits, taxonomy=MUSIC_LOUDNESS, level=1):
-    """Logits of the level above: each parent's is the greatest of its children's.
+def derive_upper_level(logits: Tensor, taxonomy: Taxonomy = MUSIC_LOUDNESS, level: int = 1) -> Tensor:
+    """Logits of the level above: the maximum over each parent's children.
 
-    A parent is then above any threshold exactly where one of its children is:
-    music where there is foreground or background music, no music where there is none.
+    A parent then exceeds a threshold exactly where one of its children does. Foreground or
+    background music counts as music.
 
     Arguments
     ---------
     logits : torch.Tensor
-        Of ``level``, ``[..., class]``.
+        Logits of ``level``, ``[..., class]``.
     taxonomy : Taxonomy
         The classes and their parents.
     level : int
@@ -44,7 +48,7 @@ def derive_upper_level(logits, taxonomy=MUSIC_LOUDNESS, level=1):
 
 
 class SinglePath(nn.Module):
-    """LSTM, GRU and CNN-GRU: one path of HRIN, for the lower level only.
+    """The baselines LSTM, GRU and CNN-GRU: one HRIN path for the lower level.
 
     Arguments
     ---------
@@ -78,13 +82,13 @@ class SinglePath(nn.Module):
 
     def __init__(
         self,
-        input_size=128,
-        hidden_size=100,
-        num_layers=4,
-        unit="gru",
-        conv_unit=False,
-        output_layer=False,
-        taxonomy=MUSIC_LOUDNESS,
+        input_size: int = 128,
+        hidden_size: int = 100,
+        num_layers: int = 4,
+        unit: str = "gru",
+        conv_unit: bool = False,
+        output_layer: bool = False,
+        taxonomy: Taxonomy = MUSIC_LOUDNESS,
     ):
         super().__init__()
         check_two_levels(taxonomy)
@@ -102,7 +106,9 @@ class SinglePath(nn.Module):
         self.recurrent = RecurrentUnit(encoded_size, hidden_size, num_layers, unit, output_layer)
         self.head = nn.Linear(self.recurrent.output_size, taxonomy.sizes[-1])
 
-    def forward(self, frames, lens=None, states=None):
+    def forward(
+        self, frames: Tensor, lens: Tensor | None = None, states: CarriedStates | None = None
+    ) -> HRINOutput:
         """Logits of both levels for each frame.
 
         Arguments
@@ -111,21 +117,21 @@ class SinglePath(nn.Module):
             ``[batch, frame, input_size]``, padded on the right.
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``; None
-            where all are as long.
+            where all have the same length.
         states : CarriedStates or None
             Those of the window before, if the frames are a window of a longer signal.
 
         Returns
         -------
         HRINOutput
-            ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``; values at padding mean nothing.
+            ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``; padded frames hold arbitrary values.
         """
         mask = frame_mask(frames, lens)
         encoded = frames if self.conv is None else self.conv(frames, mask)
         mrle = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph, frames):
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
         recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
@@ -136,20 +142,18 @@ class SinglePath(nn.Module):
 class MMG(nn.Module):
     """A convolutional network that classifies blocks of the spectrogram as images.
 
-    A re-implementation from descriptions: the code of MMG (Melendez-Catalan, Molina
-    and Gomez, MIREX 2018 and OpenBMAT, TISMIR 2019) was never published.
+    Re-implemented from descriptions. The code of MMG (Melendez-Catalan, Molina and Gomez,
+    MIREX 2018 and OpenBMAT, TISMIR 2019) was never published.
 
-    What Jia et al. say of it: the spectrogram is cut into blocks of 128 frames, each
-    block is an independent sample, classified as one image into one of the classes,
-    and the order of the blocks plays no part.
+    From Jia et al.: the spectrogram is cut into blocks of 128 frames. Each block is an
+    independent sample, classified as one image into one of the classes.
 
-    What is our choice, and not known of the original: the features (HRIN's, so that
-    an image is 128 frames of 128 bands); blocks that do not overlap, the last one
-    filled up with zeros (each band's mean); the layers, four times a convolution
-    (3 x 3, zero padding), batch normalisation, ReLU and max-pooling (2 x 2), then
-    the mean over the image and a linear layer; one sigmoid a class; and the same
-    logits for all frames of a block, so that in training each frame counts, and a
-    block that holds several classes is drawn towards their shares of its time.
+    Our choice: HRIN's features, so that an image has 128 frames of 128 bands. Blocks do not
+    overlap; the last one is padded with zeros, each band's mean. Four layers have a convolution
+    (3 x 3, zero padding), batch normalisation, ReLU and max-pooling (2 x 2). The mean over the
+    image and a linear layer follow, with one sigmoid a class. All frames of a block get the same
+    logits. Each frame counts in training, so a block with several classes is trained towards
+    their shares of its time.
 
     Arguments
     ---------
@@ -178,7 +182,13 @@ class MMG(nn.Module):
 
     KERNEL, POOLING = 3, 2
 
-    def __init__(self, input_size=128, block_frames=128, channels=(16, 32, 64, 128), taxonomy=MUSIC_LOUDNESS):
+    def __init__(
+        self,
+        input_size: int = 128,
+        block_frames: int = 128,
+        channels: Sequence[int] = (16, 32, 64, 128),
+        taxonomy: Taxonomy = MUSIC_LOUDNESS,
+    ):
         super().__init__()
         check_two_levels(taxonomy)
         if min(input_size, block_frames) < self.POOLING ** len(channels):
@@ -205,7 +215,7 @@ class MMG(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1], taxonomy.sizes[-1])
 
-    def forward(self, frames, lens=None):
+    def forward(self, frames: Tensor, lens: Tensor | None = None) -> HRINOutput:
         """Logits of both levels for each frame.
 
         Arguments
@@ -214,13 +224,13 @@ class MMG(nn.Module):
             ``[batch, frame, input_size]``, padded on the right.
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``; None
-            where all are as long.
+            where all have the same length.
 
         Returns
         -------
         HRINOutput
             ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``, the same for all
-            frames of a block; values at padding mean nothing.
+            frames of a block; padded frames hold arbitrary values.
         """
         n_frames = frames.shape[1]
         mask = frame_mask(frames, lens)
@@ -238,7 +248,7 @@ class MMG(nn.Module):
         mrle = per_block.repeat_interleave(self.block_frames, dim=1)[:, :n_frames]
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)
 
-    def onnx_nodes(self, graph, frames):
+    def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
         frames = graph.add("Transpose", frames, perm=[1, 0, 2])
         shape = graph.add("Shape", frames)
@@ -257,7 +267,7 @@ class MMG(nn.Module):
         return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
 
     def _blocks(self, values):
-        """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, filled up with zeros."""
+        """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, padded with zeros."""
         missing = -values.shape[1] % self.block_frames
         return functional.pad(values, (0, 0, 0, missing)).unflatten(1, (-1, self.block_frames))
 

@@ -1,4 +1,4 @@
-"""Classes of networks by name: those of this package, and anyone's that can be imported."""
+"""Network classes by import path: those of this package and of others."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def class_path(network_class):
-    """The name by which a network's class is found again.
+    """The import path of a network class.
 
     Arguments
     ---------
@@ -17,12 +17,12 @@ def class_path(network_class):
     Returns
     -------
     str
-        ``"HRIN"`` for what this room offers, ``"mynet.TinyNet"`` for a class from elsewhere.
+        ``"HRIN"`` for classes of this package, ``"mynet.TinyNet"`` for others.
 
     Raises
     ------
     ValueError
-        If it cannot be imported, as a class inside a function or of the script that runs.
+        If it cannot be imported, such as a class inside a function or in the running script.
 
     Example
     -------
@@ -41,7 +41,7 @@ def class_path(network_class):
 
 
 def is_of_package(path):
-    """Whether a class's path leads into this package, so that finding it runs no other code.
+    """Whether an import path leads into this package, so that importing it runs no foreign code.
 
     Arguments
     ---------
@@ -62,7 +62,7 @@ def is_of_package(path):
 
 
 def find_class(path):
-    """Import the class that a path names, which runs its module's code.
+    """Import a class by its path, which runs the code of its module.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""What a network must have so that it can be trained, saved, loaded and used, whoever wrote it."""
+"""The contract of a network that can be trained, saved, loaded and used for detection."""
 
 import contextlib
 import json
@@ -17,12 +17,12 @@ BATCH, FRAMES = 2, 100
 
 
 class Network(Protocol):
-    """The open contract of a network, which is a ``torch.nn.Module`` besides.
+    """The contract of a network, which is also a ``torch.nn.Module``.
 
-    Two further abilities are optional. A ``forward`` that takes ``states`` carries recurrent
+    Two further members are optional. A ``forward`` that takes ``states`` carries recurrent
     states from one window of a long signal to the next (:class:`hrin_plugin.networks.states.CarriedStates`);
-    any other network gets some frames again. A class with a method ``onnx_nodes`` can be written as
-    ONNX (:mod:`hrin_plugin.networks.onnx_nodes`); any other runs on torch only.
+    other networks get earlier frames as context. A class with a method ``onnx_nodes`` can be written as
+    ONNX (:mod:`hrin_plugin.networks.onnx_nodes`); others run on torch only.
 
     Example
     -------
@@ -42,10 +42,10 @@ class Network(Protocol):
         """Logits ``[batch, frame, class]`` of each level of frames ``[batch, frame, band]``."""
 
 
-def check_network(network, n_bands, taxonomy=None):
-    """Refuse a network that could not be trained, saved, loaded or used; it is left as it is.
+def check_network(network: nn.Module, n_bands: int, taxonomy: Taxonomy | None = None) -> None:
+    """Raise ValueError for a network that breaks the contract; the network is not changed.
 
-    It is built a second time from its settings, and both are tried on random frames.
+    The network is rebuilt from its settings, and both are compared on random frames.
 
     Arguments
     ---------
@@ -86,8 +86,8 @@ def check_network(network, n_bands, taxonomy=None):
         _compare(network, again, n_bands)
 
 
-def check_description(network):
-    """Refuse a network that does not say how it is built again.
+def check_description(network: nn.Module) -> None:
+    """Raise ValueError for a network without a valid taxonomy or settings to rebuild it from.
 
     Arguments
     ---------
@@ -123,7 +123,7 @@ def check_description(network):
 
 
 def _refusal(network, what):
-    """The error that tells what is wrong with a network, by the name of its class."""
+    """The error for a network, with the name of its class."""
     network_class = type(network)
     try:
         name = class_path(network_class)
@@ -138,7 +138,7 @@ def _listed(taxonomy):
 
 
 def _check_settings(network):
-    """Refuse settings that JSON cannot hold, or that would not reach ``__init__``."""
+    """Raise ValueError for settings that JSON cannot hold or ``__init__`` would not get."""
     settings = network.settings
     if not isinstance(settings, dict):
         kind = type(settings).__name__
@@ -157,7 +157,7 @@ def _check_settings(network):
 
 
 def _built_again(network):
-    """The network anew from its settings, as they come back from JSON, with the same weights."""
+    """The network rebuilt from its JSON settings, with the same weights."""
     try:
         again = type(network)(taxonomy=network.taxonomy, **json.loads(json.dumps(network.settings)))
     except Exception as error:  # whatever another's code raises
@@ -179,7 +179,7 @@ def _built_again(network):
 
 
 def _shapes(network):
-    """The shape of each weight; refuses what is no tensor, as it could not be saved."""
+    """The shape of each weight; raises for values that are not tensors."""
     shapes = {}
     for name, weight in network.state_dict().items():
         if not isinstance(weight, Tensor):
@@ -190,7 +190,7 @@ def _shapes(network):
 
 
 def _compare(network, again, n_bands):
-    """Refuse a network whose logits have other shapes than they should, or other values when built again."""
+    """Raise ValueError for logits of wrong shape, or of other values after rebuilding."""
     device = next((weight.device for weight in network.state_dict().values()), None)
     frames = torch.randn(BATCH, FRAMES, n_bands, generator=torch.Generator().manual_seed(0)).to(device)
     lens = torch.linspace(1, 0.5, BATCH, device=device)
@@ -206,7 +206,7 @@ def _compare(network, again, n_bands):
 
 
 def _logits(network, *inputs):
-    """Logits of each level; refuses what is called otherwise, or gives something else."""
+    """Logits of each level; raises for another signature or return value."""
     given = "frames and relative lengths" if len(inputs) > 1 else "frames alone"
     shape = list(inputs[0].shape)
     try:
@@ -229,7 +229,7 @@ def _logits(network, *inputs):
 
 @contextlib.contextmanager
 def _evaluating(network):
-    """A network in evaluation mode for a while; each module then has the mode that it had."""
+    """Context with the network in evaluation mode; each module's mode is restored."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

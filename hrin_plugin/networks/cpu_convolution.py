@@ -1,9 +1,8 @@
-"""Convolution, batch normalisation, max-pooling and ReLU on a CPU, faster than one after the other.
+"""Convolution, batch normalisation, max-pooling and ReLU on a CPU, fused.
 
-On a CPU these layers spend their time in memory, not in arithmetic. Normalisation by
-statistics that stay is an affine map and goes into the convolution's weights, and
-max-pooling is the largest of shifted views, which keep torch's channels-last order and
-need no table of indices.
+On a CPU these layers are bound by memory bandwidth. Batch normalisation by fixed statistics
+is an affine map, which is folded into the convolution's weights. Max-pooling is the maximum
+of shifted views, which keeps the channels-last order and needs no index table.
 """
 
 import torch
@@ -11,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 
 def normalised_convolution(convolution, norm, images):
-    """What ``norm(convolution(images))`` gives, in one step where the statistics stay as they are.
+    """``norm(convolution(images))``, fused where the statistics are fixed.
 
     Arguments
     ---------
@@ -43,7 +42,7 @@ def normalised_convolution(convolution, norm, images):
 
 
 def normalised_weights(convolution, norm):
-    """Weight and bias of the one convolution that a convolution and a normalisation of fixed statistics are.
+    """Weight and bias of a convolution with batch normalisation folded into it.
 
     Arguments
     ---------
@@ -55,7 +54,7 @@ def normalised_weights(convolution, norm):
     Returns
     -------
     tuple of torch.Tensor
-        Of the shapes of the convolution's own; gradients reach both modules.
+        In the shapes of the convolution's weight and bias; gradients reach both modules.
 
     Example
     -------
@@ -90,7 +89,7 @@ def rectified_max_pool(images):
 
 
 def _taps(images):
-    """The first, second and third value under each position of the pooling's window, as views."""
+    """Views of the first, second and third value in each pooling window."""
     last = (images.shape[-1] - 3) // 2 * 2
     return [images[..., tap : last + tap + 1 : 2] for tap in range(3)]
 
@@ -110,7 +109,7 @@ class _RectifiedMaxPool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        """Each window's gradient goes to the first of its largest values, as torch's does."""
+        """Each window's gradient goes to its first maximum, as in torch."""
         images, pooled = ctx.saved_tensors
         images_grad = torch.zeros_like(images)
         first, second, third = _taps(images)

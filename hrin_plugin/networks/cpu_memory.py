@@ -1,4 +1,4 @@
-"""How the C library treats the memory of big tensors."""
+"""Settings of the C library's allocator for large tensors."""
 
 import ctypes
 import sys
@@ -7,18 +7,17 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory():
-    """Let this process keep the memory of freed tensors for the next ones.
+    """Keep the memory of freed tensors in this process for reuse.
 
-    The GNU C library gives every block of more than 32 MB back to the system at
-    once. A training step on a CPU frees and asks for hundreds of megabytes, and the
-    system clears each page again: close to half the time of an HRIN-cr step. The
-    process's peak stays the same; it only falls no more. Elsewhere than on GNU
-    systems this does nothing.
+    The GNU C library returns every freed block of more than 32 MB to the system. A training
+    step on a CPU frees and allocates hundreds of megabytes, and the system clears each page
+    again. That takes close to half the time of an HRIN-cr step. Peak memory stays the same,
+    but is kept. On systems without the GNU C library this has no effect.
 
     Returns
     -------
     bool
-        Whether the C library agreed.
+        Whether the setting took effect.
 
     Example
     -------

@@ -1,9 +1,9 @@
 """A stack of bidirectional GRU layers on a CPU, several times as fast as torch's.
 
-``torch.nn.GRU`` has no fused kernel for a CPU: each time step is a dozen small
-operations with bookkeeping for gradients, once for each direction. Here both
-directions step together, and the gradient, eq. (4) to (7) differentiated by hand,
-needs three operations a step. The weights stay those of the ``torch.nn.GRU``.
+``torch.nn.GRU`` has no fused CPU kernel. Each time step takes a dozen small operations for
+each direction, all recorded by autograd. Here both directions step together, and the gradient
+of eq. (4) to (7) is written by hand, with three operations a step. The weights are those of
+the ``torch.nn.GRU``.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 
 def bidirectional_gru(gru, frames, lengths=None, initial=None):
-    """What ``gru(frames, initial)`` gives.
+    """``gru(frames, initial)``, computed faster on a CPU.
 
     Arguments
     ---------
@@ -75,7 +75,7 @@ def _reorder(sequence, order):
 
 
 def weight_gradients(before, hidden_grads):
-    """Gradients of the weight and the bias through which states reach the gates.
+    """Gradients of the recurrent weight and bias.
 
     Arguments
     ---------

@@ -1,10 +1,10 @@
-"""Whether a device can be used, asked before anything is prepared for it."""
+"""Checks of a device before it is used."""
 
 import torch
 
 
 def check_device(name, *precisions):
-    """Refuse a device that is not there, or that lacks a precision.
+    """Raise ValueError for a missing device, or one without the requested precision.
 
     Arguments
     ---------
@@ -35,7 +35,7 @@ def check_device(name, *precisions):
 
 
 def _kind(name):
-    """The kind of a device that is there."""
+    """The type of an available device."""
     kind, _, index = str(name).partition(":")
     kinds = {"cpu"}
     if torch.accelerator.is_available():

@@ -1,21 +1,22 @@
 """Output layers for every level of a taxonomy, on top of any encoder (paper, eq. (9), (10) and (16))."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hrin_plugin.networks.padding import frame_mask
 from hrin_plugin.networks.units import RecurrentUnit
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class HierarchicalHeads(nn.Module):
     """Logits of every level of a taxonomy, in one of two styles.
 
-    ``"plain"`` is one linear layer for each level, for frames and for whole
-    recordings alike. ``"recurrent"`` is the paper's: each level has a recurrent unit
-    of its own, which reads the encoder's frames joined to the output of the unit of
-    the level above, eq. (10), and a linear layer on top. On the bare features and
-    two levels this is HRIN-r (Fig. 2).
+    ``"plain"`` has one linear layer for each level, for frames and for whole
+    recordings. ``"recurrent"`` is the paper's style. Each level has a recurrent unit
+    and a linear layer. The unit reads the encoder's frames, concatenated with the output
+    of the unit above, eq. (10). On log-mel frames and two levels this is HRIN-r (Fig. 2).
 
     The outputs are logits: the sigmoid of eq. (9) and (16) is part of the
     objective, where it can be computed without loss of precision.
@@ -59,12 +60,12 @@ class HierarchicalHeads(nn.Module):
 
     def __init__(
         self,
-        input_size,
-        taxonomy=MUSIC_LOUDNESS,
-        style="plain",
-        hidden_size=None,
-        num_layers=1,
-        unit="gru",
+        input_size: int | Sequence[int],
+        taxonomy: Taxonomy = MUSIC_LOUDNESS,
+        style: str = "plain",
+        hidden_size: int | None = None,
+        num_layers: int = 1,
+        unit: str = "gru",
     ):
         super().__init__()
         sizes = [input_size] * len(taxonomy.levels) if isinstance(input_size, int) else list(input_size)
@@ -87,7 +88,7 @@ class HierarchicalHeads(nn.Module):
             nn.Linear(inputs, outputs) for inputs, outputs in zip(sizes, taxonomy.sizes)
         )
 
-    def forward(self, encoded, lens=None):
+    def forward(self, encoded: Tensor | Sequence[Tensor], lens: Tensor | None = None) -> tuple[Tensor, ...]:
         """Logits of every level.
 
         Arguments
@@ -98,13 +99,13 @@ class HierarchicalHeads(nn.Module):
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``, for the
             recurrent style, whose backward direction begins at each recording's own
-            end; None where all are as long.
+            end; None where all have the same length.
 
         Returns
         -------
         tuple of torch.Tensor
             For each level logits ``[batch, frame, class]`` or ``[batch, class]``, the top
-            level first; values at padding mean nothing.
+            level first; padded frames hold arbitrary values.
 
         Raises
         ------
@@ -119,7 +120,7 @@ class HierarchicalHeads(nn.Module):
         return tuple(layer(level) for layer, level in zip(self.layers, encoded))
 
     def _recur(self, encoded, mask):
-        """Output of every level's recurrent unit, each fed with the one above it."""
+        """Output of each level's recurrent unit; each also reads the output of the unit above."""
         outputs = []
         for unit, frames in zip(self.units, encoded):
             outputs.append(unit(torch.cat((frames, *outputs[-1:]), dim=-1), mask))

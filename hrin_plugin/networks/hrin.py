@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.onnx_nodes import Graph
 from hrin_plugin.networks.padding import frame_mask
+from hrin_plugin.networks.states import CarriedStates
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
 class HRINOutput(NamedTuple):
@@ -24,17 +26,23 @@ class HRINOutput(NamedTuple):
     md: Tensor  # [batch, frame, level-1 class]
     mrle: Tensor  # [batch, frame, level-2 class]
 
-    #: Their former names.
-    detection = property(lambda self: self.md)
-    loudness = property(lambda self: self.mrle)
+    @property
+    def detection(self) -> Tensor:
+        """Former name of ``md``."""
+        return self.md
+
+    @property
+    def loudness(self) -> Tensor:
+        """Former name of ``mrle``."""
+        return self.mrle
 
 
 class HRIN(nn.Module):
     """Two paths over one sequence of frames, one for each level of the hierarchy.
 
-    The first path detects music; its recurrent unit's output guides the second,
-    which tells foreground from background. Without convolutions this is HRIN-r
-    (Fig. 2), with them HRIN-cr (Fig. 4).
+    The first path detects music. Its recurrent output is an input of the second path, which
+    separates foreground from background. Without convolutions this is HRIN-r (Fig. 2), with
+    them HRIN-cr (Fig. 4).
 
     Arguments
     ---------
@@ -49,13 +57,13 @@ class HRIN(nn.Module):
     conv_unit : bool
         Whether a convolutional unit stands before each recurrent unit.
     concatenation : str
-        Where the first path meets the second (Fig. 7): ``"input"`` joins its
-        recurrent output to the frames, eq. (10); ``"after_conv"`` joins both
-        convolutional outputs before the second recurrent unit; ``"before_fc"``
-        joins both recurrent outputs before the last linear layer.
+        Where the paths are concatenated (Fig. 7): ``"input"`` concatenates the first
+        recurrent output and the frames, eq. (10); ``"after_conv"`` both convolutional
+        outputs before the second recurrent unit; ``"before_fc"`` both recurrent outputs
+        before the last linear layer.
     output_layer : bool
-        Whether a recurrent unit's output is eq. (8) as written, or the state
-        itself, which gave the paper's numbers.
+        Whether a recurrent unit's output is eq. (8) as written. Otherwise it is the
+        state itself, as in the authors' code.
     taxonomy : Taxonomy
         A hierarchy of two levels.
 
@@ -78,14 +86,14 @@ class HRIN(nn.Module):
 
     def __init__(
         self,
-        input_size=128,
-        hidden_size=100,
-        num_layers=4,
-        unit="gru",
-        conv_unit=False,
-        concatenation="input",
-        output_layer=False,
-        taxonomy=MUSIC_LOUDNESS,
+        input_size: int = 128,
+        hidden_size: int = 100,
+        num_layers: int = 4,
+        unit: str = "gru",
+        conv_unit: bool = False,
+        concatenation: str = "input",
+        output_layer: bool = False,
+        taxonomy: Taxonomy = MUSIC_LOUDNESS,
     ):
         super().__init__()
         if concatenation not in self.CONCATENATIONS:
@@ -124,7 +132,9 @@ class HRIN(nn.Module):
             (self.recurrent_1.output_size, self.recurrent_2.output_size + before_fc), taxonomy
         )
 
-    def forward(self, frames, lens=None, states=None):
+    def forward(
+        self, frames: Tensor, lens: Tensor | None = None, states: CarriedStates | None = None
+    ) -> HRINOutput:
         """Logits of both levels for each frame.
 
         Arguments
@@ -133,14 +143,14 @@ class HRIN(nn.Module):
             ``[batch, frame, input_size]``, padded on the right.
         lens : torch.Tensor or None
             Length of each recording relative to the longest, ``[batch]``; None
-            where all are as long.
+            where all have the same length.
         states : CarriedStates or None
             Those of the window before, if the frames are a window of a longer signal.
 
         Returns
         -------
         HRINOutput
-            ``[batch, frame, 2]`` and ``[batch, frame, 3]``; values at padding mean nothing.
+            ``[batch, frame, 2]`` and ``[batch, frame, 3]``; padded frames hold arbitrary values.
         """
         mask = frame_mask(frames, lens)
         encoded = frames if self.conv_1 is None else self.conv_1(frames, mask)
@@ -155,13 +165,13 @@ class HRIN(nn.Module):
             second = torch.cat((first, second), dim=-1)
         return HRINOutput(*self.heads((first, second)))
 
-    def onnx_nodes(self, graph, frames):
+    def onnx_nodes(self, graph: Graph, frames: str) -> list[str]:
         """Add :meth:`forward` to a graph.
 
         Arguments
         ---------
         graph : hrin_plugin.networks.onnx_nodes.Graph
-            Is added to.
+            The graph to extend.
         frames : str
             Name of the frames, ``[frame, batch, input_size]``.
 
@@ -185,8 +195,8 @@ class HRIN(nn.Module):
         ]
 
 
-def check_two_levels(taxonomy):
-    """Refuse a taxonomy that has not the levels of :class:`HRINOutput`.
+def check_two_levels(taxonomy: Taxonomy) -> None:
+    """Raise ValueError for a taxonomy without the two levels of :class:`HRINOutput`.
 
     Arguments
     ---------

@@ -25,7 +25,7 @@ def linear(graph, values, layer):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     values : str
         Name of the input, ``[..., value]``.
     layer : torch.nn.Linear
@@ -50,12 +50,12 @@ def linear(graph, values, layer):
 
 
 def conv_unit(graph, frames, unit):
-    """``ConvUnit.forward``; the batch is the images' height, which kernels of height 1 leave apart.
+    """``ConvUnit.forward``, with the batch as image height, which kernels of height 1 do not mix.
 
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
     unit : ConvUnit
@@ -80,12 +80,12 @@ def conv_unit(graph, frames, unit):
 
 
 def convolutions(graph, images, layers):
-    """Convolution, batch normalisation (part of the former's weights), pooling and ReLU, repeated.
+    """Convolution with folded batch normalisation, pooling and ReLU, repeated.
 
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     images : str
         Name of the images, ``[image, map, row, column]``.
     layers : sequence of torch.nn.Module
@@ -130,7 +130,7 @@ def recurrent_unit(graph, frames, unit):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
     unit : RecurrentUnit
@@ -158,14 +158,14 @@ def recurrent_unit(graph, frames, unit):
 
 
 def _layer(graph, frames, rnn, layer):
-    """One layer's both directions as one operation, from zeros on."""
+    """Both directions of a layer as one operation, with zero initial states."""
     states = _recur(graph, frames, rnn, _weights(rnn, layer), "bidirectional")
     # [frame, direction, batch, value] -> [frame, batch, both directions' values]
     return graph.add("Reshape", graph.add("Transpose", states, perm=[0, 2, 1, 3]), [0, 0, -1])
 
 
 def _carrying_layer(graph, frames, rnn, layer):
-    """One layer's both directions from given states on: ``CarriedStates.outputs``."""
+    """Both directions of a layer with given initial states: ``CarriedStates.outputs``."""
     ahead, behind = zip(*(np.split(array, 2) for array in _weights(rnn, layer)))
     initial, last = zip(
         *(graph.carried_states(STATE_PARTS[rnn.mode], rnn.hidden_size) for _ in (ahead, behind))
@@ -205,7 +205,7 @@ def _recur(graph, frames, rnn, weights, direction, initial=(), last=()):
 
 
 def _weights(rnn, layer):
-    """What a recurrent operation wants of a layer: input weights, recurrent weights and biases."""
+    """Input weights, recurrent weights and biases of a layer, in ONNX's layout."""
     inputs, recurrent = (_gates(rnn, kind, layer) for kind in ("weight_ih", "weight_hh"))
     return inputs, recurrent, np.concatenate([_gates(rnn, kind, layer) for kind in ("bias_ih", "bias_hh")], 1)
 
@@ -225,7 +225,7 @@ def upper_level(graph, logits, taxonomy):
     Arguments
     ---------
     graph : Graph
-        Is added to.
+        The graph to extend.
     logits : str
         Name of the second level's logits, ``[frame, batch, class]``.
     taxonomy : Taxonomy

@@ -1,4 +1,4 @@
-"""A graph of ONNX operations, and how a network's class writes itself down in it.
+"""A graph of ONNX operations, and the ``onnx_nodes`` method of network classes.
 
 A class that can be exported has a method ``onnx_nodes(graph, frames)``. From the name of the
 frames it adds the operations of its ``forward`` (:mod:`hrin_plugin.networks.onnx_layers` has those of
@@ -42,7 +42,7 @@ def import_optional(name):
 
 
 def has_onnx(network):
-    """Whether a network's class says what its operations are in ONNX.
+    """Whether a network's class has its own ``onnx_nodes``.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ def has_onnx(network):
 
 
 def check_onnx(network):
-    """Refuse a network whose class cannot be written as ONNX.
+    """Raise ValueError for a network whose class cannot be written as ONNX.
 
     Arguments
     ---------
@@ -94,12 +94,12 @@ def check_onnx(network):
 
 
 class Graph:
-    """Nodes and constants that grow; every value has a name.
+    """A growing list of nodes and constants; every value has a name.
 
     Arguments
     ---------
     carries : bool
-        Whether the states of recurrent layers come in and go out, for a signal in windows.
+        Whether states of recurrent layers are inputs and outputs, for a signal in windows.
 
     Raises
     ------
@@ -126,7 +126,7 @@ class Graph:
         Arguments
         ---------
         operation : str
-            Its name in ONNX.
+            Name of the ONNX operation.
         *inputs : str or array_like
             Values by name, and constants as numbers: whole ones become shapes and axes, others
             single precision.
@@ -146,7 +146,7 @@ class Graph:
         return outputs[0]
 
     def carried_states(self, count, size):
-        """Further states that come in and go out.
+        """Add states as further inputs and outputs.
 
         Arguments
         ---------
@@ -158,7 +158,7 @@ class Graph:
         Returns
         -------
         tuple of (list of str, list of str)
-            Names of those that come in, ``[1, batch, value]`` each, and of those that go out.
+            Names of the inputs, ``[1, batch, value]`` each, and of the outputs.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Graph:
 
 
 def as_array(tensor):
-    """A tensor's values as NumPy has them.
+    """A tensor's values as a NumPy array.
 
     Arguments
     ---------

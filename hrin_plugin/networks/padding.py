@@ -1,10 +1,10 @@
-"""Which frames of a padded batch are real."""
+"""Masks and frame counts of padded batches."""
 
 import torch
 
 
 def frame_mask(frames, lens):
-    """Which frames of a padded batch are real.
+    """Mask of the frames without padding.
 
     Arguments
     ---------
@@ -12,7 +12,7 @@ def frame_mask(frames, lens):
         ``[batch, frame, ...]``.
     lens : torch.Tensor or None
         Length of each recording relative to the longest, ``[batch]``, on any device;
-        None where all are as long. A recording of any length has at least one frame, so that
+        None where all have the same length. A recording of any length has at least one frame, so that
         the single frame of a pooled recording is real.
 
     Returns
@@ -40,7 +40,7 @@ def frame_mask(frames, lens):
         )
     n_frames = frames.shape[1]
     counts = frame_counts(n_frames, lens)
-    # Where the lengths are on a device, one wait for it answers both questions; on the CPU there is none.
+    # One device synchronisation for both checks; none if the lengths are on the CPU.
     all_full, any_empty = torch.stack(((counts >= n_frames).all(), (counts == 0).any())).tolist()
     if any_empty:
         raise ValueError(
@@ -54,7 +54,7 @@ def frame_mask(frames, lens):
 
 
 def frame_counts(n_frames, lens):
-    """How many frames of each recording of a padded batch are real.
+    """Number of frames of each recording without padding.
 
     Arguments
     ---------

@@ -1,9 +1,8 @@
-"""Networks that go through a signal window by window, and remember what came before.
+"""Stateful inference: networks process a signal window by window and carry their states.
 
-A step takes a window's frames, of which the first ones are wanted and the others are
-there for the sake of these. What a step remembers is what a whole pass would know of
-the past: the states of the recurrent layers. A network of which these are not known
-gets the frames before the window once more.
+A window has frames to classify and, after them, a context window. Recurrent states are carried
+from window to window, as in one pass over the whole signal. A network without carried states
+gets the frames before the window as additional context.
 """
 
 import inspect
@@ -12,7 +11,7 @@ import torch
 
 
 def begin_network(model, context):
-    """Begin a signal: what a model's network makes of it, window by window.
+    """Start a signal that a network processes window by window.
 
     Arguments
     ---------
@@ -20,14 +19,14 @@ def begin_network(model, context):
         The statistics and the network. A network whose ``forward`` takes ``states`` gives
         them to its recurrent units (see :class:`CarriedStates`), as HRIN does.
     context : int
-        Frames before a window that go through any other network again.
+        Frames before a window that other networks get as context.
 
     Returns
     -------
     callable
-        From a window's frames in decibels, a tensor ``[1, frame, band]``, and the number of
-        the wanted ones, to a tuple of arrays ``[wanted frame, class]``, float32, one a level.
-        The next window begins after the wanted frames.
+        Takes a window's frames in decibels, a tensor ``[1, frame, band]``, and the number of
+        frames to classify. Returns a tuple of arrays ``[frame, class]``, float32, one a level.
+        The next window begins after the classified frames.
 
     Example
     -------
@@ -59,13 +58,12 @@ def begin_network(model, context):
 
 
 class CarriedStates:
-    """The states of recurrent layers, from one window of a signal to the next.
+    """States of recurrent layers, carried from one window of a signal to the next.
 
-    Those of the forward direction are taken after the wanted frames of a window, which is
-    what a whole pass would have there. The backward direction begins at a window's end, and
-    what it would bring from there is not known; it begins with where it arrived at the
-    first frame of the window before, as its memory of long duration hardly differs between
-    the two. At the signal's end it begins with zeros, as in a whole pass.
+    Forward states are taken after the classified frames of a window, as in one pass over
+    the whole. The backward direction starts at a window's end, where its true state is
+    unknown. It starts with its last state of the window before, since its long-term memory
+    hardly differs. At the signal's end it starts with zeros, as in one pass.
 
     Example
     -------
@@ -118,7 +116,7 @@ class CarriedStates:
 
 
 def one_direction(rnn, layer, suffix):
-    """One direction of one layer as a layer of its own.
+    """One direction of one layer as a separate module.
 
     Arguments
     ---------
@@ -127,7 +125,7 @@ def one_direction(rnn, layer, suffix):
     layer : int
         Which one, from 0.
     suffix : str
-        As in the names of its weights: ``""`` forwards, ``"_reverse"`` backwards.
+        Suffix of the weight names: ``""`` for forward, ``"_reverse"`` for backward.
 
     Returns
     -------
@@ -152,14 +150,14 @@ def one_direction(rnn, layer, suffix):
 
 
 class FrameMemory:
-    """Windows for what knows no states: the frames before a window go through it once more.
+    """Windows with earlier frames as context, for networks without carried states.
 
     Arguments
     ---------
     classify : callable
-        From a tensor ``[1, frame, band]`` to a tuple of arrays ``[1, frame, class]``.
+        Takes a tensor ``[1, frame, band]``, returns a tuple of arrays ``[1, frame, class]``.
     context : int
-        How many frames.
+        Number of context frames before each window.
 
     Example
     -------
@@ -172,7 +170,7 @@ class FrameMemory:
         self._classify, self._context, self._before = classify, context, None
 
     def __call__(self, frames, n_wanted):
-        """What `classify` gives for the wanted frames, with the memory of those before them."""
+        """Classify the frames of a window, with the frames before it as context."""
         if self._before is not None:
             frames = torch.cat((self._before, frames), dim=1)
         begin = 0 if self._before is None else self._before.shape[1]

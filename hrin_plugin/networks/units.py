@@ -1,4 +1,4 @@
-"""What a path of HRIN is built from: a convolutional unit and a recurrent unit (paper, IV-A and V-D)."""
+"""The layers of an HRIN path: a convolutional unit and a recurrent unit (paper, IV-A and V-D)."""
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ FRAMES_AT_ONCE = 1024
 
 
 class ConvUnit(nn.Module):
-    """Convolutions along the frequency axis of each frame on its own, eq. (17) and (18).
+    """Convolutions along the frequency axis of each single frame, eq. (17) and (18).
 
     Three times a convolution (kernel 3, stride 2, no padding), batch
     normalisation, ReLU and max-pooling (kernel 3, stride 2); the result is
@@ -55,7 +55,7 @@ class ConvUnit(nn.Module):
         self.statistics_stay = False
 
     def train(self, mode=True):
-        """Set the mode, but for the normalisation where its statistics stay."""
+        """Set the mode; normalisation with fixed statistics stays in evaluation mode."""
         super().train(mode)
         if self.statistics_stay:
             for norm in self.layers[1::4]:
@@ -98,10 +98,10 @@ class ConvUnit(nn.Module):
 
 
 def keep_statistics(network):
-    """Let convolutional units normalise by their running statistics in training too, and leave these alone.
+    """Freeze the running statistics of batch normalisation in convolutional units.
 
-    For a network that learns on from another: batches of few recordings would tell it
-    less about its inputs than the statistics that it has.
+    For fine-tuning: batches of few recordings give poorer statistics than the pretrained
+    network has.
 
     Arguments
     ---------
@@ -122,11 +122,10 @@ def keep_statistics(network):
 
 
 def carry_states(network):
-    """Let recurrent units begin each training batch with the states that the last one ended with.
+    """Stateful training: recurrent units start each batch with the last states of the previous batch.
 
-    To the network, recordings then follow each other as the items of a broadcast do. It
-    learns to forget what has nothing to do with the present, and in recordings of hours
-    its states stay those that it knows. Evaluation begins with zeros as ever.
+    The network then sees recordings as one continuous broadcast. Its states in recordings of
+    hours stay in the range of training. Evaluation still starts with zeros.
 
     Arguments
     ---------
@@ -186,7 +185,7 @@ class RecurrentUnit(nn.Module):
         self.carries, self.carried = False, None
 
     def forward(self, frames, mask=None, states=None):
-        """Output of each frame, from what is before and after it.
+        """Output of each frame, from both directions.
 
         Arguments
         ---------
@@ -226,14 +225,14 @@ class RecurrentUnit(nn.Module):
         return outputs, state
 
     def _carried_to(self, frames):
-        """The states of the batch before; None if it had another size."""
+        """The last states of the previous batch; None if its size differs."""
         if self.carried is None or self.carried[0].shape[1] != len(frames):
             return None
         carried = tuple(part.to(frames) for part in self.carried)
         return carried if isinstance(self.rnn, nn.LSTM) else carried[0]
 
     def _trains_on_cpu(self, frames):
-        """Whether torch's own GRU would be the slow way: its gradients are, on a CPU."""
+        """Whether gradients are needed on a CPU, where torch's own GRU is slow."""
         return (
             isinstance(self.rnn, nn.GRU)
             and frames.device.type == "cpu"

@@ -1,6 +1,6 @@
-"""A trained network goes in and a folder of plain data comes out, and the other way round.
+"""A trained network comes in, a folder of data or an ONNX file goes out; and back.
 
-Where a model may come from, its ONNX graph, and the model that ships.
+Also the sources of models, and the shipped model.
 """
 
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained

@@ -1,7 +1,7 @@
 """A trained model as a folder of data: settings in JSON and weights in safetensors.
 
-Loading one builds classes of this package and nothing else, so a folder from a stranger cannot run
-code. The settings of a network from elsewhere name its class, which is imported on request only.
+Loading builds classes of this package only, so a folder from an unknown source cannot run code.
+A network class from another package is imported only with ``run_code``.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ SCALE = ".row_scale"
 
 
 class PretrainedModel(NamedTuple):
-    """What turns a waveform into logits.
+    """Features, statistics and network: from a waveform to logits.
 
     Example
     -------
@@ -46,26 +46,27 @@ class PretrainedModel(NamedTuple):
     network: Network
 
 
-def save_pretrained(folder, model, quantised=False, training=None):
+def save_pretrained(
+    folder: str | Path, model: PretrainedModel, quantised: bool = False, training: dict | None = None
+) -> None:
     """Write a model's settings and weights to a folder.
 
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder, made where it is missing.
+        The folder; created if missing.
     model : PretrainedModel
         The model; its network keeps the contract of :class:`hrin_plugin.networks.contract.Network`.
     quantised : bool
-        Whether the numbers of matrices and kernels are written as whole ones of -127 to 127 with
-        a scale for each row, for a file of a quarter of the size. They are computed with in
-        single precision either way.
+        Whether matrices and kernels are stored as integers of -127 to 127 with a scale for each
+        row, at a quarter of the size. Computation is in single precision either way.
     training : dict or None
-        Facts of the training, as JSON has them, for whoever reads ``model.json``; loading leaves them alone.
+        Facts of the training, as JSON can hold them; written to ``model.json`` and ignored by loading.
 
     Raises
     ------
     ValueError
-        If the network does not say how it is built again.
+        If the network lacks the settings to rebuild it.
 
     Example
     -------
@@ -99,7 +100,7 @@ def save_pretrained(folder, model, quantised=False, training=None):
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
 
 
-def load_pretrained(folder, run_code=False):
+def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedModel:
     """Build a model from a folder that :func:`save_pretrained` wrote.
 
     Arguments
@@ -107,8 +108,8 @@ def load_pretrained(folder, run_code=False):
     folder : str or pathlib.Path
         The folder.
     run_code : bool
-        Whether to import the network's class where it is not of this package, which runs its
-        module's code.
+        Whether to import a network class from outside this package, which runs its module's
+        code.
 
     Returns
     -------
@@ -119,8 +120,7 @@ def load_pretrained(folder, run_code=False):
     ------
     ValueError
         If the folder lacks a file, the files are damaged, do not fit each other, or are of a later
-        format; or if the network's class is from elsewhere and `run_code` is false, or it cannot
-        be imported.
+        format; or if a foreign network class needs `run_code`, or cannot be imported.
 
     Example
     -------
@@ -158,7 +158,7 @@ def load_pretrained(folder, run_code=False):
 
 
 def _import_class(folder, path, run_code):
-    """The class of a folder's network; one from elsewhere is refused unless `run_code` is set."""
+    """The class of a folder's network; foreign classes need `run_code`."""
     if not is_of_package(path):
         if not run_code:
             raise ValueError(
@@ -173,7 +173,7 @@ def _import_class(folder, path, run_code):
 
 @contextlib.contextmanager
 def _blaming(folder, cure=None):
-    """Name the folder in errors that its content causes."""
+    """Context that names the folder in errors caused by its content."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
@@ -181,7 +181,7 @@ def _blaming(folder, cure=None):
 
 
 def _quantise(weights):
-    """Matrices and kernels as whole numbers and scales of their rows; all else as it is."""
+    """Quantise matrices and kernels to integers with a scale for each row."""
     quantised = {}
     for name, tensor in weights.items():
         if tensor.ndim > 1:
@@ -193,7 +193,7 @@ def _quantise(weights):
 
 
 def _restore(weights):
-    """The inverse of :func:`_quantise`, but for the rounding."""
+    """The inverse of :func:`_quantise`, up to rounding."""
     scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
     for name, scale in scales.items():
         matrix = name.removesuffix(SCALE)

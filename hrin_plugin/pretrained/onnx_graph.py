@@ -1,10 +1,9 @@
 """A trained model as a graph of ONNX operations, built from the weights of its modules.
 
-torch's own exporters do not serve here: one takes minutes for HRIN-cr, the other is
-deprecated and freezes the batch into the graph without a word. So features and statistics are
-written down here once more, and each network in the method ``onnx_nodes`` of its class
-(:mod:`hrin_plugin.networks.onnx_nodes`). Inside, time comes first, ``[frame, batch, value]``, as the
-recurrent operations have it.
+torch's own exporters are not used: one takes minutes for HRIN-cr, the other is deprecated
+and silently fixes the batch size. Features and statistics are written here, each network by
+the method ``onnx_nodes`` of its class (:mod:`hrin_plugin.networks.onnx_nodes`). Time comes
+first, ``[frame, batch, value]``, as in ONNX's recurrent operations.
 """
 
 import math
@@ -29,11 +28,11 @@ def build_graph(model, start="frames", states=False):
     model : PretrainedModel
         Features, statistics and network, in evaluation mode, on the CPU.
     start : str
-        ``"frames"``: the input is what the features give, ``[batch, frame, band]``,
-        in decibels. ``"waveform"``: it is ``[batch, sample]`` at the features' sample
-        rate, at least ``n_fft // 2 + 1`` samples.
+        ``"frames"``: the input are log-mel frames, ``[batch, frame, band]``, in decibels.
+        ``"waveform"``: the input is ``[batch, sample]`` at the features' sample rate, at
+        least ``n_fft // 2 + 1`` samples.
     states : bool
-        Whether the states of its recurrent layers come in and go out, for a signal in
+        Whether states of recurrent layers are inputs and outputs, for a signal in
         windows (see :class:`hrin_plugin.networks.states.CarriedStates`); from frames on only. A network
         without recurrence has none.
 
@@ -41,11 +40,11 @@ def build_graph(model, start="frames", states=False):
     -------
     onnx.ModelProto
         Its input has the name of ``start``; its outputs are ``md`` and
-        ``mrle``, ``[batch, frame, class]``. With states, the inputs ``kept``, the number
-        of frames after which the forward ones are wanted, ``[1]``, and ``states``, those that
-        both directions begin with, follow, and the output ``next_states``, those after the kept
-        frames and, of the backward direction, at the first one; both ``[state, batch, value]``.
-        Where all frames are kept, the signal ends there.
+        ``mrle``, ``[batch, frame, class]``. With states, there are two more inputs.
+        ``kept``, ``[1]``, is the number of frames after which forward states are taken.
+        ``states`` are the initial states of both directions. The further output ``next_states``
+        has the forward states after the kept frames and the backward states at the first
+        frame. Both are ``[state, batch, value]``. If all frames are kept, the signal ends there.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A trained model as one ONNX file, and its use on onnxruntime, several times as fast as torch on a CPU."""
+"""Export of a model as one ONNX file, and inference with onnxruntime."""
 
 import json
 import tempfile
@@ -26,15 +26,15 @@ def export_onnx(model, path, start="frames", states=False):
     Arguments
     ---------
     model : PretrainedModel
-        The model; it is left as it is.
+        The model; it is not changed.
     path : str or pathlib.Path
-        The file to write, whole or not at all; its folder is made where it is missing.
+        The file, written atomically; its folder is created if missing.
     start : str
-        What the file's input is: ``"frames"``, log-mel frames as the model's features
-        give them, ``[batch, frame, band]`` in decibels; or ``"waveform"``,
+        Input of the ONNX model: ``"frames"``, log-mel frames of the model's features,
+        ``[batch, frame, band]`` in decibels; or ``"waveform"``,
         ``[batch, sample]`` at the features' sample rate.
     states : bool
-        Whether recurrent states come in and go out, for a signal in windows: see
+        Whether recurrent states are inputs and outputs, for a signal in windows; see
         :func:`hrin_plugin.pretrained.onnx_graph.build_graph`.
 
     Raises
@@ -125,7 +125,7 @@ def load_onnx(path, threads=None):
 
 
 def _read_graph(path):
-    """The graph of a file, which must be whole and hold all of its values."""
+    """The graph of a file; raises for damaged files and external data."""
     onnx, path = import_optional("onnx"), Path(path)
     if not path.is_file():
         raise ValueError(f"{path} is not there, or no file; write it with export_onnx")
@@ -152,7 +152,7 @@ def _tensors(message):
 
 
 def _read_settings(graph, path):
-    """The settings that lie in a graph, and the features and the taxonomy that they describe."""
+    """The settings in a graph, with their features and taxonomy."""
     texts = [entry.value for entry in graph.metadata_props if entry.key == SETTINGS_FILE]
     if not texts:
         raise ValueError(f"{path} holds no {SETTINGS_FILE}; give a file that export_onnx wrote")
@@ -166,7 +166,7 @@ def _read_settings(graph, path):
 
 
 def _check_ends(session, settings, features, taxonomy, path):
-    """Raise ValueError where the inputs and outputs are not those that the settings announce."""
+    """Raise ValueError if inputs and outputs do not match the settings."""
     ends = [
         (FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape)
         for end in (*session.get_inputs(), *session.get_outputs())
@@ -198,7 +198,7 @@ class OnnxModel:
     session : onnxruntime.InferenceSession
         The loaded graph.
     settings : dict
-        What ``model.json`` holds of the exported model.
+        The content of ``model.json`` of the exported model.
     features : LogMel
         The features that its frames must have.
     taxonomy : Taxonomy
@@ -257,18 +257,18 @@ class OnnxModel:
         return HRINOutput(*(np.concatenate(level) for level in zip(*each)))
 
     def begin(self, context):
-        """Begin a signal, window by window, as :func:`hrin_plugin.networks.states.begin_network` does.
+        """Start a signal, as :func:`hrin_plugin.networks.states.begin_network` does.
 
         Arguments
         ---------
         context : int
-            Frames before a window that go through a graph without states again.
+            Context frames before each window for a graph without states.
 
         Returns
         -------
         callable
-            From a window's frames, ``[1, frame, band]``, and the number of the wanted ones, to a
-            tuple of arrays ``[wanted frame, class]``, one a level.
+            Takes a window's frames, ``[1, frame, band]``, and the number of frames to classify.
+            Returns a tuple of arrays ``[frame, class]``, one a level.
 
         Example
         -------
@@ -295,7 +295,7 @@ class OnnxModel:
         return step
 
     def _first_states(self):
-        """The states before a signal, zeros; None for a graph without states."""
+        """Initial states, zeros; None for a graph without states."""
         return None if self.states_shape is None else np.zeros(self.states_shape, np.float32)
 
     def _run(self, inputs, states, n_kept):

@@ -1,8 +1,8 @@
-"""Where a model's files come from, and what code a source would run.
+"""Sources of a model's files, and a check of the code that a source would run.
 
 A model is data: settings in JSON, weights in safetensors. A SpeechBrain
-``hyperparams.yaml`` is a program: its tags build and call anything. It is only read
-here, event by event, and nothing in it is built.
+``hyperparams.yaml`` is a program: its tags build and call anything. It is only parsed
+here; nothing is built.
 """
 
 import re
@@ -52,7 +52,7 @@ class CodeTarget(NamedTuple):
 def find_model(source=None, savedir=None):
     """The folder of a model's files; those of a Hugging Face name are fetched.
 
-    Nothing else is: the :data:`DATA_FILES`, and ``hyperparams.yaml`` to be read as text.
+    Only the :data:`DATA_FILES` are fetched, and ``hyperparams.yaml`` to be read as text.
 
     Arguments
     ---------
@@ -126,7 +126,7 @@ def _fetch(name, savedir):
 
 
 def code_targets(path):
-    """What a YAML file for HyperPyYAML would build, call or include.
+    """Everything that a HyperPyYAML file would build, call or include.
 
     Arguments
     ---------
@@ -136,7 +136,7 @@ def code_targets(path):
     Returns
     -------
     list of CodeTarget
-        Every tag but those that only copy or compute, in the order of the file.
+        Every tag except those that only copy or compute, in the order of the file.
 
     Raises
     ------
@@ -159,19 +159,19 @@ def code_targets(path):
 
 
 def check_program(path, run_code):
-    """Refuse a YAML file that may run code, unless that was asked for.
+    """Raise ValueError for a YAML file that may run code, unless `run_code` is set.
 
     Arguments
     ---------
     path : str or pathlib.Path
         A ``hyperparams.yaml``.
     run_code : bool
-        Whether the user has chosen to run what it names.
+        Whether the user allows it to run code.
 
     Returns
     -------
     list of CodeTarget
-        What will be built, called or included.
+        Everything that will be built, called or included.
 
     Raises
     ------

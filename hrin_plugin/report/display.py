@@ -1,4 +1,4 @@
-"""How classes and times are shown to people: names, colours, clocks; the same in every picture and page."""
+"""Display of classes and times in pages and pictures: names, colours, clock times."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ LEVEL_TITLES = {"md": "Music detection", "mrle": "Foreground and background musi
 
 
 def colours_of(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each class: its own, or the next one of PALETTE that none of the others has.
+    """A colour for each class: its own, or the next free one of PALETTE.
 
     Example
     -------
@@ -38,7 +38,7 @@ def colours_of(labels: Iterable[str]) -> dict[str, str]:
 
 
 def class_name(label: str) -> str:
-    """What a class is called.
+    """Display name of a class.
 
     Example
     -------
@@ -50,7 +50,7 @@ def class_name(label: str) -> str:
 
 
 def level_title(level: str, labels: Iterable[str]) -> str:
-    """What a level is called, told by its classes.
+    """Title of a level, from its classes.
 
     Example
     -------
@@ -62,7 +62,7 @@ def level_title(level: str, labels: Iterable[str]) -> str:
 
 
 def reading_order(labels: Sequence[str]) -> list[str]:
-    """A level's classes as a reader looks for them: the first, which stands for nothing found, comes last.
+    """A level's classes in display order: the first class (nothing found) comes last.
 
     Example
     -------
@@ -73,7 +73,7 @@ def reading_order(labels: Sequence[str]) -> list[str]:
 
 
 def css_class(label: str) -> str:
-    """A class's name in a page's style, whatever characters its label has.
+    """CSS class name of a class, safe for any label.
 
     Example
     -------
@@ -107,7 +107,7 @@ def fine_clock(milliseconds: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0 to 1 in per cent, to one decimal.
+    """A share of 0 to 1 in per cent, with one decimal.
 
     Example
     -------
@@ -118,7 +118,7 @@ def percent(share: float) -> str:
 
 
 def printable(text: str) -> str:
-    """A text whose control characters, line ends and bytes that are no text are replaced by U+FFFD.
+    """Replace control characters, line ends and undecodable bytes of a text by U+FFFD.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""The report as one web page, that needs neither scripts nor the network."""
+"""The report as one self-contained web page without scripts."""
 
 import html
 from collections.abc import Sequence
@@ -79,12 +79,12 @@ text { stroke: none; fill: var(--dim); font-size: 11px; text-anchor: middle; }
 
 
 def render_page(detections: Sequence[Detection]) -> str:
-    """Render the report: totals, a table of recordings, and each one's hours and timeline.
+    """Render the report: totals, table of recordings, and hours and timeline of each recording.
 
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def _class_styles(taxonomies):
 
 
 def _cards(whole):
-    """The totals of all recordings, large."""
+    """The totals of all recordings as cards."""
     cards = [
         f'<div class="card {css_class(label)}">{_name(label)}<b>{clock(whole[label].lasting_ms)}</b>'
         f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
@@ -159,7 +159,7 @@ def _cards(whole):
 
 
 def _explain(whole):
-    """What the shares mean, and why they may not add up."""
+    """Explanation of the shares, which may not add up to 100 %."""
     share = sum(total.share for total in whole.values())
     text = "A segment is an unbroken stretch of one class, counted in the hour in which it begins."
     if whole and abs(share - 1) > 0.0005:
@@ -168,12 +168,12 @@ def _explain(whole):
 
 
 def _segments(total):
-    """A number of segments in words."""
+    """A number of segments as text."""
     return f"{total.segments} segment{'s' * (total.segments != 1)}"
 
 
 def _table(head, rows, whole):
-    """A table of stretches, with all of them taken together in the last line."""
+    """A table of time spans, with the total in the last line."""
     labels = reading_order(list(whole))
     groups = "".join(f'<th colspan="3" class="{css_class(label)}">{_name(label)}</th>' for label in labels)
     columns = "<th>Time</th><th>Share</th><th title='Segments that begin here'>Segments</th>" * len(labels)
@@ -186,7 +186,7 @@ def _table(head, rows, whole):
 
 
 def _row(first, labels, totals):
-    """The cells of one stretch; ``first`` is HTML."""
+    """The cells of one time span; ``first`` is HTML."""
     of_ms = next(iter(totals.values())).of_ms
     cells = [f"<td>{first}</td><td>{clock(of_ms)}</td>"]
     for label in labels:
@@ -199,7 +199,7 @@ def _row(first, labels, totals):
 
 
 def _legend(by_task, taxonomies):
-    """What the colours and heights of the timelines mean."""
+    """Legend of the colours and heights in the timelines."""
     heights = {}
     for taxonomy in taxonomies:
         for of_level in class_heights(taxonomy).values():
@@ -214,10 +214,10 @@ def _legend(by_task, taxonomies):
 
 
 def _name(label):
-    """What a class is called, as HTML."""
+    """Display name of a class, as HTML."""
     return html.escape(class_name(label))
 
 
 def _escape(name):
-    """A name as HTML."""
+    """A name, escaped for HTML."""
     return html.escape(printable(name))

@@ -103,7 +103,7 @@ def save_picture(figure: Figure, path: str | Path) -> None:
 
 
 def _draw_waveform(panel, wav, duration_s, columns=2000):
-    """Extremes of the samples in each of at most ``columns`` stretches."""
+    """Minimum and maximum of the samples in each of at most ``columns`` spans."""
     edges = np.linspace(0, len(wav), min(columns, len(wav)) + 1).astype(int)[:-1]
     times_s = (edges + edges[1] / 2 if len(edges) > 1 else edges) * duration_s / len(wav)
     low, high = np.minimum.reduceat(wav, edges), np.maximum.reduceat(wav, edges)

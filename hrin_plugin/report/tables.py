@@ -1,7 +1,7 @@
-"""How much music: totals per file, per hour and in all, from the results of detection.
+"""Totals of each class per file, per hour and overall, from the results of detection.
 
-A recording is known by its folder below the one that is given, and its name. The same
-result in two formats counts once; two different results of one recording are refused.
+A recording is identified by its path below the given folder. The same result in two formats
+counts once. Two different results of one recording raise an error.
 """
 
 import csv
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, visible_files, write_atomically
-from hrin_plugin.formats import SUFFIXES, read_detection
+from hrin_plugin.formats import read_detection, suffixes
 from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.page import render_page
 from hrin_plugin.taxonomy import Taxonomy
@@ -27,7 +27,7 @@ CSV_COLUMNS = ("scope", "name", "hour", "task", "label", "seconds", "share", "se
 
 
 class Results(NamedTuple):
-    """Recordings found in files, and what could not be used.
+    """Recordings read from files, and faults of unusable files.
 
     Example
     -------
@@ -42,19 +42,18 @@ class Results(NamedTuple):
 def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) -> Results:
     """Read the results of detection in files and folders.
 
-    Of a folder, files are read at any depth whose ending is that of a format; what is
-    hidden and reports are passed over. Where the files of a recording do not tell its
-    length, it lasts until the last offset. Where neither a file nor a record beside it says
-    which level it holds, one whose labels both levels have counts on both; a level known only
-    so is left out.
+    In a folder, all files with the suffix of a format are read, at any depth. Hidden files and
+    reports are skipped. A recording without known length ends at its last offset. A file whose
+    labels fit both levels counts on both, unless it or the record beside it names the level. A
+    level that is known only in this way is left out.
 
     Arguments
     ---------
     paths : iterable of str or pathlib.Path
         Files and folders.
     taxonomy : Taxonomy or None
-        The classes, where neither the files nor the record beside them tell, as
-        :func:`hrin_plugin.formats.read_detection` takes it.
+        The classes, if neither the files nor the record beside them name them; see
+        :func:`hrin_plugin.formats.read_detection`.
 
     Returns
     -------
@@ -98,17 +97,17 @@ def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) 
 
 
 def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
-    """Write totals in long form, one class of one stretch a row: of all, of each recording, of its hours.
+    """Write totals as CSV, one row for each class: overall, of each recording, of each hour.
 
     The columns are scope (total, recording or hour), name, hour (from 0), task, label,
-    seconds, share (0 to 1, of the stretch) and segments (that begin in it).
+    seconds, share (0 to 1, of the time span) and segments (that begin in it).
 
     Arguments
     ---------
     path : str or pathlib.Path
         The file; it appears when it is complete.
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Example
     -------
@@ -133,14 +132,14 @@ def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
 def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
     """Write a page with totals, a table of recordings, their hours and timelines.
 
-    It is one file that needs nothing else, neither scripts nor the network.
+    The page is one self-contained file without scripts.
 
     Arguments
     ---------
     path : str or pathlib.Path
         The file; it appears when it is complete.
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Example
     -------
@@ -155,12 +154,12 @@ def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
 
 
 def format_summary(detections: Sequence[Detection]) -> str:
-    """Totals as a table in plain text, one a level; with three classes it has up to 100 columns.
+    """Totals as plain-text tables, one a level; about 100 columns wide for three classes.
 
     Arguments
     ---------
     detections : sequence of Detection
-        What was found in each recording.
+        The results of each recording.
 
     Returns
     -------
@@ -193,7 +192,7 @@ def format_summary(detections: Sequence[Detection]) -> str:
 
 
 def _line(totals, labels, name):
-    """A line of the summary; the name comes last, since it may have any width."""
+    """A line of the summary; the name comes last, since its width varies."""
     of_ms = next(iter(totals.values())).of_ms
     # A class that the recording was not asked for lasts no time in it.
     shown = [(label, totals.get(label, Total(0, of_ms, 0))) for label in labels]
@@ -205,18 +204,18 @@ def _line(totals, labels, name):
 
 
 def _width(label):
-    """Columns of a class in the summary: those of its name, 24 at least."""
+    """Width of a class's column in the summary: that of its name, at least 24."""
     return 1 + max(23, len(class_name(label)))
 
 
 def _rows(totals, scope, name, hour, task):
-    """The rows of one stretch in the CSV file."""
+    """The CSV rows of one time span."""
     for label, total in totals.items():
         yield scope, name, hour, task, label, f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
 
 
 def _find_files(paths):
-    """Each file once, with its folder below the one that was given; and faults of folders without any."""
+    """Each file once, with its folder below the given one; and faults of empty folders."""
     found, faults = {}, []
     for path in map(Path, paths):
         files = list(_walk(path)) if path.is_dir() else [(path, "")]
@@ -229,8 +228,9 @@ def _find_files(paths):
 
 def _walk(path):
     """The results in a folder, each with its folder below this one."""
+    endings = suffixes()
     for file in map(Path, visible_files(path)):
-        if file.name.lower().endswith(SUFFIXES) and not _is_report(file):
+        if file.name.lower().endswith(endings) and not _is_report(file):
             yield file, file.parent.relative_to(path).as_posix()
 
 
@@ -246,7 +246,7 @@ def _is_report(path):
 
 
 def _agree(known, events):
-    """Whether two lists of events are the same to the millisecond, or there is but one of them."""
+    """Whether two lists of events are equal to the millisecond, or one is missing."""
     return known is None or _in_milliseconds(known) == _in_milliseconds(events)
 
 
@@ -256,7 +256,7 @@ def _in_milliseconds(events):
 
 
 def _without_assumed(detections):
-    """Drop a level that was only assumed, of labels that all levels have, since other recordings lack it."""
+    """Drop a level that was only assumed and that other recordings lack."""
     for task in dict.fromkeys(task for found in detections for task in found.events):
         having = [found for found in detections if task in found.events]
         assumed = all(

@@ -19,10 +19,10 @@ _MOST_TICKS = 12
 
 
 def class_heights(taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
-    """How high each class is drawn from its lane's foot up, so that greyscale tells them apart too.
+    """Height of each class in its lane, so that classes differ in greyscale too.
 
-    A level's first class, which stands for nothing found, is a thin line; the second fills the lane, and
-    each after it is lower than the one before.
+    A level's first class (nothing found) is a thin line. The second fills the lane. Each further class is
+    lower than the one before.
 
     Example
     -------
@@ -48,10 +48,10 @@ def draw_timeline(detection: Detection, titles: bool = True) -> str:
     Arguments
     ---------
     detection : Detection
-        What was found.
+        The events to draw.
     titles : bool
-        Whether each event tells its class and times when it is pointed at; without, the
-        drawing is a sixth as large.
+        Whether each event has a tooltip with its class and times; without tooltips, the
+        drawing is a sixth of the size.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def draw_timeline(detection: Detection, titles: bool = True) -> str:
 
 
 def _lines(event, y, row_height, row_ms, end_ms):
-    """Path and title of an event in each of the rows in which it lies."""
+    """Path and title of an event in each row that it spans."""
     onset_s, offset_s, label = event
     onset, offset = milliseconds(onset_s), min(milliseconds(offset_s), end_ms)
     title = f"{html.escape(class_name(label))} {fine_clock(onset)} to {fine_clock(offset)}"
@@ -117,7 +117,7 @@ def _join(lines, titles):
 
 
 def _draw_axis(row_ms, height):
-    """Ticks through all rows, and the minutes or seconds that they stand for."""
+    """Ticks through all rows, with their minutes or seconds."""
     step = next(step for step in _TICKS_MS if row_ms / step <= _MOST_TICKS)
     texts, lines = [], []
     for time_ms in range(0, row_ms + 1, step):

@@ -5,7 +5,7 @@ What every recipe shares: the Brain, checkpoints, transfer, and a run's folder, 
 
 import importlib
 
-#: Imported when first asked for: what only watches over runs needs no torch.
+#: Imported on first use, since the supervision of runs needs no torch.
 _HOMES = {"AtomicCheckpointer": "checkpoints", "HRINBrain": "brain", "load_first_stages": "transfer"}
 
 __all__ = sorted(_HOMES)

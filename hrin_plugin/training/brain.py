@@ -1,18 +1,25 @@
-"""HRINBrain: SpeechBrain's training loop around a network with two levels. Wiring, and nothing else."""
+"""HRINBrain: SpeechBrain's training loop for a network with two levels."""
 
 import json
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from speechbrain import Brain, Stage
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.logger import get_logger
+from speechbrain.utils.train_logger import TrainLogger
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 
 from hrin_plugin.events import Event
+from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.metrics.scores import fast_scores
+from hrin_plugin.networks.hrin import HRINOutput
 from hrin_plugin.networks.padding import frame_counts, frame_mask
+from hrin_plugin.timing import FrameGrid
 from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
 from hrin_plugin.training.results import TASKS, Prediction, score
 
@@ -50,7 +57,7 @@ class NonFiniteLoss(ArithmeticError):
 
 @register_checkpoint_hooks
 class LossMeter:
-    """Mean of every term of the objective over an epoch's frames; part of a checkpoint, for a resumed epoch.
+    """Mean of each term of the objective over the frames of an epoch; saved in checkpoints.
 
     Example
     -------
@@ -65,7 +72,7 @@ class LossMeter:
         self.reset()
 
     def reset(self):
-        """Forget everything that was added."""
+        """Reset the sums."""
         self.sums, self.n_frames = {}, 0
 
     def add(self, values, n_frames):
@@ -86,7 +93,7 @@ class LossMeter:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the sums back, unless the epoch that they belong to is over."""
+        """Restore the sums, unless their epoch is over."""
         if not end_of_epoch:
             with open(path, encoding="utf-8") as file:
                 sums, self.n_frames = json.load(file)
@@ -104,21 +111,22 @@ class HRINBrain(Brain):
     Arguments
     ---------
     *args
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
     objective : HierarchicalLoss or LevelLoss
         The objective; its taxonomy names the classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     lr_annealing : callable
-        A SpeechBrain scheduler: epoch (from 0) to the present and the next learning rate.
+        A SpeechBrain scheduler: takes the epoch (from 0), returns the current and the next learning rate.
     train_logger : speechbrain.utils.train_logger.TrainLogger
         Receives the figures of every epoch.
     fea_augment : callable or None
         Changes the frames of a training batch, ``[batch, frame, band]``, before they are normalised.
     overlay : callable or None
-        Changes them before that, and is told where there is no music, ``[batch, frame]``.
+        Mixture augmentation of the frames before that; its second argument is the mask of
+        frames without music, ``[batch, frame]``.
     **kwargs
-        As those of ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``.
 
     Example
     -------
@@ -133,7 +141,15 @@ class HRINBrain(Brain):
     """
 
     def __init__(
-        self, *args, objective, grid, lr_annealing, train_logger, fea_augment=None, overlay=None, **kwargs
+        self,
+        *args,
+        objective: HierarchicalLoss | LevelLoss,
+        grid: FrameGrid,
+        lr_annealing: Callable[[int], tuple[float, float]],
+        train_logger: TrainLogger,
+        fea_augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        overlay: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.objective, self.taxonomy, self.grid = objective, objective.taxonomy, grid
@@ -153,7 +169,7 @@ class HRINBrain(Brain):
             if carrying:
                 self.checkpointer.add_recoverable("carried_states", CarriedStatesRecoverable(carrying))
 
-    def compute_forward(self, batch, stage):
+    def compute_forward(self, batch: PaddedBatch, stage: Stage) -> HRINOutput:
         """Logits of both levels.
 
         Arguments
@@ -176,8 +192,8 @@ class HRINBrain(Brain):
             frames = self.fea_augment(frames)
         return self.modules.model(self.modules.statistics(frames), lens)
 
-    def compute_objectives(self, predictions, batch, stage):
-        """The objective of a batch; its terms go to the stage's meter.
+    def compute_objectives(self, predictions: HRINOutput, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
+        """The objective of a batch; its terms are added to the stage's meter.
 
         Arguments
         ---------
@@ -196,9 +212,8 @@ class HRINBrain(Brain):
         Raises
         ------
         NonFiniteLoss
-            If the objective is not finite; before any weight is touched. Where a gradient
-            scaler is in use (fp16), it leaves such a training batch out, as often an epoch as
-            ``nonfinite_patience`` says.
+            If the objective is not finite, before any weight changes. A gradient scaler (fp16)
+            skips such training batches, up to ``nonfinite_patience`` times an epoch.
         ValueError
             If the targets contradict the taxonomy.
         """
@@ -222,15 +237,15 @@ class HRINBrain(Brain):
         return loss.total
 
     def _look_at_overflow(self, stage, batch, values):
-        """Raise NonFiniteLoss, unless the gradients' scaler will leave the batch out."""
+        """Raise NonFiniteLoss, unless the gradient scaler will skip the batch."""
         scaled = stage == Stage.TRAIN and self.scaler.is_enabled()
         if not scaled or self.nonfinite_count >= self.nonfinite_patience:
             raise NonFiniteLoss(stage.name.lower(), batch.id, values)
         self.nonfinite_count += 1
         logger.warning("a batch overflows in half precision and is left out: %s", ", ".join(batch.id))
 
-    def fit_batch(self, batch):
-        """A training step, as SpeechBrain's, but that it waits for the device once.
+    def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
+        """A training step like SpeechBrain's, with one device synchronisation.
 
         Arguments
         ---------
@@ -259,7 +274,7 @@ class HRINBrain(Brain):
         return loss.detach().cpu() if self.known_loss is None else torch.tensor(self.known_loss)
 
     def _no_music(self, batch):
-        """Where there is no music, ``[batch, frame]``; the padding is nothing at all."""
+        """Mask of frames without music, ``[batch, frame]``; False at padding."""
         no_music = batch.md_frames.data == self.taxonomy.levels[0].index("no-music")
         mask = frame_mask(*batch.frames)
         return no_music if mask is None else no_music & mask
@@ -283,13 +298,13 @@ class HRINBrain(Brain):
             )
         ]
 
-    def on_stage_start(self, stage, epoch=None):
-        """Empty what the last validation or test collected."""
+    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
+        """Reset the predictions of the last validation or test."""
         if stage != Stage.TRAIN:
             self.stage_meter.reset()
             self.predictions = []
 
-    def on_stage_end(self, stage, stage_loss, epoch=None):
+    def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """After validation: log the epoch, lower the learning rate, save a checkpoint.
 
         Arguments
@@ -320,7 +335,7 @@ class HRINBrain(Brain):
                 meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"]
             )
 
-    def test(self, dataset, loader_kwargs):
+    def test(self, dataset: Dataset, loader_kwargs: Mapping) -> list[Prediction]:
         """Predictions of the model with the lowest validation loss.
 
         Arguments
@@ -338,8 +353,10 @@ class HRINBrain(Brain):
         self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
         return self.predictions
 
-    def make_dataloader(self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs):
-        """A loader that draws from a generator of its own, so that starting one changes no random state.
+    def make_dataloader(
+        self, dataset: Dataset, stage: Stage, ckpt_prefix: str | None = "dataloader-", **loader_kwargs
+    ) -> DataLoader:
+        """A loader with its own random generator, so that it changes no global random state.
 
         Arguments
         ---------
@@ -376,7 +393,7 @@ class HRINBrain(Brain):
 
 
 def _move(batch, device):
-    """Take frames and targets to a device; lengths stay where asking for them makes nobody wait."""
+    """Move frames and targets to a device; lengths stay on the CPU to avoid synchronisation."""
     for name in ("frames", "md_frames", "mrle_frames"):
         padded = getattr(batch, name)
         setattr(batch, name, padded._replace(data=padded.data.to(device, non_blocking=True)))

@@ -1,10 +1,11 @@
-"""Checkpoints that survive an interruption at any moment, and that hold the random states."""
+"""Checkpoints that are safe against interruption and include the random states."""
 
 import math
 import os
 import pickle
 import random
 import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,18 +26,17 @@ logger = get_logger(__name__)
 
 
 class AtomicCheckpointer(Checkpointer):
-    """SpeechBrain's checkpointer, made safe against kills, full disks and bad numbers.
+    """SpeechBrain's checkpointer, made safe against kills, full disks and non-finite metrics.
 
-    A checkpoint is written under a name that no listing shows, brought to the
-    disk, and only then renamed; a deletion renames first. A metric that is not
-    finite is refused, for it could win as the best. The order of checkpoints
-    does not depend on the clock running forward, and a damaged one is passed
-    over for the one before it.
+    A checkpoint is written under a hidden name, synced to disk, and then renamed.
+    A deletion renames first. A metric that is not finite raises an error, since it
+    could count as the best. The order of checkpoints does not depend on the system
+    clock. A damaged checkpoint is skipped.
 
     Arguments
     ---------
     *args, **kwargs
-        As those of ``speechbrain.utils.checkpoints.Checkpointer``.
+        As for ``speechbrain.utils.checkpoints.Checkpointer``.
 
     Example
     -------
@@ -47,7 +47,13 @@ class AtomicCheckpointer(Checkpointer):
     0.5
     """
 
-    def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=20):
+    def save_checkpoint(
+        self,
+        meta: Mapping | None = None,
+        end_of_epoch: bool = True,
+        name: str | None = None,
+        verbosity: int = 20,
+    ) -> Checkpoint | None:
         """Save every recoverable; see ``Checkpointer.save_checkpoint``.
 
         Arguments
@@ -57,7 +63,7 @@ class AtomicCheckpointer(Checkpointer):
         end_of_epoch : bool
             Whether an epoch is complete.
         name : str or None
-            A name in place of the time.
+            A name instead of the time.
         verbosity : int
             Logging level.
 
@@ -101,7 +107,13 @@ class AtomicCheckpointer(Checkpointer):
         files = {name: final / file.name for name, file in draft.paramfiles.items()}
         return Checkpoint(final, draft.meta, files)
 
-    def recover_if_possible(self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None):
+    def recover_if_possible(
+        self,
+        importance_key: Callable | None = None,
+        max_key: str | None = None,
+        min_key: str | None = None,
+        ckpt_predicate: Callable | None = None,
+    ) -> Checkpoint | None:
         """Load the best or newest checkpoint that can be read.
 
         Arguments
@@ -112,7 +124,7 @@ class AtomicCheckpointer(Checkpointer):
         Returns
         -------
         Checkpoint or None
-            The one that was loaded; None where there is none.
+            The loaded checkpoint; None if there is none.
 
         Raises
         ------
@@ -135,8 +147,8 @@ class AtomicCheckpointer(Checkpointer):
             ) from first_error
         return None
 
-    def list_checkpoints(self):
-        """Every checkpoint whose description can be read.
+    def list_checkpoints(self) -> list[Checkpoint]:
+        """Every checkpoint with readable metadata.
 
         Returns
         -------
@@ -157,24 +169,23 @@ class AtomicCheckpointer(Checkpointer):
     def delete_checkpoints(
         self,
         *,
-        num_to_keep=1,
-        min_keys=None,
-        max_keys=None,
-        importance_keys=(ckpt_recency,),
-        ckpt_predicate=None,
-        verbosity=20,
-    ):
+        num_to_keep: int = 1,
+        min_keys: Sequence[str] | None = None,
+        max_keys: Sequence[str] | None = None,
+        importance_keys: Iterable[Callable] = (ckpt_recency,),
+        ckpt_predicate: Callable | None = None,
+        verbosity: int = 20,
+    ) -> None:
         """Delete all but the best or newest; see ``Checkpointer.delete_checkpoints``.
 
-        Theirs deletes file by file where the listing can see it, so that a
-        kill leaves half a checkpoint.
+        SpeechBrain's method deletes file by file, so that a kill leaves half a checkpoint.
 
         Arguments
         ---------
         num_to_keep : int
-            How many of each order to keep.
+            Number of checkpoints to keep by each order.
         min_keys, max_keys : list of str or None
-            Metrics whose lowest or highest are kept.
+            Metrics whose lowest or highest values are kept.
         importance_keys : iterable of callable
             Further orders; the highest are kept.
         ckpt_predicate : callable or None
@@ -208,7 +219,7 @@ class AtomicCheckpointer(Checkpointer):
 
 
 def _plain(key, value):
-    """A metric as a plain finite number; other values as they are."""
+    """A metric as a finite float; other values unchanged."""
     if isinstance(value, bool | str | None):
         return value
     number = float(value)
@@ -218,7 +229,7 @@ def _plain(key, value):
 
 
 def _to_disk(path):
-    """Wait until a file or folder is on the disk."""
+    """Sync a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -268,7 +279,7 @@ class RandomStates:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the states back.
+        """Restore the states.
 
         Arguments
         ---------
@@ -320,7 +331,7 @@ class CarriedStatesRecoverable:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Bring the states back; they are as they were at either moment of an epoch."""
+        """Restore the states, within or after an epoch."""
         del end_of_epoch
         for unit, carried in zip(
             self.units, torch.load(path, map_location="cpu", weights_only=True), strict=True

@@ -1,4 +1,4 @@
-"""Commands on this machine: started, waited for, and ended."""
+"""Starting, waiting for and ending commands on this machine."""
 
 import contextlib
 import os
@@ -16,9 +16,9 @@ class LocalEngine:
     Arguments
     ---------
     jobs : int
-        How many will run side by side; the processor's cores are divided among them.
+        Number of commands side by side; they share the CPU cores.
     gpus : sequence of str
-        GPUs as ``CUDA_VISIBLE_DEVICES`` names them, taken in turn; empty leaves the environment alone.
+        GPUs as ``CUDA_VISIBLE_DEVICES`` names them, assigned in turn; empty leaves the environment unchanged.
 
     Example
     -------
@@ -53,7 +53,7 @@ class LocalEngine:
         log : pathlib.Path
             The log; its folder is made.
         slot : int
-            Which of the places side by side it takes.
+            Number of the slot, 0 to jobs - 1.
 
         Returns
         -------
@@ -75,7 +75,7 @@ def open_logged(command, log, **options):
     log : str or pathlib.Path
         The log, in a folder that is there.
     **options
-        Further ones of ``subprocess.Popen``.
+        Further options of ``subprocess.Popen``.
 
     Returns
     -------
@@ -119,24 +119,24 @@ class LocalJob:
         return self.process.poll()
 
     def stop(self, kill=False):
-        """Ask the command and all that it started to end, or make them."""
+        """Terminate the command and all its child processes, or kill them."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
     def trouble(self):
-        """What is known of a failure beyond the log."""
+        """Details of a failure that are not in the log."""
         return ""
 
 
 def wait_for(jobs, poll_s=0.05):
-    """Wait until jobs have ended; if this is interrupted, they are ended.
+    """Wait until jobs have ended; an interruption ends them.
 
     Arguments
     ---------
     jobs : sequence of LocalJob or ClusterJob
-        What was started.
+        The started jobs.
     poll_s : float
-        How often to look, in seconds.
+        Polling interval, in seconds.
 
     Returns
     -------
@@ -157,14 +157,14 @@ def wait_for(jobs, poll_s=0.05):
 
 
 def stop_all(jobs, patience_s=15.0):
-    """End jobs, and see that they have ended.
+    """End jobs and wait for their end.
 
     Arguments
     ---------
     jobs : sequence of LocalJob or ClusterJob
         Jobs that may be running.
     patience_s : float
-        How long they may take before they are killed, in seconds.
+        Time before they are killed, in seconds.
 
     Example
     -------
@@ -198,7 +198,7 @@ def visible_gpus():
 
 @contextlib.contextmanager
 def signals_as_interrupt():
-    """Let every request to end come as Ctrl-C does."""
+    """Handle termination signals like Ctrl-C."""
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     try:

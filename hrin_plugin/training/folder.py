@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, which settings it belongs to, and whether its results are there."""
+"""The folder of a run: its lock, its settings and its results."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ ASIDE = "set_aside"
 
 
 class SettingsChanged(RunRefused):
-    """Folders hold runs of other settings.
+    """Raised for folders with runs of other settings.
 
     Arguments
     ---------
     what : sequence of str
-        For each folder, what is wrong with it.
+        The fault of each folder.
 
     Example
     -------
@@ -43,7 +43,7 @@ class SettingsChanged(RunRefused):
 
 @contextlib.contextmanager
 def claim_folder(settings):
-    """Hold a run's folder against all other runs, and note its settings there.
+    """Lock a run's folder and store its settings.
 
     Arguments
     ---------
@@ -76,7 +76,7 @@ def claim_folder(settings):
 
 
 def check_settings(folder, settings):
-    """Refuse a folder that holds results or checkpoints of other settings.
+    """Raise SettingsChanged for a folder with results or checkpoints of other settings.
 
     Arguments
     ---------
@@ -120,7 +120,7 @@ def has_work(folder):
 
 
 def is_done(folder, settings):
-    """Whether a run's results are there, whole, and of these settings.
+    """Whether a run's results are complete and have these settings.
 
     Arguments
     ---------
@@ -155,7 +155,7 @@ def is_done(folder, settings):
 
 
 def set_aside(folder, results_folder):
-    """Move a run's folder out of the way, below ``<results_folder>/set_aside``.
+    """Move a run's folder to ``<results_folder>/set_aside``.
 
     Arguments
     ---------
@@ -193,14 +193,14 @@ def set_aside(folder, results_folder):
 
 
 def last_lines(path, count=10):
-    """The end of a log, with only the last state of each progress bar.
+    """The last lines of a log, with only the last state of each progress bar.
 
     Arguments
     ---------
     path : str or pathlib.Path
         The log, which may be missing.
     count : int
-        How many lines.
+        Number of lines.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def last_lines(path, count=10):
 
 
 def _read_json(path):
-    """A JSON object, or None where there is none."""
+    """The JSON object in a file, or None."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

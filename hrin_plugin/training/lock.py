@@ -1,4 +1,4 @@
-"""Locks: one run in a folder, and one preparation of what runs share."""
+"""Locks for run folders, and for preparations that runs share."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunRefused(Exception):
-    """Raised before anything is changed where a run must not write to its folder.
+    """Raised before any change if a run must not write to its folder.
 
     Example
     -------
@@ -27,7 +27,7 @@ class RunRefused(Exception):
 
 
 class FolderInUse(RunRefused):
-    """Another run is writing to the folder.
+    """Raised if another run is writing to the folder.
 
     Example
     -------
@@ -40,12 +40,12 @@ class FolderInUse(RunRefused):
 
 @contextlib.contextmanager
 def hold_folder(folder):
-    """Hold a run's folder against all other runs, until the process ends at the latest.
+    """Lock a run's folder, at most until the process ends.
 
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder, made where it is missing.
+        The folder; created if missing.
 
     Yields
     ------
@@ -99,24 +99,24 @@ def is_in_use(folder):
 
 
 def alone(folder, function, *arguments):
-    """Call a function while no other process does so for the same folder.
+    """Call a function under an exclusive lock of a folder.
 
-    Runs that start together so prepare what they share once: the first does it, the
-    others wait and find it done.
+    Parallel runs use it to prepare shared files once: the first run prepares them, the
+    others wait.
 
     Arguments
     ---------
     folder : str or pathlib.Path
-        What the processes share; made where it is missing.
+        The shared folder; created if missing.
     function : callable
-        What to call.
+        The function to call.
     *arguments
         Its arguments.
 
     Returns
     -------
     object
-        What the function returned.
+        The return value of the function.
 
     Example
     -------

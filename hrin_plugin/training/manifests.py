@@ -1,4 +1,4 @@
-"""Manifests of data sets: what SpeechBrain's data pipeline reads, one file a split."""
+"""Manifests of data sets for SpeechBrain's data pipeline, one file a split."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The layout of OpenBMAT: which files a set holds, and what tells it from another set."""
+"""The layout of OpenBMAT: the files of a data set, and its identity."""
 
 import hashlib
 import unicodedata
@@ -35,7 +35,7 @@ def find_sources(data_folder, annotator, with_md):
     Returns
     -------
     Sources
-        Names and paths; hidden files and other extensions are passed over.
+        Names and paths, without hidden files and other extensions.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def find_sources(data_folder, annotator, with_md):
 
 
 def _advice(root):
-    """Where the dataset may be, or is to be had."""
+    """Hint where the data set may be, or how to get it."""
     near = [root.parent] + (sorted(root.iterdir()) if root.is_dir() else [])
     for folder in near:
         if folder != root and (folder / "audio").is_dir() and (folder / "annotations").is_dir():
@@ -102,14 +102,14 @@ def canonical(name):
 
 
 def identify_data(data_folder, annotator="a", md_from="mrle"):
-    """What a data set holds, in a few words that are the same wherever its folder lies.
+    """Short identity of a data set, independent of its folder.
 
     Arguments
     ---------
     data_folder : str, pathlib.Path or None
         The folder of the set; None for the miniature set.
     annotator : str
-        Whose annotations.
+        The annotator.
     md_from : str
         "mrle", or "mapping" where the music detection annotations are read too.
 

@@ -1,4 +1,4 @@
-"""Runs side by side: one that fails stops no other, and one interruption ends them all."""
+"""Runs side by side: a failure stops no other run, an interruption ends all."""
 
 import signal
 import time
@@ -29,28 +29,28 @@ class EndedRun(NamedTuple):
 
 
 def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s=0.5):
-    """Do every run, some side by side; one that fails stops no other.
+    """Execute every run, some side by side; a failure stops no other run.
 
-    If this is interrupted, the running ones are ended before the exception goes on.
+    An interruption ends all running runs before the exception propagates.
 
     Arguments
     ---------
     runs : sequence
-        What to do, in this order.
+        The runs, in the order of execution.
     engine : LocalEngine or ClusterEngine
         Starts commands.
     jobs : int
-        How many side by side.
+        Number of runs side by side.
     command_of : callable
-        From a run to its command.
+        Takes a run, returns its command.
     folder_of : callable
-        From a run to its folder.
+        Takes a run, returns its folder.
     is_done : callable
-        From a run to whether its results are there.
+        Takes a run, returns whether its results exist.
     progress : Progress
-        Is told what begins and ends.
+        Receives the start and end of each run.
     poll_s : float
-        How often to look, in seconds.
+        Polling interval, in seconds.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def run_all(runs, engine, jobs, command_of, folder_of, is_done, progress, poll_s
 
 
 def _outcome(run, job, status, is_done):
-    """The outcome of a run whose command has ended."""
+    """The EndedRun of a finished command."""
     if status == IN_USE_STATUS:
         return EndedRun(run, ELSEWHERE)
     if status < 0:
@@ -128,14 +128,14 @@ def _outcome(run, job, status, is_done):
 
 
 def describe_failures(outcomes, folder_of):
-    """What failed, with the log of each and its last lines.
+    """The failed runs, with the path and the last lines of their logs.
 
     Arguments
     ---------
     outcomes : sequence of EndedRun
-        How all runs ended.
+        The ends of all runs.
     folder_of : callable
-        From a run to its folder.
+        Takes a run, returns its folder.
 
     Returns
     -------

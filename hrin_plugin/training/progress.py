@@ -1,4 +1,4 @@
-"""What is shown while runs go on: a bar on a terminal, else a line whenever a run begins or ends."""
+"""Progress of runs: a bar on a terminal, else a line for each start and end."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 def format_duration(seconds):
-    """A length of time in its two greatest units.
+    """A duration in its two largest units.
 
     Arguments
     ---------
@@ -37,7 +37,7 @@ def format_duration(seconds):
 
 
 def status_text(n_done, n_total, n_running, n_failed, left_s=None):
-    """How far a plan is, in one line.
+    """The progress of a plan, in one line.
 
     Arguments
     ---------
@@ -70,11 +70,11 @@ class Progress:
     n_done : int
         Those that were done before.
     left_s : callable
-        From the lists of waiting and running runs to the seconds left, or None.
+        Takes the lists of waiting and running runs, returns the remaining seconds or None.
     stream : file
         Where it is shown.
     every_s : float
-        How often the bar of a terminal is brought up to date, in seconds.
+        Refresh interval of the bar, in seconds.
 
     Example
     -------
@@ -114,7 +114,7 @@ class Progress:
         self._say(f"{outcome.run}: {outcome.status}{took}{reason}")
 
     def show(self, waiting, running):
-        """Show how far all is: when there is news, and on a terminal every now and then."""
+        """Show the progress after each change, and regularly on a terminal."""
         if not self.news and (self.bar is None or time.monotonic() - self.shown_at < self.every_s):
             return
         left_s = self.left_s(waiting, running)
@@ -127,7 +127,7 @@ class Progress:
         self.shown_at, self.news = time.monotonic(), False
 
     def close(self):
-        """Leave the bar as it stands."""
+        """Close the bar and leave it on the terminal."""
         if self.bar is not None:
             self.bar.close()
 

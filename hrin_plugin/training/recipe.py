@@ -1,4 +1,4 @@
-"""What the training of every recipe has in common: its command line, its data sets, its refusals."""
+"""Common parts of all recipes: command line, data sets and error messages."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from hrin_plugin.training.settings import resolve_settings
 
 
 def run_recipe(argv, script, train_and_test, **options):
-    """Claim the folder of the run that a command line describes, and train and test there.
+    """Lock the run's folder from the command line, then train and test there.
 
     Arguments
     ---------
@@ -29,7 +29,7 @@ def run_recipe(argv, script, train_and_test, **options):
     script : str
         The recipe's ``train.py``; hyperparameter files are looked up beside it too.
     train_and_test : callable
-        Is called with the hyperparameter file, the run options and the overrides.
+        Called with the hyperparameter file, the run options and the overrides.
     **options
         As :func:`hrin_plugin.training.settings.resolve_settings` takes them.
 
@@ -59,7 +59,7 @@ def run_recipe(argv, script, train_and_test, **options):
 
 
 def find_hparams(path, script):
-    """A hyperparameter file, looked up beside a script if it is not found from the working folder."""
+    """Find a hyperparameter file in the working folder, or beside a script."""
     if os.path.exists(path):
         return path
     folder = os.path.dirname(os.path.abspath(script))
@@ -73,7 +73,7 @@ def find_hparams(path, script):
 
 
 def load_hparams(hparams_file, overrides):
-    """Build what a hyperparameter file describes; ends the process where its network could not be used.
+    """Load a hyperparameter file; exits if its network breaks the contract.
 
     Arguments
     ---------
@@ -109,12 +109,12 @@ def load_hparams(hparams_file, overrides):
 
 @contextlib.contextmanager
 def refusing(*errors):
-    """End the process with the message of an error; where in the code it was noticed helps nobody.
+    """Exit with the message of an error, without a traceback.
 
     Arguments
     ---------
     *errors : type
-        The exceptions whose messages tell a user what to do.
+        Exceptions with messages for users.
 
     Example
     -------
@@ -139,7 +139,7 @@ def make_datasets(entries, sound, load_features, taxonomy):
         Split to its manifest's entries: ``duration``, ``md`` and ``mrle`` (rows of onset, offset
         and label), and the sound.
     sound : str
-        Key of that which features are computed of.
+        Key of the audio file in an entry.
     load_features : FeatureLoader
         Computes them.
     taxonomy : Taxonomy
@@ -181,7 +181,7 @@ def make_datasets(entries, sound, load_features, taxonomy):
 
 
 def sounds(dataset, sound):
-    """What features of a data set are computed of, in order.
+    """The audio files of a data set, in order.
 
     Arguments
     ---------
@@ -199,7 +199,7 @@ def sounds(dataset, sound):
 
 
 def fit_statistics(statistics, load_features, heard):
-    """Take the features' statistics, and show how far it is.
+    """Compute the band statistics, with a progress bar.
 
     Arguments
     ---------
@@ -208,7 +208,7 @@ def fit_statistics(statistics, load_features, heard):
     load_features : FeatureLoader
         Computes the features.
     heard : list
-        What of; from :func:`sounds`.
+        Files from :func:`sounds`.
     """
     progress = tqdm(heard, "statistics", disable=not if_main_process())
     statistics.fit(load_features(each) for each in progress)

@@ -1,4 +1,4 @@
-"""What a test set's predictions amount to: events on disk and scores (paper, V-C and V-E)."""
+"""Results on a test set: predicted events and scores (paper, V-C and V-E)."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ PAPERS = Decoding("threshold")
 
 
 class Prediction(NamedTuple):
-    """A network's view of one recording, beside the reference.
+    """Predicted probabilities and reference events of one recording.
 
     Example
     -------
@@ -44,7 +44,7 @@ def decode(predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
     scorer : callable
         :func:`hrin_plugin.metrics.scores.sed_eval_scores`, or its faster equal
         :func:`hrin_plugin.metrics.scores.fast_scores`.
@@ -123,7 +123,7 @@ def write_predictions(folder, predictions, taxonomy, grid):
     taxonomy : Taxonomy
         The levels and their classes.
     grid : FrameGrid
-        Where the frames lie.
+        Sample rate and hop of the frames.
 
     Example
     -------
@@ -144,7 +144,7 @@ def write_predictions(folder, predictions, taxonomy, grid):
 
 
 def write_results(path, scores, settings):
-    """Write scores, and the settings that they belong to, as JSON.
+    """Write scores and their settings as JSON.
 
     Arguments
     ---------
@@ -153,7 +153,7 @@ def write_results(path, scores, settings):
     scores : dict
         As :func:`score` returns them.
     settings : dict
-        What tells this run from others: experiment, fold, seed.
+        Identity of the run: experiment, fold, seed.
 
     Example
     -------

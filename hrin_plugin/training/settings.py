@@ -1,4 +1,4 @@
-"""The settings of a run as plain values, so that two runs can be told apart."""
+"""The settings of a run as plain values, for comparison of runs."""
 
 import re
 
@@ -8,8 +8,8 @@ from ruamel.yaml.error import YAMLError
 
 from hrin_plugin.training.openbmat import identify_data
 
-#: Settings that cannot change results: where files lie, and how the work is organised. The data themselves
-#: are compared by :func:`identify_data`, wherever they lie.
+#: Settings that cannot change results: paths, and how the work is organised. Data sets are compared by
+#: :func:`identify_data`, independent of their folder.
 HARMLESS = {
     *("data_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
     *("train_log", "save_file", "checkpoints_dir", "cache_features"),
@@ -23,7 +23,7 @@ HARMLESS = {
 def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     """Every setting of a run: the hyperparameter file with its overrides, run options, and the data.
 
-    Nothing that the file describes is built.
+    The file is only parsed; nothing is built.
 
     Arguments
     ---------
@@ -32,7 +32,7 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     run_opts : speechbrain.utils.run_opts.RunOptions
         SpeechBrain's options from the command line.
     overrides : str or dict
-        What replaces values of the file.
+        Values that override those of the file.
     identify : callable
         :func:`identify_data`, or a copy that remembers.
 
@@ -44,7 +44,7 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     Raises
     ------
     ValueError
-        If an override names nothing that the file has.
+        If an override names an unknown entry.
 
     Example
     -------
@@ -77,7 +77,7 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
 
 
 def comparable(settings):
-    """The settings that results depend on.
+    """The settings that affect the results.
 
     Arguments
     ---------
@@ -98,7 +98,7 @@ def comparable(settings):
 
 
 def describe_changes(before, now):
-    """What differs between two sets of settings, in words.
+    """The differences between two sets of settings, as text.
 
     Arguments
     ---------
@@ -169,7 +169,7 @@ def parse_numbers(text, limit=None):
 
 
 def _without_room(value):
-    """A setting's value; of a class of this package the bare name, since rooms have been moved."""
+    """A setting's value; classes of this package by their bare name, since modules have moved."""
     if isinstance(value, str) and value.startswith(("!new:hrin_plugin.", "!name:hrin_plugin.")):
         return value.rpartition(".")[2]
     return value

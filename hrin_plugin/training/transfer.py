@@ -1,4 +1,4 @@
-"""A network that begins with what another one has learnt (paper, section VI)."""
+"""Transfer learning: initialise a network with the weights of another (paper, section VI)."""
 
 from pathlib import Path
 
@@ -6,15 +6,14 @@ from hrin_plugin.pretrained.folder import load_pretrained
 
 
 def load_first_stages(network, path, run_code=False):
-    """Take over the weights of a trained HRIN, but for the output layers of levels with other classes.
+    """Load the weights of a trained HRIN, except output layers of levels with other classes.
 
-    Convolutional and recurrent units of both paths are those of the trained network
-    afterwards, running statistics of the batch normalisation included. So is a level's
-    output layer where the level has the same classes in the same order; elsewhere it
-    stays as it was drawn. Statistics of the bands are not taken over: they
-    belong to the recordings.
+    Convolutional and recurrent units of both paths get the trained weights, including the
+    running statistics of batch normalisation. A level's output layer gets them if the level
+    has the same classes in the same order; otherwise it stays random. Band statistics are
+    not loaded, since they belong to the recordings.
 
-    To be used as a hook of SpeechBrain's ``Pretrainer``::
+    Use it as a hook of SpeechBrain's ``Pretrainer``::
 
         pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
             loadables:
@@ -27,7 +26,7 @@ def load_first_stages(network, path, run_code=False):
     Arguments
     ---------
     network : HRIN
-        The network that is to be trained; changed in place.
+        The network to train; changed in place.
     path : str or pathlib.Path
         A file of the folder that :func:`hrin_plugin.pretrained.folder.save_pretrained` wrote.
     run_code : bool
@@ -36,7 +35,7 @@ def load_first_stages(network, path, run_code=False):
     Returns
     -------
     list of int
-        Levels whose output layers were left as they are, counted from 0.
+        Levels whose output layers were not loaded, counted from 0.
 
     Raises
     ------

@@ -8,7 +8,8 @@ import pytest
 
 from hrin_plugin.decoding.decoders import METHODS, Decoding
 from hrin_plugin.decoding.scores import decoded_scores, format_table, objective, score_decoding
-from hrin_plugin.decoding.tuning import MINIMA_S, SWITCHING_COSTS_S, THRESHOLDS, compare, tune
+from hrin_plugin.decoding.searches import MINIMA_S, SWITCHING_COSTS_S, THRESHOLDS
+from hrin_plugin.decoding.tuning import compare, tune
 from hrin_plugin.events import Event
 from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
@@ -92,8 +93,8 @@ def test_labels_with_their_own_minima_are_no_worse_than_one_for_all(tuning, nois
 
 
 def test_switching_costs_between_the_coarse_ones_are_found(noisy, monkeypatch):
-    monkeypatch.setattr("hrin_plugin.decoding.tuning.SWITCHING_COSTS_S", (1 / 64,))
-    monkeypatch.setattr("hrin_plugin.decoding.tuning.OFFSET_STEPS", ())
+    monkeypatch.setattr("hrin_plugin.decoding.searches.SWITCHING_COSTS_S", (1 / 64,))
+    monkeypatch.setattr("hrin_plugin.decoding.searches.OFFSET_STEPS", ())
     best = tune(noisy, MUSIC_LOUDNESS, GRID, ["viterbi"]).best["viterbi"]
     assert 1 / 64 < best.switching_cost_s < 2 / 64
     assert value(best, noisy) > value(Decoding("viterbi", switching_cost_s=1 / 64), noisy)

@@ -17,9 +17,10 @@ from pyannote.database.util import load_rttm
 
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Event, read_tsv
-from hrin_plugin.formats import FORMATS, output_paths, read_detection, render, write_detection
+from hrin_plugin.formats import find_formats, output_paths, read_detection, render, write_detection
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
+FORMATS = find_formats()
 LABELS = MUSIC_LOUDNESS.labels
 DAY_S = 86_400.0
 MUSIC = [Event(0.0, 1.5, "no-music"), Event(1.5, 90_000.25, "music"), Event(90_000.25, 90_001.0, "no-music")]
@@ -369,7 +370,7 @@ VALID = {
         ("a.vtt", "0\t1\tmusic\n", "a.vtt, line 1: does not begin with WEBVTT"),
         ("a.vtt", "WEBVTT\n\n0:00 --> 0:01\nmusic\n", "a.vtt, line 3: '0:00 --> 0:01' is not two times"),
         ("a.vtt", "WEBVTT\n\n00:00.000 --> 00:01.000", "a.vtt, line 3: unknown label ''"),
-        ("a.mp3", "", "a.mp3: is not in a known format; use one of .tsv, .csv, .json, .txt, .textgrid"),
+        ("a.mp3", "", "a.mp3: is not in a known format; use one of .tsv, .txt, .csv, .jams, .json, .rttm"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(name, text, message, tmp_path):
@@ -399,7 +400,7 @@ def test_files_that_cannot_be_read_are_refused_by_name(format, tmp_path):
 @pytest.mark.parametrize(
     ("format", "levels", "message"),
     [
-        ("mp3", ["md"], "unknown format 'mp3'; use one of tsv, csv, json"),
+        ("mp3", ["md"], "unknown format 'mp3'; use one of tsv, audacity, csv, jams"),
         ("tsv", [], r"levels \[\] are not some of md, mrle"),
         ("tsv", ["md", "md"], "are not some of md, mrle"),
         ("json", ["loud"], r"levels \['loud'\] are not some of md, mrle"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import Event, relabel
-from hrin_plugin.formats import FORMATS, write_detection
+from hrin_plugin.formats import find_formats, write_detection
 from hrin_plugin.report import page as report_page
 from hrin_plugin.report import tables as report
 from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
@@ -92,7 +92,7 @@ def test_time_that_two_events_of_a_class_share_counts_once():
 
 def test_each_format_gives_the_same_totals(tmp_path):
     reports = set()
-    for format in FORMATS:
+    for format in find_formats():
         write_detection(tmp_path / format, BOTH, format, TASKS)
         detections, faults = read_results([tmp_path / format])
         assert faults == []
@@ -102,7 +102,7 @@ def test_each_format_gives_the_same_totals(tmp_path):
 
 
 def test_the_same_result_in_several_formats_counts_once(tmp_path):
-    for format in FORMATS:
+    for format in find_formats():
         write_detection(tmp_path, BOTH, format, TASKS)
     assert read_results([tmp_path]) == ([BOTH], [])
     assert read_results([tmp_path, tmp_path, tmp_path / "show.2024.json"]) == ([BOTH], [])

@@ -8,7 +8,7 @@ normalisation that stay (:func:`hrin_plugin.networks.keep_statistics`), as in ``
 Arguments are those of ``train.py``; with ``--precision=bf16`` the matrix products are in bfloat16, for
 cores that have it.
 
-> python recipes/OpenBMAT/broadcast/compiled.py hparams/hrin_cr_broadcast_long.yaml --data_folder=SET
+> python recipes/OpenBMAT/compiled.py hparams/hrin_cr_broadcast_long.yaml --data_folder=SET
 """
 
 import ctypes
@@ -39,7 +39,6 @@ def main(argv):
     """Compile, and train."""
     if shutil.which("c++") is None:
         sys.exit("there is no C++ compiler (c++); install one, or train with recipes/OpenBMAT/train.py")
-    sys.path.insert(0, str(SOURCE.parents[1]))
     import train
 
     with tempfile.TemporaryDirectory() as folder:

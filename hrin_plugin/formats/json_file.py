@@ -1,0 +1,82 @@
+"""JSON of this package: events and totals of all levels, and the taxonomy."""
+
+import json
+from pathlib import Path
+
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import AnnotationError, Event, Fault
+from hrin_plugin.formats.contract import Format
+from hrin_plugin.formats.drafts import Draft, Row
+from hrin_plugin.formats.records import parse_taxonomy
+from hrin_plugin.formats.text import format_error, member, parse_json, parse_number
+from hrin_plugin.totals import add_up, hourly_totals
+
+#: Version of the layout of the JSON files; a reader refuses those of a later one.
+JSON_VERSION = 1
+
+
+def json_text(detection: Detection) -> str:
+    """Name, length, taxonomy, events, and time, share and number of segments of each class, as strict JSON.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> content = json.loads(json_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})))
+    >>> content["levels"]["md"]["totals"]["music"]
+    {'seconds': 1.5, 'share': 0.75, 'segments': 1}
+    """
+    levels = {}
+    for task, events in detection.events.items():
+        labels = detection.taxonomy.labels[task]
+        totals = add_up(hourly_totals(events, labels, detection.duration_s))
+        levels[task] = {
+            "totals": {
+                label: {"seconds": t.seconds, "share": round(t.share, 6), "segments": t.segments}
+                for label, t in totals.items()
+            },
+            "events": [{"onset": e.onset_s, "offset": e.offset_s, "label": e.label} for e in events],
+        }
+    content = {
+        "format": "hrin detection",
+        "version": JSON_VERSION,
+        "name": detection.name,
+        "duration": detection.duration_s,
+        "taxonomy": detection.taxonomy.to_dict(),
+        "levels": levels,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def read_json(path: str | Path) -> Draft:
+    """Read a JSON file of ours.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.json"
+    >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
+    ...                     '"levels": {"md": {"events": []}}}')
+    >>> read_json(path)
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
+    """
+    content = parse_json(path)
+    if not isinstance(content, dict) or content.get("format") != "hrin detection":
+        raise format_error(path, 0, "is no result of music detection")
+    version = content.get("version")
+    if version != JSON_VERSION:
+        problem = f"has version {version!r}, and only {JSON_VERSION} is known"
+        raise AnnotationError([Fault(path, 0, problem, "update hrin_plugin, or detect again")])
+    rows = []
+    levels = member(path, content, "levels", dict)
+    for task in levels:
+        for item in member(path, member(path, levels, task, dict), "events", list):
+            onset_s, offset_s = (
+                parse_number(path, 0, member(path, item, key)) for key in ("onset", "offset")
+            )
+            rows.append(Row(0, task, Event(onset_s, offset_s, member(path, item, "label", str))))
+    duration_s = parse_number(path, 0, member(path, content, "duration"))
+    taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
+    return Draft(rows, member(path, content, "name", str), duration_s, tuple(levels), taxonomy)
+
+
+FORMAT = Format("json", ".json", joint=True, write=json_text, read=read_json)

@@ -1,0 +1,153 @@
+"""What several formats need: times in whole milliseconds, and the text, numbers and JSON of a file."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from hrin_plugin.detection import Detection
+from hrin_plugin.events import AnnotationError, Fault
+from hrin_plugin.totals import milliseconds
+
+
+def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
+    """Round the times of a recording's events to the millisecond; the formats' only rounding.
+
+    Events that touch still touch. What is no longer than a millisecond may vanish.
+
+    Arguments
+    ---------
+    detection : Detection
+        What was found.
+    tasks : sequence of str
+        The tasks to be kept.
+
+    Returns
+    -------
+    Detection
+        The same, without probabilities; bytes of the name that are not UTF-8 are replaced by U+FFFD.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> from hrin_plugin.events import Event
+    >>> events = [Event(0.0, 1.0006, "music"), Event(1.0006, 2.0004, "no-music")]
+    >>> found = Detection("a", 2.0004, {"md": events})
+    >>> to_milliseconds(found, ["md"]).events["md"]
+    [Event(onset_s=0.0, offset_s=1.001, label='music'), Event(onset_s=1.001, offset_s=2.0, label='no-music')]
+    """
+    events = {}
+    for task in tasks:
+        rounded = [
+            event._replace(
+                onset_s=milliseconds(event.onset_s) / 1000, offset_s=milliseconds(event.offset_s) / 1000
+            )
+            for event in detection.events[task]
+        ]
+        events[task] = [event for event in rounded if event.onset_s < event.offset_s]
+    name = detection.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    duration_s = milliseconds(detection.duration_s) / 1000
+    return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, without a byte order mark.
+
+    Raises
+    ------
+    AnnotationError
+        If it cannot be read, or is no UTF-8.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_bytes(b"\\xef\\xbb\\xbfa")
+    >>> read_text(path)
+    'a'
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
+    except OSError as error:
+        raise AnnotationError(
+            [Fault(path, 0, f"cannot be read ({error.strerror})", "check the file")]
+        ) from None
+
+
+def format_error(path: str | Path, line: int, problem: str) -> AnnotationError:
+    """The error of a file that is not in its format; ``line`` counts from 1, and is 0 for the whole file.
+
+    Example
+    -------
+    >>> print(format_error("a.vtt", 1, "does not begin with WEBVTT"))
+    a.vtt, line 1: does not begin with WEBVTT; correct it, or detect again
+    """
+    return AnnotationError([Fault(path, line, problem, "correct it, or detect again")])
+
+
+def parse_number(path: str | Path, line: int, text: Any) -> float:
+    """A time in seconds from text or JSON; path and line are for the AnnotationError where it is none.
+
+    Example
+    -------
+    >>> parse_number("a.csv", 2, "1:30")
+    Traceback (most recent call last):
+    ...
+    AnnotationError: a.csv, line 2: '1:30' is not a time in seconds; correct it, or detect again
+    """
+    try:
+        return float(text)
+    except (TypeError, ValueError, OverflowError):
+        raise format_error(path, line, f"{text!r} is not a time in seconds") from None
+
+
+def parse_json(path: str | Path) -> Any:
+    """The content of a JSON file; raises AnnotationError where it is none.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.json"
+    >>> _ = path.write_text('{"name": "a"}')
+    >>> parse_json(path)
+    {'name': 'a'}
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise format_error(path, error.lineno, f"is not JSON ({error.msg})") from None
+    except RecursionError:
+        raise format_error(path, 0, "is JSON nested too deep") from None
+
+
+def member(path: str | Path, mapping: Any, key: str, kind: type = object) -> Any:
+    """A member of a JSON object, of the kind that it must be; raises AnnotationError where there is none.
+
+    Example
+    -------
+    >>> member("a.json", {"name": "a"}, "name", str)
+    'a'
+    >>> member("a.json", {"name": "a"}, "levels", dict)
+    Traceback (most recent call last):
+    ...
+    AnnotationError: a.json: has no 'levels' where it must have one; correct it, or detect again
+    """
+    if not isinstance(mapping, dict) or not isinstance(mapping.get(key), kind) or key not in mapping:
+        raise format_error(path, 0, f"has no {key!r} where it must have one")
+    return mapping[key]
+
+
+def only_name(path: str | Path, names: Collection[str]) -> str | None:
+    """The recording that all rows name, or None where there are no rows; two raise AnnotationError.
+
+    Example
+    -------
+    >>> only_name("a.csv", {"news at 6"})
+    'news at 6'
+    """
+    if len(names) > 1:
+        shown = ", ".join(sorted(names)[:2])
+        problem = f"holds {len(names)} recordings ({shown}, ...)" if len(names) > 2 else f"holds two: {shown}"
+        raise AnnotationError([Fault(path, 0, problem, "give each recording a file of its own")])
+    return next(iter(names), None)
