@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import broadcast_stems
+from hrin_plugin.cli import main as hrin
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import BLOCK, Planner, Style
 from hrin_plugin.mixing.loudness import gated_loudness, step_powers
@@ -286,3 +287,10 @@ def test_the_file_is_a_row_of_the_recipe_tests_with_existing_paths():
     assert [row["Hparam_file"] for row in rows] == ["recipes/Broadcast/hparams/broadcast.yaml"]
     for column in ("Script_file", "Hparam_file", "Readme_file"):
         assert (RECIPE.parents[1] / rows[0][column]).is_file()
+
+
+def test_the_trained_model_of_the_recipe_detects(tmp_path, capsys):
+    sounds = np.random.default_rng(0).normal(0, 0.05, 8000 * 4)
+    soundfile.write(tmp_path / "hiss.wav", sounds, 8000)
+    assert hrin(["detect", str(tmp_path / "hiss.wav"), "--model", str(RECIPE / "trained")]) == 0
+    assert capsys.readouterr().out == "0.000\t4.000\tno-music\n"
