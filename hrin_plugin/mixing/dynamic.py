@@ -61,13 +61,13 @@ class Mixer:
 
     Example
     -------
-    >>> from hrin_plugin.mixing.dynamic_plan import Planner, Style
+    >>> from hrin_plugin.mixing.dynamic_plan import Planner, BatchStyle
     >>> from hrin_plugin.mixing.stem_cache import ROLES, StemCache, write_cache
     >>> folder, rng = getfixture("tmp_path"), np.random.default_rng(0)
     >>> sound = rng.standard_normal(80000)
     >>> write_cache(folder, [(role, "", "a", "a", "train", sound) for role in ROLES])
     >>> cache = StemCache(folder)
-    >>> plan = Planner(cache, seed=0).draw(0, Style(seconds=12.288, n_excerpts=2))
+    >>> plan = Planner(cache, seed=0).draw(0, BatchStyle(seconds=12.288, n_excerpts=2))
     >>> Mixer(cache.samples).render(plan).wavs.shape
     torch.Size([2, 98304])
     """

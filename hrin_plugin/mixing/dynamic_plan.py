@@ -78,12 +78,12 @@ _EDGE_BLOCKS = 2
 _CLASSES = MUSIC_LOUDNESS.levels[1]
 
 
-class Style(NamedTuple):
+class BatchStyle(NamedTuple):
     """What a batch is to be like, besides what is drawn.
 
     Example
     -------
-    >>> Style(seconds=24.576, n_excerpts=2, split="valid", kind="rock").alone
+    >>> BatchStyle(seconds=24.576, n_excerpts=2, split="valid", kind="rock").alone
     False
     """
 
@@ -151,7 +151,7 @@ class Planner:
     >>> from hrin_plugin.mixing.stem_cache import ROLES, StemCache, write_cache
     >>> folder = getfixture("tmp_path")
     >>> write_cache(folder, [(role, "", "a", "a", "train", np.ones(9000)) for role in ROLES])
-    >>> plan = Planner(StemCache(folder), seed=0).draw(0, Style(seconds=24.576, n_excerpts=2))
+    >>> plan = Planner(StemCache(folder), seed=0).draw(0, BatchStyle(seconds=24.576, n_excerpts=2))
     >>> plan["mrle"].shape
     (2, 385)
     """
@@ -179,7 +179,7 @@ class Planner:
         ---------
         number : int
             The step.
-        style : Style
+        style : BatchStyle
             What is wanted.
 
         Returns

@@ -12,7 +12,7 @@ from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, registe
 from speechbrain.utils.logger import get_logger
 from torch.utils.data import DataLoader, Dataset
 
-from hrin_plugin.mixing.dynamic_plan import Style
+from hrin_plugin.mixing.dynamic_plan import BatchStyle
 from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
 
 logger = get_logger(__name__)
@@ -73,11 +73,11 @@ class Plans(Dataset):
 
     def __getitem__(self, step):
         length = self.length(step)
-        return self._planner.draw(step, Style(length.seconds, length.n_excerpts))
+        return self._planner.draw(step, BatchStyle(length.seconds, length.n_excerpts))
 
 
 @register_checkpoint_hooks
-class Progress:
+class StepProgress:
     """How far a training is: steps taken and seconds spent; part of a checkpoint.
 
     Arguments
@@ -91,7 +91,7 @@ class Progress:
 
     Example
     -------
-    >>> progress = Progress(100, None, 10)
+    >>> progress = StepProgress(100, None, 10)
     >>> progress.step = 4
     >>> round(progress.rate(1.0), 3), progress.done
     (0.498, False)
@@ -162,7 +162,7 @@ class DynamicBrain(Brain):
         The objective.
     average : torch.optim.swa_utils.AveragedModel
         Moving average of the model.
-    progress : Progress
+    progress : StepProgress
         How far the training is.
     lr : float
         Peak of the learning rate.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from speechbrain import Stage
 
-from hrin_plugin.mixing.dynamic_plan import Style
+from hrin_plugin.mixing.dynamic_plan import BatchStyle
 
 #: First number of the plans that validate.
 _FIRST_PLAN = 0
@@ -59,7 +59,7 @@ def score_kinds(brain, planner, kinds, n_batches, n_excerpts, seconds):
     """
     scores = []
     for kind in kinds:
-        mixed = [Style(seconds, n_excerpts, "valid", kind) for _ in range(n_batches)]
+        mixed = [BatchStyle(seconds, n_excerpts, "valid", kind) for _ in range(n_batches)]
         alone = [style._replace(alone=True) for style in mixed[: max(n_batches // 2, 1)]]
         md, mrle, _, _ = _count(brain, planner, mixed)
         _, _, missed, called_bg = _count(brain, planner, alone)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 import broadcast_stems
 from hrin_plugin.cli import main as hrin
 from hrin_plugin.mixing.dynamic import Mixer
-from hrin_plugin.mixing.dynamic_plan import BLOCK, Planner, Style
+from hrin_plugin.mixing.dynamic_plan import BLOCK, BatchStyle, Planner
 from hrin_plugin.mixing.loudness import gated_loudness, step_powers
 from hrin_plugin.mixing.stem_cache import ROLES, SAMPLE_RATE, StemCache, write_cache
 
@@ -70,7 +70,7 @@ def same(one, other):
 
 
 def test_a_plan_depends_on_seed_and_step_alone(cache):
-    style = Style(SHORT_S, 8)
+    style = BatchStyle(SHORT_S, 8)
     before = planner(cache)
     before.draw(3, style)
     plan = before.draw(5, style)
@@ -80,7 +80,7 @@ def test_a_plan_depends_on_seed_and_step_alone(cache):
 
 
 def test_classes_have_the_shares_of_openbmat(cache):
-    plans = [planner(cache).draw(step, Style(24.576, 32)) for step in range(12)]
+    plans = [planner(cache).draw(step, BatchStyle(24.576, 32)) for step in range(12)]
     mrle = np.stack([plan["mrle"] for plan in plans])
     shares = [(mrle == number).mean() for number in range(3)]
     assert shares == pytest.approx([0.50, 0.16, 0.34], abs=0.06)
@@ -89,7 +89,7 @@ def test_classes_have_the_shares_of_openbmat(cache):
 def test_training_never_hears_what_validates(cache):
     held_out = [stem for stem in cache.stems if stem.split == "valid"]
     for split, expected in (("train", 0.0), ("valid", 1.0)):
-        plan = planner(cache).draw(0, Style(SHORT_S, 16, split))
+        plan = planner(cache).draw(0, BatchStyle(SHORT_S, 16, split))
         begin, step = plan["begin"][: plan["n_stems"]], plan["step"][: plan["n_stems"]]
         forwards = (begin < plan["n_blocks"]) & (step > 0)
         sources = plan["source"][: plan["n_stems"]][forwards]
@@ -102,7 +102,7 @@ def test_training_never_hears_what_validates(cache):
 
 @pytest.mark.parametrize("by_rms", [0.0, 1.0])
 def test_music_is_as_loud_as_was_drawn(cache, mixer, by_rms):
-    plan = planner(cache).draw(1, Style(SHORT_S, 16))
+    plan = planner(cache).draw(1, BatchStyle(SHORT_S, 16))
     plan["by_rms"][:] = by_rms
     _, music, rest = mixer.render_parts(plan)
     differences = []
@@ -121,7 +121,7 @@ def test_music_is_as_loud_as_was_drawn(cache, mixer, by_rms):
 
 
 def test_there_is_no_music_where_the_label_says_so(cache, mixer):
-    plan = planner(cache).draw(2, Style(SHORT_S, 16))
+    plan = planner(cache).draw(2, BatchStyle(SHORT_S, 16))
     _, music, _ = mixer.render_parts(plan)
     frames = music.view(16, -1, 512).abs().amax(dim=2)
     # A frame's label is for half a frame on either side of its centre; fades count from -20 dB.
@@ -135,14 +135,14 @@ def test_there_is_no_music_where_the_label_says_so(cache, mixer):
 
 
 def test_music_alone_is_foreground_throughout(cache, mixer):
-    plan = planner(cache).draw(0, Style(SHORT_S, 8, "valid", "rock", alone=True))
+    plan = planner(cache).draw(0, BatchStyle(SHORT_S, 8, "valid", "rock", alone=True))
     mixed, music, rest = mixer.render_parts(plan)
     assert bool((mixed.mrle == 1).all())
     assert bool((music.square().mean(dim=1) > 100 * rest.square().mean(dim=1)).all())
 
 
 def test_faint_music_is_not_drowned_by_noise(cache):
-    plan = planner(cache).draw(4, Style(SHORT_S, 32))
+    plan = planner(cache).draw(4, BatchStyle(SHORT_S, 32))
     background = (plan["side"] < 0) & (plan["alone"] == 0)
     assert plan["relative_lu"][background].min() >= -27.0
     assert plan["relative_lu"][background].max() <= -3.0
@@ -150,7 +150,7 @@ def test_faint_music_is_not_drowned_by_noise(cache):
 
 
 def test_passages_on_which_the_rules_disagree_are_left_out(cache, mixer):
-    plan = planner(cache).draw(1, Style(SHORT_S, 16))
+    plan = planner(cache).draw(1, BatchStyle(SHORT_S, 16))
     with_rest = (plan["side"] != 0) & (plan["alone"] == 0)
     assert mixer.render(plan).mask.float().mean() > 0.95
     # What was drawn far in the background, said to be foreground: no rule agrees.
@@ -168,20 +168,22 @@ def test_silent_music_is_left_out(cache):
     for stem in music:
         middle = stem.onset_sample + stem.n_samples // 2
         samples[middle : stem.onset_sample + stem.n_samples] = 0
-    plan = planner(cache).draw(0, Style(SHORT_S * 2, 8, "valid", "rock", alone=True))
+    plan = planner(cache).draw(0, BatchStyle(SHORT_S * 2, 8, "valid", "rock", alone=True))
     mixed = Mixer(samples).render(plan)
     assert 0.3 < mixed.mask.float().mean() < 0.95
 
 
 def test_levels_are_from_full_scale_to_far_below(cache, mixer):
-    wavs = torch.cat([mixer.render(planner(cache).draw(step, Style(3.072, 16))).wavs for step in range(3)])
+    wavs = torch.cat(
+        [mixer.render(planner(cache).draw(step, BatchStyle(3.072, 16))).wavs for step in range(3)]
+    )
     assert bool(torch.isfinite(wavs).all()) and float(wavs.abs().max()) <= 1.0
     level_db = 20 * torch.log10(wavs.abs().amax(dim=1).clamp(min=1e-6))
     assert float(level_db.min()) < -40 and float(level_db.max()) > -3
 
 
 def test_a_stem_at_its_own_speed_comes_back_as_it_is(cache, mixer):
-    plan = planner(cache).draw(0, Style(SHORT_S, 1, "valid", "rock", alone=True))
+    plan = planner(cache).draw(0, BatchStyle(SHORT_S, 1, "valid", "rock", alone=True))
     plan["step"][:], plan["fades"][:], plan["gain"][:] = 1 << 20, 1.0, 1.0
     rows = mixer._rows(
         {name: mixer._to_device(value) for name, value in plan.items()} | {"filtered_rows": []}
