@@ -1,5 +1,7 @@
 """The package as users get it: a wheel in an environment that has never seen the source tree."""
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,14 +16,24 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*words, **options):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
+    """A command that no source tree is shown to."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    words = [str(word) for word in words]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, **options)
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """An environment with the wheel, and with this one's libraries but not its editable package."""
     folder = tmp_path_factory.mktemp("wheel")
-    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    # A build leaves files beside its source, and tests run side by side.
+    source = folder / "source"
+    shutil.copytree(
+        ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "env", with_pip=False)

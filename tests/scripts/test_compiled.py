@@ -8,7 +8,8 @@ import torch
 from compiled import compile_loops, use
 from hrin_plugin.hierarchy.losses import HierarchicalLoss
 from hrin_plugin.networks import cpu_recurrence as recurrence
-from hrin_plugin.networks.hrin import HRIN, units
+from hrin_plugin.networks import units
+from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.networks.units import carry_states, keep_statistics
 
 
