@@ -3,11 +3,11 @@
 import numpy as np
 
 from hrin_plugin.mixing.stem_cache import SAMPLE_RATE
+from hrin_plugin.mixing.treatment import REVERBERANT_DB, REVERBERATION_S
 
 #: How many rooms there are.
 N_ROOMS = 192
-#: Reverberation times, in seconds, and the level of the reverberation, in dB.
-_REVERBERATION_S, _REVERBERANT_DB, _ROOMS_SEED = (0.15, 1.0), (-18.0, -2.0), 21
+_ROOMS_SEED = 21
 
 
 def room_responses():
@@ -25,13 +25,13 @@ def room_responses():
     (True, 1.0)
     """
     rng = np.random.default_rng(_ROOMS_SEED)
-    longest = round(_REVERBERATION_S[1] * SAMPLE_RATE)
+    longest = round(REVERBERATION_S[1] * SAMPLE_RATE)
     responses = np.zeros((N_ROOMS + 1, longest), np.float32)
     time = np.arange(longest)
     for response in responses[:-1]:
-        length = rng.uniform(*_REVERBERATION_S) * SAMPLE_RATE
+        length = rng.uniform(*REVERBERATION_S) * SAMPLE_RATE
         tail = rng.standard_normal(longest) * 10 ** (-3.0 * time / length) * (time < length)
         tail[: round(rng.uniform(0.002, 0.02) * SAMPLE_RATE)] = 0.0
-        response[:] = tail * 10 ** (rng.uniform(*_REVERBERANT_DB) / 20) / np.sqrt(np.square(tail).sum())
+        response[:] = tail * 10 ** (rng.uniform(*REVERBERANT_DB) / 20) / np.sqrt(np.square(tail).sum())
     responses[:, 0] = 1.0
     return responses
