@@ -6,6 +6,7 @@ seconds; a recording of a single class may hold that bare label and nothing else
 """
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.files import write_atomically
@@ -189,6 +190,32 @@ def read_tsv(path, duration_s, labels):
     return check_events(parse_tsv(path, duration_s), duration_s, labels, path)
 
 
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, without a byte order mark.
+
+    Raises
+    ------
+    AnnotationError
+        If it cannot be read, or is no UTF-8.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_bytes(b"\\xef\\xbb\\xbfa")
+    >>> read_text(path)
+    'a'
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
+    except OSError as error:
+        raise AnnotationError(
+            [Fault(path, 0, f"cannot be read ({error.strerror})", "check the file")]
+        ) from None
+
+
 def parse_tsv(path, duration_s):
     """Read events that may overlap or leave gaps, such as predictions.
 
@@ -216,15 +243,7 @@ def parse_tsv(path, duration_s):
     >>> len(parse_tsv(path, 60.0))
     2
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
-    except UnicodeDecodeError:
-        raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
-    except OSError as error:
-        raise AnnotationError(
-            [Fault(path, 0, f"cannot be read ({error.strerror})", "check the file")]
-        ) from None
+    lines = read_text(path).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     if len(lines) == 1 and len(lines[0].split("\t")) == 1:

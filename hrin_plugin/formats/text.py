@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hrin_plugin.detection import Detection
-from hrin_plugin.events import AnnotationError, Fault
+from hrin_plugin.events import AnnotationError, Fault, read_text
 from hrin_plugin.totals import milliseconds
 
 
@@ -48,32 +48,6 @@ def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
     name = detection.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     duration_s = milliseconds(detection.duration_s) / 1000
     return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a file in UTF-8, without a byte order mark.
-
-    Raises
-    ------
-    AnnotationError
-        If it cannot be read, or is no UTF-8.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.txt"
-    >>> _ = path.write_bytes(b"\\xef\\xbb\\xbfa")
-    >>> read_text(path)
-    'a'
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError:
-        raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
-    except OSError as error:
-        raise AnnotationError(
-            [Fault(path, 0, f"cannot be read ({error.strerror})", "check the file")]
-        ) from None
 
 
 def format_error(path: str | Path, line: int, problem: str) -> AnnotationError:
