@@ -1,46 +1,32 @@
-"""Detection in many recordings: a failure stops no other recording, and finished results are kept.
+"""Detection in many recordings: a failure stops no other recording, and finished results are noted.
 
-The folder of results has a record of their settings for each format. A result is finished if it is
-newer than the record and its recording.
+A result is finished if its recording did not change while it was read.
 """
 
 import errno
 import functools
-import hashlib
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin.archive.claims import claim_results, note_finished, result_paths
 from hrin_plugin.archive.collection import ArchiveFile
+from hrin_plugin.archive.orders import Order
 from hrin_plugin.archive.processes import Lost
 from hrin_plugin.archive.progress import AudioProgress
+from hrin_plugin.archive.watch import Watch
 from hrin_plugin.detection import Detection
-from hrin_plugin.files import write_atomically
-from hrin_plugin.formats import output_paths, write_detection
-from hrin_plugin.formats.records import read_record, record_path
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from hrin_plugin.files import FileInUse, is_reserved
+from hrin_plugin.formats import write_detection
+from hrin_plugin.formats.journal import Facts
 
+__all__ = ["Order", "Outcome", "claim_results", "detect_recording", "detect_recordings"]
 
-class Order(NamedTuple):
-    """Settings for the detection in every recording.
-
-    Example
-    -------
-    >>> Order(output="results").format
-    'tsv'
-    """
-
-    output: str | None = None  # folder of the results; None where they are only returned
-    format: str = "tsv"
-    levels: tuple = ("mrle",)
-    model: str | None = None  # as MusicDetector.from_hparams takes it
-    backend: str = "auto"
-    device: str | None = None  # None for an accelerator where there is one
-    decoding: dict = {}  # what differs from the model's own Decoding
-    run_code: bool = False  # whether the model may run code
-    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
+#: What is wrong with a single result's name, not with the disk.
+OF_THE_NAME = frozenset(
+    (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+)
 
 
 class Outcome(NamedTuple):
@@ -55,67 +41,7 @@ class Outcome(NamedTuple):
     recording: ArchiveFile
     detection: Detection | None
     problem: str | None = None
-
-
-def claim_results(
-    recordings: Sequence[ArchiveFile], order: Order, overwrite: bool = False
-) -> list[ArchiveFile]:
-    """Make the folder for the results, and return the recordings without finished results.
-
-    Arguments
-    ---------
-    recordings : sequence of ArchiveFile
-        All of them.
-    order : Order
-        Settings of the detection.
-    overwrite : bool
-        Whether finished results are made again.
-
-    Returns
-    -------
-    list of ArchiveFile
-        Recordings to process.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds results of other settings, or files of other programs, and
-        ``overwrite`` is not set.
-
-    Example
-    -------
-    >>> order = Order(output=getfixture("tmp_path") / "results")
-    >>> len(claim_results([ArchiveFile("a.mp3", "a")], order))
-    1
-    """
-    output = Path(order.output)
-    path = record_path(output, order.format)
-    settings = {
-        "model": _identity(order.model),
-        "taxonomy": order.taxonomy.to_dict(),
-        "levels": sorted(order.levels),
-        "decoding": order.decoding,
-    }
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    record = read_record(path)
-    if record and not overwrite and settings == {"taxonomy": settings["taxonomy"], **record} != record:
-        _complete_record(path, text)
-    elif record != settings or overwrite:
-        there = next((file for each in recordings for file in _paths(each, order) if file.exists()), None)
-        if there and not overwrite:
-            changed = [
-                name for name, value in settings.items() if record and record.get(name, value) != value
-            ]
-            cause = (
-                f"was made with another {' and '.join(changed)}"
-                if changed
-                else "is no result of this command"
-            )
-            raise ValueError(f"{there}: {cause}; give another --output, or --overwrite to replace it")
-        output.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
-    claimed_ns = path.stat().st_mtime_ns
-    return [recording for recording in recordings if not _is_finished(recording, order, claimed_ns)]
+    facts: Facts | None = None  # of the recording while it was read
 
 
 def detect_recordings(recordings, order, run, load):
@@ -154,6 +80,8 @@ def detect_recordings(recordings, order, run, load):
         for number, result in run(work, recordings, notify=progress.advance):
             if isinstance(result, Lost):
                 result = Outcome(recordings[number], None, f"{recordings[number].path}: {result}")
+            elif order.output and result.detection:
+                note_finished(order, result.recording, result.facts)
             progress.settle(number, result.detection and result.detection.duration_s)
             yield result
 
@@ -195,26 +123,56 @@ def detect_recording(recording, notify, order, load):
     detector = _detector(
         load, order.model, order.backend, order.device, json.dumps(order.decoding), order.run_code
     )
-    try:
-        detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
-    except MemoryError:
-        return Outcome(recording, None, f"{recording.path}: does not fit in memory; try fewer jobs")
-    except Exception as error:  # whatever is wrong with one recording, the others go on
-        return Outcome(recording, None, _describe(error, recording.path))
+    problem = _name_problem(recording, order) if order.output else None
+    if problem:
+        return Outcome(recording, None, problem)
+    with Watch(recording.path) as watch:
+        try:
+            detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
+        except MemoryError:
+            problem = f"{recording.path}: does not fit in memory; try fewer jobs"
+        except Exception as error:  # whatever is wrong with one recording, the others go on
+            problem = _describe(error, recording.path)
+        if watch.has_changed():
+            problem = (
+                f"{recording.path}: was changed or replaced while it was read; detect again when it is whole"
+            )
+    if problem:
+        return Outcome(recording, None, problem)
     detection = detection._replace(name=Path(recording.name).name)
     if order.output:
         folder = Path(order.output, recording.name).parent
         try:
             write_detection(folder, detection, order.format, order.levels)
+        except FileInUse as error:
+            return Outcome(recording, None, f"{recording.path}: {error.filename} {error.strerror}")
         except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return Outcome(
-                    recording, None, f"{recording.path}: its result cannot be written (name too long)"
-                )
+            if error.errno in OF_THE_NAME:
+                return Outcome(recording, None, _not_written(recording, error))
             raise OSError(error.errno, error.strerror, str(folder)) from error
-    return Outcome(
-        recording, detection._replace(events={task: detection.events[task] for task in order.levels})
-    )
+    events = {task: detection.events[task] for task in order.levels}
+    return Outcome(recording, detection._replace(events=events), None, watch.facts)
+
+
+def _name_problem(recording, order):
+    """Why a result cannot have its name, in one line; None where it can."""
+    for path in result_paths(recording, order):
+        if is_reserved(path.name):
+            return f"{recording.path}: Windows keeps the name {path.name} for a device; rename the recording"
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in OF_THE_NAME:
+                return _not_written(recording, error)
+    return None
+
+
+def _not_written(recording, error):
+    """The problem of a recording whose name cannot be that of a result, in one line."""
+    words = "name too long" if error.errno == errno.ENAMETOOLONG else error.strerror
+    return f"{recording.path}: its result cannot be written ({words}); rename the recording"
 
 
 @functools.lru_cache(maxsize=1)
@@ -229,37 +187,3 @@ def _describe(error, path):
     if not isinstance(error, (ValueError, OSError)):
         words = f"{type(error).__name__}: {words}"
     return words if str(path) in words else f"{path}: {words}"
-
-
-def _paths(recording, order):
-    """The files of a recording's results."""
-    place = Path(order.output, recording.name)
-    return output_paths(place.parent, place.name, order.format, order.levels)
-
-
-def _complete_record(path, text):
-    """Complete a record of an earlier version, and keep its time so that results stay newer."""
-    changed = path.stat()
-    write_atomically(path, text)
-    os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
-
-
-def _is_finished(recording, order, claimed_ns):
-    """Whether all results exist and are newer than their recording and the record."""
-    try:
-        after_ns = max(claimed_ns, os.stat(recording.path).st_mtime_ns)
-        return all(path.stat().st_mtime_ns >= after_ns for path in _paths(recording, order))
-    except OSError:
-        return False
-
-
-def _identity(model):
-    """Identity of a model: the digest of its files, or its name on the Hub."""
-    folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
-    if model is not None and not folder.is_dir():
-        return model
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".json", ".safetensors") and path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]

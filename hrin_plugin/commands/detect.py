@@ -1,6 +1,7 @@
 """``hrin detect``: finds the music in recordings and writes the events."""
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -129,6 +130,12 @@ def add_parser(commands):
 
 
 def _detect(arguments):
+    """Detect in every recording; until the end, no run of other settings writes in the same folder."""
+    with contextlib.ExitStack() as until:
+        return _detect_all(arguments, until)
+
+
+def _detect_all(arguments, until):
     """Detect in every recording, report each problem, and print the totals."""
     from tqdm import tqdm
 
@@ -155,13 +162,13 @@ def _detect(arguments):
         report(problem)
     to_do = found.recordings
     if order.output:
-        to_do = claim_results(to_do, order, arguments.overwrite)
+        to_do = claim_results(to_do, order, arguments.overwrite, until)
     elif len(to_do) > 1:
         raise ValueError(f"{len(to_do)} recordings need a folder for their results; give --output DIR")
     if arguments.engine == "ray":
         to_do = [recording._replace(path=os.path.abspath(recording.path)) for recording in to_do]
     detections = {}
-    for recording, detection, problem in detect_recordings(to_do, order, run, load_detector):
+    for recording, detection, problem, _ in detect_recordings(to_do, order, run, load_detector):
         if problem:
             report(problem)
         else:

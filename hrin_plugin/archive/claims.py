@@ -1,0 +1,255 @@
+"""Which recordings still need a result, and which run may write results in a folder.
+
+The folder of results has two files for each format: a record of their settings
+(:mod:`hrin_plugin.formats.records`) and a journal of their recordings
+(:mod:`hrin_plugin.formats.journal`). A result is finished if its recording still has the size and
+modification time that the journal gives. While a run writes, it holds a lock file. The system frees the
+lock when the process ends, however it ends.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hrin_plugin.archive.collection import ArchiveFile
+from hrin_plugin.archive.naming import check_case, keep_names
+from hrin_plugin.archive.orders import Order
+from hrin_plugin.files import remove_drafts, write_atomically
+from hrin_plugin.formats import output_paths
+from hrin_plugin.formats.journal import (
+    Entry,
+    Facts,
+    Journal,
+    facts_of,
+    journal_path,
+    journal_text,
+    place_of,
+    read_journal,
+)
+from hrin_plugin.formats.records import read_record, record_path
+
+
+def claim_results(
+    recordings: Sequence[ArchiveFile],
+    order: Order,
+    overwrite: bool = False,
+    until: contextlib.ExitStack | None = None,
+) -> list[ArchiveFile]:
+    """Make the folder for the results, and return the recordings without finished results.
+
+    Runs of the same settings may share a folder. A recording keeps the name that its result has there.
+
+    Arguments
+    ---------
+    recordings : sequence of ArchiveFile
+        All of them.
+    order : Order
+        Settings of the detection.
+    overwrite : bool
+        Whether finished results are made again.
+    until : contextlib.ExitStack, optional
+        Until it is closed, runs of other settings are refused in this folder.
+
+    Returns
+    -------
+    list of ArchiveFile
+        Recordings to process, with the names of their results.
+
+    Raises
+    ------
+    ValueError
+        If another run is writing results of other settings; or if the folder holds results of other
+        settings, of other recordings or files of other programs, and ``overwrite`` is not set.
+
+    Example
+    -------
+    >>> order = Order(output=getfixture("tmp_path") / "results")
+    >>> len(claim_results([ArchiveFile("a.mp3", "a")], order))
+    1
+    """
+    output = Path(order.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with _alone(output, order.format):
+        live = _live_runs(output, order.format)
+        journal = read_journal(output, order.format)
+        known = journal or Journal({}, time.time_ns())
+        recordings = keep_names(recordings, output, known)
+        check_case(output, recordings, known)
+        record = read_record(record_path(output, order.format))
+        known = _settle(record, recordings, order, known, overwrite, live)
+        if known is not journal:
+            _write_journal(order, known)
+        claimed_ns = record_path(output, order.format).stat().st_mtime_ns
+        now = {each.name: Entry(each.name, place_of(each.path), facts_of(each.path)) for each in recordings}
+        to_do = [each for each in recordings if not _is_finished(each, order, known, now, claimed_ns)]
+        now |= {each.name: now[each.name]._replace(facts=None) for each in to_do}
+        # This reserves names, and gives finished results of an earlier version their facts.
+        _append(order, [entry for name, entry in now.items() if entry != known.entries.get(name)])
+        if until is not None:
+            until.enter_context(_running(output, order.format))
+    for folder in {output, *(Path(output, each.name).parent for each in recordings)}:
+        remove_drafts(folder)
+    return to_do
+
+
+def note_finished(order: Order, recording: ArchiveFile, facts: Facts | None) -> None:
+    """Note in the journal that the result of a recording is finished.
+
+    Arguments
+    ---------
+    order : Order
+        Settings of the detection.
+    recording : ArchiveFile
+        The recording, and the name of its results.
+    facts : Facts or None
+        Of the recording while it was read; None for a pipe, which is read again each time.
+
+    Example
+    -------
+    >>> order, recording = Order(output=getfixture("tmp_path")), ArchiveFile("a.wav", "a")
+    >>> note_finished(order, recording, None)
+    >>> list(read_journal(order.output, "tsv").entries)
+    ['a']
+    """
+    with _alone(order.output, order.format):
+        _append(order, [Entry(recording.name, place_of(recording.path), facts)])
+
+
+def result_paths(recording: ArchiveFile, order: Order) -> list[Path]:
+    """The files of a recording's results.
+
+    Example
+    -------
+    >>> [path.name for path in result_paths(ArchiveFile("a.wav", "day1/a"), Order(output="out"))]
+    ['a.tsv']
+    """
+    place = Path(order.output, recording.name)
+    return output_paths(place.parent, place.name, order.format, order.levels)
+
+
+def _settle(record, recordings, order, known, overwrite, live):
+    """Write the record where it is missing or of other settings; return the journal that then holds."""
+    path = record_path(order.output, order.format)
+    settings = {
+        "model": _identity(order.model),
+        "taxonomy": order.taxonomy.to_dict(),
+        "levels": sorted(order.levels),
+        "decoding": order.decoding,
+    }
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    same = record is not None and settings == {"taxonomy": settings["taxonomy"], **record}
+    if live and (overwrite or not same):
+        words = "would replace them" if overwrite else "has other settings"
+        problem = f"another run is writing results there, and this one {words}"
+        raise ValueError(f"{order.output}: {problem}; wait for its end, or give another --output")
+    if same and not overwrite:
+        if record != settings:  # of an earlier version; its time stays, so that its results are newer
+            changed = path.stat()
+            write_atomically(path, text)
+            os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+        return known
+    there = None if overwrite else _any_result(recordings, order, known)
+    if there:
+        changed = [name for name, value in settings.items() if record and record.get(name, value) != value]
+        cause = (
+            f"was made with another {' and '.join(changed)}" if changed else "is no result of this command"
+        )
+        raise ValueError(f"{there}: {cause}; give another --output, or --overwrite to replace it")
+    again = {each.name for each in recordings} if same else known.entries.keys()
+    known = Journal(
+        {name: each._replace(facts=None) if name in again else each for name, each in known.entries.items()}
+    )
+    # The journal goes first: no result of other settings is ever finished under this record.
+    _write_journal(order, known)
+    write_atomically(path, text)
+    return known
+
+
+def _any_result(recordings, order, known):
+    """A file that lies where a result goes, or a finished result of another recording; or None."""
+    done = [ArchiveFile(entry.path, entry.name) for entry in known.entries.values() if entry.facts]
+    for recording in (*recordings, *done):
+        with contextlib.suppress(OSError):  # a name too long to exist
+            for path in result_paths(recording, order):
+                if path.exists():
+                    return path
+    return None
+
+
+def _write_journal(order, known):
+    """Write a journal anew."""
+    text = journal_text(order.output, known.entries.values(), since_ns=known.since_ns)
+    write_atomically(journal_path(order.output, order.format), text)
+
+
+def _append(order, entries):
+    """Append lines to the journal."""
+    with open(journal_path(order.output, order.format), "ab") as file:
+        file.write(journal_text(order.output, entries).encode("ascii"))
+
+
+def _is_finished(recording, order, known, now, claimed_ns):
+    """Whether all results exist and were made from the recording as it is now."""
+    entry, facts = known.entries.get(recording.name), now[recording.name].facts
+    if facts is None or (entry and entry.facts != facts):
+        return False
+    try:
+        times_ns = [path.stat().st_mtime_ns for path in result_paths(recording, order)]
+    except OSError:
+        return False
+    if entry:
+        return True
+    # An earlier version told by the times alone.
+    return max(claimed_ns, facts.mtime_ns) <= min(times_ns) and max(times_ns) < known.since_ns
+
+
+@contextlib.contextmanager
+def _alone(output, format):
+    """Hold the lock under which record, journal and the list of running runs change."""
+    with FileLock(Path(output, f".hrin-{format}.lock")):
+        yield
+
+
+@contextlib.contextmanager
+def _running(output, format):
+    """Show other runs that this one writes here."""
+    path = Path(output, f".hrin-{format}.{secrets.token_hex(6)}.run")
+    lock = FileLock(path)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def _live_runs(output, format):
+    """Whether another run writes here; lock files of killed runs are removed."""
+    live = False
+    for path in Path(output).glob(f".hrin-{format}.*.run"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+            path.unlink(missing_ok=True)
+        except Timeout:
+            live = True
+    return live
+
+
+def _identity(model):
+    """Identity of a model: the digest of its files, or its name on the Hub."""
+    folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
+    if model is not None and not folder.is_dir():
+        return model
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".safetensors") and path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,25 @@
+"""The settings of a detection in many recordings."""
+
+from typing import NamedTuple
+
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+
+
+class Order(NamedTuple):
+    """Settings for the detection in every recording.
+
+    Example
+    -------
+    >>> Order(output="results").format
+    'tsv'
+    """
+
+    output: str | None = None  # folder of the results; None where they are only returned
+    format: str = "tsv"
+    levels: tuple = ("mrle",)
+    model: str | None = None  # as MusicDetector.from_hparams takes it
+    backend: str = "auto"
+    device: str | None = None  # None for an accelerator where there is one
+    decoding: dict = {}  # what differs from the model's own Decoding
+    run_code: bool = False  # whether the model may run code
+    taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's

@@ -1,0 +1,55 @@
+"""Whether a recording changed, or was replaced, while it was read."""
+
+import contextlib
+import os
+
+from hrin_plugin.formats.journal import Facts, facts_of
+
+
+class Watch:
+    """A recording that is kept open while it is read; a context manager.
+
+    Another file at its path is noticed even if size and time are the same. A pipe is not watched.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The recording, which may be missing.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> _ = path.write_bytes(b"RIFF")
+    >>> with Watch(path) as watch:
+    ...     _ = path.write_bytes(b"RIFF1234")
+    ...     watch.facts.size, watch.has_changed()
+    (4, True)
+    """
+
+    def __init__(self, path):
+        self._path, self._handle, self._status = path, None, None
+        #: Size and modification time before the reading; None for what is missing, or no file.
+        self.facts = facts_of(path)
+        if self.facts:
+            with contextlib.suppress(OSError):
+                self._handle = os.open(path, os.O_RDONLY)
+                self._status = os.fstat(self._handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._handle is not None:
+            os.close(self._handle)
+
+    def has_changed(self):
+        """Whether the path now has another file, size or modification time, or none."""
+        if self._status is None:
+            return False
+        try:
+            # A network file system tells the present size of a file only when it is opened.
+            with open(self._path, "rb") as file:
+                status = os.fstat(file.fileno())
+        except OSError:
+            return True
+        return not os.path.samestat(status, self._status) or Facts.of(status) != self.facts
