@@ -22,7 +22,7 @@ from hrin_plugin.archive.collection import ArchiveFile
 from hrin_plugin.archive.naming import check_case, keep_names
 from hrin_plugin.archive.orders import Order
 from hrin_plugin.files import remove_drafts, write_atomically
-from hrin_plugin.formats import output_paths
+from hrin_plugin.formats import find_formats, output_paths
 from hrin_plugin.formats.journal import (
     Entry,
     Facts,
@@ -80,8 +80,9 @@ def claim_results(
         live = _live_runs(output, order.format)
         journal = read_journal(output, order.format)
         known = journal or Journal({}, time.time_ns())
-        recordings = keep_names(recordings, output, known)
-        check_case(output, recordings, known)
+        named = _names_of_all_formats(output, known)
+        recordings = keep_names(recordings, output, named)
+        check_case(output, recordings, named)
         record = read_record(record_path(output, order.format))
         known = _settle(record, recordings, order, known, overwrite, live)
         if known is not journal:
@@ -181,6 +182,12 @@ def _any_result(recordings, order, known):
                 if path.exists():
                     return path
     return None
+
+
+def _names_of_all_formats(output, known):
+    """The journals of all formats as one, since a recording has one name in all of them."""
+    others = [read_journal(output, format) for format in find_formats()]
+    return Journal({name: entry for each in (*others, known) if each for name, entry in each.entries.items()})
 
 
 def _write_journal(order, known):

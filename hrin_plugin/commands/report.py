@@ -36,6 +36,8 @@ def add_parser(commands):
 
 def _report(arguments):
     """Print the totals and write the requested files."""
+    from hrin_plugin.report.display import printable
+    from hrin_plugin.report.stale import stale_results
     from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 
     detections, faults = read_results(arguments.results, classes_asked_for(arguments))
@@ -47,4 +49,6 @@ def _report(arguments):
         if path:
             write(path, detections)
     print(format_summary(detections))
+    for line in stale_results(arguments.results):
+        print(printable(line), file=sys.stderr)
     return 1 if faults else 0

@@ -8,7 +8,7 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import format_error, only_name, parse_number, read_text
+from hrin_plugin.formats.text import format_error, from_cell, only_name, parse_number, read_text, to_cell
 
 
 def csv_text(detection: Detection) -> str:
@@ -27,7 +27,7 @@ def csv_text(detection: Detection) -> str:
     for task, events in detection.events.items():
         for onset, offset, label in events:
             times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
-            writer.writerow((detection.name, task, *times, label))
+            writer.writerow((to_cell(detection.name), task, *times, to_cell(label)))
     return text.getvalue()
 
 
@@ -54,8 +54,8 @@ def read_csv(path: str | Path) -> Draft:
         if None in row.values():
             raise format_error(path, line, "holds fewer columns than the first line")
         onset_s, offset_s = (parse_number(path, line, row[column]) for column in ("onset", "offset"))
-        rows.append(Row(line, row["task"], Event(onset_s, offset_s, row["label"])))
-        names.add(row["name"])
+        rows.append(Row(line, row["task"], Event(onset_s, offset_s, from_cell(row["label"]))))
+        names.add(from_cell(row["name"]))
     return Draft(rows, only_name(path, names), None, tuple({row.task for row in rows}))
 
 

@@ -1,6 +1,7 @@
 """What several formats need: times in whole milliseconds, and the text, numbers and JSON of a file."""
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault, read_text
 from hrin_plugin.totals import milliseconds
+
+#: With these, spreadsheets take a cell for a formula; the wide ones are of East Asian keyboards.
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
@@ -25,7 +29,7 @@ def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
     Returns
     -------
     Detection
-        The same, without probabilities; bytes of the name that are not UTF-8 are replaced by U+FFFD.
+        The same, without probabilities; bytes of the name that are no text are replaced by U+FFFD.
 
     Example
     -------
@@ -45,9 +49,42 @@ def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
             for event in detection.events[task]
         ]
         events[task] = [event for event in rounded if event.onset_s < event.offset_s]
-    name = detection.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     duration_s = milliseconds(detection.duration_s) / 1000
+    name = with_replaced_bytes(detection.name)
     return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
+
+
+def with_replaced_bytes(name: str) -> str:
+    """A name whose bytes that are no text are replaced by U+FFFD, as files hold it.
+
+    Example
+    -------
+    >>> with_replaced_bytes("caf\\udce9") == "caf\\ufffd"
+    True
+    """
+    return re.sub("[\ud800-\udfff]", "\ufffd", name)
+
+
+def to_cell(text: str) -> str:
+    """A text as a cell of CSV; an apostrophe keeps spreadsheets from reading it as a formula.
+
+    Example
+    -------
+    >>> to_cell("=1+1"), to_cell("news")
+    ("'=1+1", 'news')
+    """
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_SIGNS) else text
+
+
+def from_cell(cell: str) -> str:
+    """The text that :func:`to_cell` made a cell of.
+
+    Example
+    -------
+    >>> from_cell("'=1+1"), from_cell("'news'")
+    ('=1+1', "'news'")
+    """
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_SIGNS) else cell
 
 
 def format_error(path: str | Path, line: int, problem: str) -> AnnotationError:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from hrin_plugin.files import replacing, write_atomically
+from hrin_plugin.report.display import printable
 
 SAMPLES_FILE, TABLE_FILE = "stems.i16", "stems.tsv"
 #: Samples a second of every stem.
@@ -199,6 +200,7 @@ def write_cache(folder, recordings):
             peak = 10 ** (-1 / 20) * _FULL_SCALE / max(np.abs(audio).max(), 1e-9)
             data = np.round(audio * peak).astype("<i2").tobytes()
             file.write(data)
-            rows.append("\t".join([*what, str(onset), str(len(audio)), hashlib.sha256(data).hexdigest()]))
+            cells = [*map(printable, what), str(onset), str(len(audio)), hashlib.sha256(data).hexdigest()]
+            rows.append("\t".join(cells))
             onset += len(audio)
     write_atomically(folder / TABLE_FILE, "\n".join(rows) + "\n")

@@ -6,6 +6,7 @@ Effects keep the time axis and process the whole mix, so that the labels stay ex
 import io
 import subprocess
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -141,11 +142,12 @@ def _through_aac(mix, sample_rate, bits_a_second):
     """Encode and decode with ffmpeg, in a container whose edit list removes the encoder delay."""
     raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1"]
     run = [ffmpeg_program(), "-v", "error", "-y"]
-    with tempfile.NamedTemporaryFile(suffix=".m4a") as coded:
-        encoder = ["-c:a", "aac", "-b:a", str(round(bits_a_second)), "-threads", "1", coded.name]
+    with tempfile.TemporaryDirectory() as folder:  # a file that is open here could not be written on Windows
+        coded = str(Path(folder, "coded.m4a"))
+        encoder = ["-c:a", "aac", "-b:a", str(round(bits_a_second)), "-threads", "1", coded]
         samples = mix.astype("<f4").tobytes()
         subprocess.run([*run, *raw, "-i", "-", *encoder], input=samples, check=True, capture_output=True)
-        decoded = subprocess.run([*run, "-i", coded.name, *raw, "-"], check=True, capture_output=True).stdout
+        decoded = subprocess.run([*run, "-i", coded, *raw, "-"], check=True, capture_output=True).stdout
     return _of_length(np.frombuffer(decoded, "<f4"), len(mix))
 
 

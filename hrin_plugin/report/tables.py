@@ -15,6 +15,7 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, visible_files, write_atomically
 from hrin_plugin.formats import read_detection, suffixes
+from hrin_plugin.formats.text import to_cell, with_replaced_bytes
 from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.page import render_page
 from hrin_plugin.taxonomy import Taxonomy
@@ -77,7 +78,7 @@ def read_results(paths: Iterable[str | Path], taxonomy: Taxonomy | None = None) 
         except AnnotationError as error:
             faults += error.faults
             continue
-        found = found._replace(name=(PurePosixPath(folder) / found.name).as_posix())
+        found = found._replace(name=(PurePosixPath(folder) / _exact_name(found.name, path)).as_posix())
         known = recordings.get(found.name, found._replace(events={}))
         clash = [task for task in found.events if not _agree(known.events.get(task), found.events[task])]
         if known.taxonomy != found.taxonomy:
@@ -118,12 +119,13 @@ def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
     >>> path.read_text().splitlines()[:3]
     ['scope,name,hour,task,label,seconds,share,segments', 'total,,,md,no-music,0.000,0.000000,0', ...]
     """
-    with replacing(path) as draft, open(draft, "w", encoding="utf-8", errors="replace", newline="") as file:
+    with replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for task, (total, recordings) in total_up(detections).items():
             writer.writerows(_rows(total, "total", "", "", task))
             for name, whole, hours in recordings:
+                name = name.encode("utf-8", "backslashreplace").decode("utf-8")
                 writer.writerows(_rows(whole, "recording", name, "", task))
                 for number, hour in enumerate(hours):
                     writer.writerows(_rows(hour, "hour", name, number, task))
@@ -211,7 +213,8 @@ def _width(label):
 def _rows(totals, scope, name, hour, task):
     """The CSV rows of one time span."""
     for label, total in totals.items():
-        yield scope, name, hour, task, label, f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
+        times = f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
+        yield scope, to_cell(name), hour, task, to_cell(label), *times
 
 
 def _find_files(paths):
@@ -243,6 +246,12 @@ def _is_report(path):
             return file.readline(200).strip() == ",".join(CSV_COLUMNS).encode()
     except OSError:
         return False
+
+
+def _exact_name(name, path):
+    """A recording's name with the bytes that its file could not hold, if the file still has that name."""
+    stems = path.stem, path.stem.rpartition(".")[0]
+    return next((stem for stem in stems if with_replaced_bytes(stem) == name), name)
 
 
 def _agree(known, events):

@@ -22,6 +22,8 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.distributed import ddp_barrier, ddp_broadcast, if_main_process, main_process_only
 from speechbrain.utils.logger import get_logger
 
+from hrin_plugin.files import sync as _to_disk
+
 logger = get_logger(__name__)
 
 
@@ -226,19 +228,6 @@ def _plain(key, value):
     if not math.isfinite(number):
         raise ValueError(f"no checkpoint is saved, because its {key} is {number}")
     return number
-
-
-def _to_disk(path):
-    """Sync a file or folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:
-        # Some file systems cannot flush a folder; the rename is then as safe as they make it.
-        if not os.path.isdir(path):
-            raise
-    finally:
-        os.close(handle)
 
 
 @register_checkpoint_hooks

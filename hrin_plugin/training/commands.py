@@ -119,9 +119,13 @@ class LocalJob:
         return self.process.poll()
 
     def stop(self, kill=False):
-        """Terminate the command and all its child processes, or kill them."""
-        if self.process.poll() is None:
+        """Terminate the command and all its child processes, or kill them; on Windows the command alone."""
+        if self.process.poll() is not None:
+            return
+        if hasattr(os, "killpg"):
             os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        else:
+            self.process.kill()
 
     def trouble(self):
         """Details of a failure that are not in the log."""

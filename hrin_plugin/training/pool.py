@@ -115,7 +115,7 @@ def _outcome(run, job, status, is_done):
         return EndedRun(run, ELSEWHERE)
     if status < 0:
         name = signal.Signals(-status).name
-        hint = ", for want of memory perhaps" if -status == signal.SIGKILL else ""
+        hint = ", for want of memory perhaps" if name == "SIGKILL" else ""
         return EndedRun(run, FAILED, f"ended by {name}{hint}")
     if status:
         return EndedRun(run, FAILED, job.trouble() or f"exit status {status}")

@@ -18,6 +18,7 @@ where it stopped.
 """
 
 import argparse
+import contextlib
 import fnmatch
 import functools
 import hashlib
@@ -144,8 +145,9 @@ def link(row, downloads, out):
         if not copy.exists():
             target.mkdir(parents=True, exist_ok=True)
             if member is None:
-                copy.symlink_to(path)
-            else:
+                with contextlib.suppress(OSError):  # Windows allows links to administrators only
+                    copy.symlink_to(path)
+            if not copy.exists():
                 copy.write_bytes(contents(path, member))
 
 

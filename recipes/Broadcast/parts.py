@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 
+from hrin_plugin.report.display import printable
 from unpack import COLUMNS
 
 
@@ -21,7 +22,9 @@ def write_part(part, stems):
     with open(draft, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows({**one, "onset_sample": 0, "n_samples": len(one["samples"])} for one in stems)
+        for one in stems:
+            name = printable(one["name"])  # a tab or line end would be taken for the end of the cell
+            writer.writerow({**one, "name": name, "onset_sample": 0, "n_samples": len(one["samples"])})
     draft.replace(part.with_suffix(".tsv"))
 
 
