@@ -46,7 +46,7 @@ def add_parser(commands):
         "recordings",
         nargs="+",
         metavar="FILE",
-        help="recording, folder of recordings, or quoted pattern such as 'archive/**/*.mp3'; - reads paths "
+        help='recording, folder of recordings, or quoted pattern such as "archive/**/*.mp3"; - reads paths '
         "from standard input, one a line",
     )
     parser.add_argument(

@@ -8,7 +8,7 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import format_error, from_cell, only_name, parse_number, read_text, to_cell
+from hrin_plugin.formats.text import csv_row, format_error, from_cell, only_name, parse_number, read_text
 
 
 def csv_text(detection: Detection) -> str:
@@ -21,14 +21,12 @@ def csv_text(detection: Detection) -> str:
     >>> csv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})).splitlines()
     ['name,task,onset,offset,duration,label', 'a,md,0.500,2.000,1.500,music']
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "task", "onset", "offset", "duration", "label"))
+    lines = [csv_row(("name", "task", "onset", "offset", "duration", "label"))]
     for task, events in detection.events.items():
         for onset, offset, label in events:
             times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
-            writer.writerow((to_cell(detection.name), task, *times, to_cell(label)))
-    return text.getvalue()
+            lines.append(csv_row((detection.name, task, *times, label)))
+    return "".join(lines)
 
 
 def read_csv(path: str | Path) -> Draft:

@@ -65,19 +65,37 @@ def with_replaced_bytes(name: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
 
 
-def to_cell(text: str) -> str:
-    """A text as a cell of CSV; an apostrophe keeps spreadsheets from reading it as a formula.
+def csv_row(cells: Sequence[object]) -> str:
+    """A line of CSV. An apostrophe keeps spreadsheets from reading a text as a formula.
+
+    Python's writer leaves a carriage return without quotes before version 3.13, which ends the line.
+
+    Arguments
+    ---------
+    cells : sequence
+        Texts, and numbers, which stay as they are.
+
+    Returns
+    -------
+    str
+        The cells between commas, with a Unix line end.
 
     Example
     -------
-    >>> to_cell("=1+1"), to_cell("news")
-    ("'=1+1", 'news')
+    >>> print(csv_row(["=1+1", "a, b", -0.5]), end="")
+    '=1+1,"a, b",-0.5
     """
-    return f"'{text}" if text.lstrip("'").startswith(FORMULA_SIGNS) else text
+    return ",".join(_in_csv(cell) if isinstance(cell, str) else str(cell) for cell in cells) + "\n"
+
+
+def _in_csv(text):
+    """A text as a cell of CSV."""
+    text = f"'{text}" if text.lstrip("'").startswith(FORMULA_SIGNS) else text
+    return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
 
 
 def from_cell(cell: str) -> str:
-    """The text that :func:`to_cell` made a cell of.
+    """The text that :func:`csv_row` made a cell of.
 
     Example
     -------

@@ -4,7 +4,6 @@ A recording is identified by its path below the given folder. The same result in
 counts once. Two different results of one recording raise an error.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import replacing, visible_files, write_atomically
 from hrin_plugin.formats import read_detection, suffixes
-from hrin_plugin.formats.text import to_cell, with_replaced_bytes
+from hrin_plugin.formats.text import csv_row, with_replaced_bytes
 from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.page import render_page
 from hrin_plugin.taxonomy import Taxonomy
@@ -120,15 +119,14 @@ def write_csv(path: str | Path, detections: Sequence[Detection]) -> None:
     ['scope,name,hour,task,label,seconds,share,segments', 'total,,,md,no-music,0.000,0.000000,0', ...]
     """
     with replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
+        file.write(csv_row(CSV_COLUMNS))
         for task, (total, recordings) in total_up(detections).items():
-            writer.writerows(_rows(total, "total", "", "", task))
+            file.writelines(_rows(total, "total", "", "", task))
             for name, whole, hours in recordings:
                 name = name.encode("utf-8", "backslashreplace").decode("utf-8")
-                writer.writerows(_rows(whole, "recording", name, "", task))
+                file.writelines(_rows(whole, "recording", name, "", task))
                 for number, hour in enumerate(hours):
-                    writer.writerows(_rows(hour, "hour", name, number, task))
+                    file.writelines(_rows(hour, "hour", name, number, task))
 
 
 def write_html(path: str | Path, detections: Sequence[Detection]) -> None:
@@ -214,7 +212,7 @@ def _rows(totals, scope, name, hour, task):
     """The CSV rows of one time span."""
     for label, total in totals.items():
         times = f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
-        yield scope, to_cell(name), hour, task, to_cell(label), *times
+        yield csv_row((scope, name, hour, task, label, *times))
 
 
 def _find_files(paths):

@@ -18,7 +18,7 @@ from pyannote.database.util import load_rttm
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Event, read_tsv
 from hrin_plugin.formats import find_formats, output_paths, read_detection, render, write_detection
-from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 FORMATS = find_formats()
 LABELS = MUSIC_LOUDNESS.labels
@@ -279,6 +279,34 @@ def test_a_recording_without_events_is_read_back(format, tmp_path):
 def test_bytes_of_a_name_that_are_no_text_are_replaced_inside_the_file(tmp_path):
     path = write_one(tmp_path, GAPS._replace(name="caf\udce9"), "json")
     assert read_detection(path).name == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    "sign", ["=", "+", "-", "@", "\t", "\r", "\n", "'=", "''-", "\N{FULLWIDTH EQUALS SIGN}"]
+)
+def test_csv_holds_no_formula_and_gives_the_name_back(sign, tmp_path):
+    found = GAPS._replace(name=f"{sign}1+1|cmd")
+    (path,) = write_detection(tmp_path, found, "csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["name"] for row in rows} == {f"'{found.name}"}
+    assert pandas.read_csv(path).onset.tolist() == [1.0, 5.0]
+    assert read_detection(path) == found._replace(duration_s=8.0)
+
+
+def test_csv_holds_no_formula_in_labels(tmp_path):
+    taxonomy = Taxonomy(
+        [["-", "=music"], ["-", "@loud", "'soft"]], [{"-": "-", "@loud": "=music", "'soft": "=music"}]
+    )
+    events = [Event(0.0, 1.0, "-"), Event(1.0, 2.0, "@loud"), Event(2.0, 3.0, "'soft")]
+    found = Detection("a", 3.0, {"mrle": events}, taxonomy=taxonomy)
+    (path,) = write_detection(tmp_path, found, "csv")
+    assert [line.rpartition(",")[2] for line in path.read_text().splitlines()[1:]] == [
+        "'-",
+        "'@loud",
+        "'soft",
+    ]
+    assert read_detection(path, taxonomy) == found
 
 
 # Files that others have edited

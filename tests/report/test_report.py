@@ -326,6 +326,30 @@ def test_names_that_are_no_text_can_be_reported(tmp_path):
     assert set(pandas.read_csv(tmp_path / "report.csv").scope) == {"total", "recording", "hour"}
 
 
+@pytest.mark.parametrize("format", find_formats())
+def test_names_that_differ_in_bytes_that_are_no_text_stay_apart(format, tmp_path):
+    names = ["day\udce9", "day\udcea", "day\udce9.md"]
+    for number, name in enumerate(names):
+        events = {"mrle": [Event(0.0, 1.0 + number, "fg-music")]}
+        write_detection(tmp_path / "sub", SHOW._replace(name=name, duration_s=4.0, events=events), format)
+    detections, faults = read_results([tmp_path])
+    assert faults == [] and [found.name for found in detections] == [f"sub/{name}" for name in sorted(names)]
+    write_csv(tmp_path / "report.csv", detections)
+    table = pandas.read_csv(tmp_path / "report.csv")
+    assert set(table[table.scope == "recording"].name) == {
+        "sub/day\\udce9",
+        "sub/day\\udcea",
+        "sub/day\\udce9.md",
+    }
+
+
+def test_the_csv_report_holds_no_formula(tmp_path):
+    write_csv(tmp_path / "report.csv", [SHORT._replace(name=name) for name in ("=1+1", "@a", "-2", "a=b\rc")])
+    table = pandas.read_csv(tmp_path / "report.csv", keep_default_na=False)
+    assert set(table.name) == {"", "'=1+1", "'@a", "'-2", "a=b\rc"}
+    assert table.seconds.sum() == 3 * 4 * 4.0
+
+
 # The summary
 
 
