@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: train test lint
+.PHONY: train test soak lint
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ train: $(VENV)/installed ## train HRIN-cr on the miniature set, or on DATA=/path
 
 test: $(VENV)/installed ## all tests and the examples of the documentation
 	$(BIN)/python -m pytest -n auto
+
+soak: $(VENV)/installed ## kills, damages and odd files by the thousand: hours; quick with SCALE=0.01
+	$(BIN)/python benchmarks/soak.py $(if $(SCALE),--scale $(SCALE)) $(if $(PARTS),--parts $(PARTS))
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

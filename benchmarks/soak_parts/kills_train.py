@@ -78,7 +78,7 @@ def _options(folder):
 
 
 def _outcome(run):
-    """What a training leaves that must not depend on kills: weights, events, scores, and epochs in its log."""
+    """What must not depend on kills: weights, events, scores, and the epochs in the log."""
     found = {
         name: content
         for name, content in files_in(run).items()

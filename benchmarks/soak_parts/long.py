@@ -24,7 +24,7 @@ def programme(folder, rng_seed):
 
     synthesise_miniature(Path(folder, "programme"), n_excerpts=10, seconds=PROGRAMME_S / 10, seed=rng_seed)
     paths = sorted(Path(folder, "programme", "audio").glob("*.wav"))
-    return np.concatenate([read_audio(path, 8000).numpy() for path in paths])
+    return np.concatenate([read_audio(path, 8000) for path in paths])
 
 
 def repeat(sound, n_samples, write):
