@@ -140,8 +140,8 @@ class AtomicCheckpointer(Checkpointer):
             # What is half written only takes room from what may be full.
             shutil.rmtree(self._draft_dir, ignore_errors=True)
             raise OSError(
-                f"{self.checkpoints_dir}: no checkpoint can be saved ({error.strerror or error}); make room or "
-                "allow writing there; the same command goes on from the last checkpoint"
+                f"{self.checkpoints_dir}: no checkpoint can be saved ({error.strerror or error}); "
+                "make room or allow writing there; the same command goes on from the last checkpoint"
             ) from error
         logger.log(verbosity, f"Saved a checkpoint in {final}")
         files = {name: final / file.name for name, file in draft.paramfiles.items()}

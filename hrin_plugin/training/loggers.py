@@ -8,10 +8,11 @@ from speechbrain.utils.train_logger import FileTrainLogger, TrainLogger
 
 from hrin_plugin.files import write_atomically
 
-_EPOCH = re.compile(r"epoch: (\d+),")
+#: How a line begins that belongs to an epoch, and to a step.
+EPOCH, STEP = re.compile(r"epoch: (\d+),"), re.compile(r"step (\d+),")
 
 
-def keep_epochs(path, n_done):
+def keep_epochs(path, n_done, mark=EPOCH):
     """Drop lines of a training log that a resumed training writes again.
 
     Arguments
@@ -20,6 +21,8 @@ def keep_epochs(path, n_done):
         The log, which may be missing.
     n_done : int
         Epochs that are complete; those after them, repeated ones and a line that was cut are dropped.
+    mark : re.Pattern
+        :data:`EPOCH`, or :data:`STEP` for a log of steps.
 
     Example
     -------
@@ -35,7 +38,7 @@ def keep_epochs(path, n_done):
     text = path.read_text(encoding="utf-8", errors="replace")
     kept, seen = [], set()
     for line in text.splitlines(keepends=True):
-        epoch = _EPOCH.match(line)
+        epoch = mark.match(line)
         is_new = epoch is None or (int(epoch[1]) <= n_done and int(epoch[1]) not in seen)
         if is_new and line.endswith("\n"):
             kept.append(line)

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.events import Fault
+from hrin_plugin.training.checksums import Checksums
 
 N_FOLDS = 10
+#: Identity of the synthetic set that is used without a data folder, and the folder of its results.
+MINIATURE = "miniature"
 
 
 class Sources(NamedTuple):
@@ -101,7 +104,7 @@ def canonical(name):
     return unicodedata.normalize("NFC", name)
 
 
-def identify_data(data_folder, annotator="a", md_from="mrle"):
+def identify_data(data_folder, annotator="a", md_from="mrle", checksums=None):
     """Short identity of a data set, independent of its folder.
 
     Arguments
@@ -112,11 +115,13 @@ def identify_data(data_folder, annotator="a", md_from="mrle"):
         The annotator.
     md_from : str
         "mrle", or "mapping" where the music detection annotations are read too.
+    checksums : Checksums or None
+        Remembers what was read of recordings before.
 
     Returns
     -------
     str
-        The number of recordings, and a digest of their names and sizes, and of
+        The number of recordings, and a digest of their names and content, and of
         the text of annotations and folds.
 
     Raises
@@ -130,13 +135,15 @@ def identify_data(data_folder, annotator="a", md_from="mrle"):
     'miniature'
     """
     if not data_folder:
-        return "miniature"
+        return MINIATURE
     sources = find_sources(data_folder, annotator, with_md=md_from == "mapping")
     digest = hashlib.sha256()
     for kind, files in sorted(sources.files.items()):
+        sums = (checksums or Checksums()).of(files.values()) if kind == "audio" else ()
+        content = dict(zip(files, map(str.encode, sums)))
         for name, path in sorted(files.items()):
             digest.update(f"{kind}/{name}\0".encode())
-            digest.update(str(path.stat().st_size).encode() if kind == "audio" else path.read_bytes())
+            digest.update(content[name] if kind == "audio" else path.read_bytes())
     if sources.splits.is_file():
         digest.update(sources.splits.read_bytes())
     return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"

@@ -80,11 +80,12 @@ def signals_raised():
 
     Example
     -------
-    >>> with signals_raised():
-    ...     signal.raise_signal(signal.SIGTERM)
-    Traceback (most recent call last):
-        ...
-    hrin_plugin.training.stopping.Stopped: stopped by SIGTERM
+    >>> try:
+    ...     with signals_raised():
+    ...         signal.raise_signal(signal.SIGTERM)
+    ... except Stopped as stopped:
+    ...     print(stopped)
+    stopped by SIGTERM
     """
     request = StopRequest()
     request.number = -1
