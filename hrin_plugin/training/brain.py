@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from hrin_plugin.events import Event
+from hrin_plugin.hierarchy.levels import monotone_sigmoid
 from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.networks.hrin import HRINOutput
@@ -288,7 +289,7 @@ class HRINBrain(Brain):
         """Predictions of a batch's recordings, without the padding."""
         frames, lens = batch.frames
         counts = frame_counts(frames.shape[1], lens).long().tolist()
-        probs = [torch.sigmoid(level.float()).cpu().numpy() for level in logits]
+        probs = [monotone_sigmoid(level) for level in logits]
         return [
             Prediction(
                 name,

@@ -175,6 +175,9 @@ class DynamicBrain(Brain):
 
     def __init__(self, *args, mixer, plans, features, objective, average, progress, lr, on_save, **kwargs):
         super().__init__(*args, **kwargs)
+        # SpeechBrain documents -1 as "no clipping", but it would reverse the gradient.
+        if self.max_grad_norm <= 0:
+            self.max_grad_norm = math.inf
         self.mixer, self.plans, self.objective = mixer, plans, objective
         self.features, self.average = features.to(self.device), average.to(self.device)
         # Asked for in every step: on the device, that would be a wait.

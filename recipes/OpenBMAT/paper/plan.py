@@ -144,8 +144,8 @@ def training_arguments(run, options):
     >>> from paper.options import parse_arguments
     >>> options = parse_arguments(["--results_folder", "/out", "--data_folder", "/data"])
     >>> words = training_arguments(Run("gru", 2, 0), options)
-    >>> words[1:3] + words[4:]
-    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--data_folder=/data', '--noprogressbar']
+    >>> words[1:3] + words[4:-1]
+    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--data_folder=/data']
     """
     results_folder = Path(options.results_folder).absolute()
     words = [str(HPARAMS / f"{run.experiment}.yaml"), f"--fold={run.fold}", f"--seed={run.seed}"]
