@@ -1,6 +1,7 @@
 """The layout of OpenBMAT: the files of a data set, and its identity."""
 
 import hashlib
+import re
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,10 @@ from hrin_plugin.training.checksums import Checksums
 N_FOLDS = 10
 #: Identity of the synthetic set that is used without a data folder, and the folder of its results.
 MINIATURE = "miniature"
+#: Part of the identity of a set whose sound is synthesised.
+SYNTHETIC = "synthetic"
+#: Recordings of OpenBMAT, and the pattern of their names.
+N_RECORDINGS, _NAME = 1647, re.compile(r".+_.+_\d+_\d+")
 
 
 class Sources(NamedTuple):
@@ -146,4 +151,20 @@ def identify_data(data_folder, annotator="a", md_from="mrle", checksums=None):
             digest.update(content[name] if kind == "audio" else path.read_bytes())
     if sources.splits.is_file():
         digest.update(sources.splits.read_bytes())
-    return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"
+    return f"{_kind(sources)} recordings ({digest.hexdigest()[:12]})"
+
+
+def _kind(sources):
+    """The number of recordings and, as far as it shows, where they come from."""
+    names = sources.files["audio"]
+    try:
+        # Written by hrin mix, and with a set that is synthesised.
+        made = (sources.root / "README.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        made = ""
+    if "all sound synthesised" in made:
+        return f"{len(names)} {SYNTHETIC}"
+    if "made by: hrin mix" in made:
+        return f"{len(names)} mixed"
+    is_whole = len(names) == N_RECORDINGS and all(map(_NAME.fullmatch, names))
+    return f"OpenBMAT, {len(names)}" if is_whole else f"{len(names)}"

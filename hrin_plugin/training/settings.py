@@ -187,16 +187,54 @@ def describe_changes(before, now):
     []
     """
     before = comparable(before)  # an earlier release may have recorded more
+    return [f"{name} was {was}, is now {now_is}" for name, was, now_is in changed_settings(before, now)]
+
+
+def changed_settings(before, now):
+    """The settings in which two sets differ.
+
+    Arguments
+    ---------
+    before, now : dict
+        As :func:`comparable` gives them.
+
+    Returns
+    -------
+    list of tuple of (str, object, object)
+        Name, value before and value now; "absent" where one has none.
+
+    Example
+    -------
+    >>> changed_settings({"lr": 0.1}, {"lr": 0.1, "precision": "bf16"})
+    [('precision', 'absent', 'bf16')]
+    """
     names = sorted(before.keys() | now.keys())
     pairs = {name: (before.get(name, "absent"), now.get(name, "absent")) for name in names}
     changed = {name: pair for name, pair in pairs.items() if _without_room(pair[0]) != _without_room(pair[1])}
     # Values that only refer to another, such as those of an optimizer, are no news.
     causes = [pair for name, pair in changed.items() if "." not in name]
     return [
-        f"{name} was {was}, is now {now_is}"
+        (name, was, now_is)
         for name, (was, now_is) in changed.items()
         if "." not in name or (was, now_is) not in causes
     ]
+
+
+def format_numbers(numbers):
+    """Numbers as a list of numbers and ranges, the opposite of :func:`parse_numbers`.
+
+    Example
+    -------
+    >>> format_numbers({0, 1, 2, 3, 7})
+    '0-3,7'
+    """
+    runs = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in runs)
 
 
 def parse_numbers(text, limit=None):

@@ -11,7 +11,6 @@ import pytest
 import torch
 from speechbrain.utils.checkpoints import torch_patched_state_dict_load
 
-import train
 from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.events import parse_tsv, read_tsv
 from hrin_plugin.features import Overlay
@@ -19,37 +18,11 @@ from hrin_plugin.pretrained.folder import load_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.training.brain import HRINBrain
 from oracles import recognise
+from trainings import Interrupted, interrupt_at, weights_of, with_dropout
 
 ROOT = Path(__file__).parents[2]
 #: One of each kind; the others differ from these in numbers alone.
 KINDS = ("cnn_gru", "hrin_cr", "hrin_cr_concat_before_fc", "hrin_r", "hrin_r_lstm", "mmg")
-
-
-@pytest.fixture
-def run(miniature, tmp_path, monkeypatch):
-    """Runs the recipe in this process on the miniature set; returns the output folder."""
-    # SpeechBrain takes the excepthook over.
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-
-    def run_recipe(*options, hparams="hparams/hrin_cr.yaml", name="run", epochs=1):
-        folder = tmp_path / name
-        flags = [
-            f"--data_folder={miniature}",
-            f"--prepared_folder={miniature.parent / 'prepared'}",
-            f"--output_folder={folder}",
-            f"--number_of_epochs={epochs}",
-            "--device=cpu",
-            "--noprogressbar",
-        ]
-        train.main([hparams, *flags, *options])
-        return folder
-
-    return run_recipe
-
-
-def weights_of(folder):
-    newest = max((folder / "save").glob("CKPT*"), key=lambda path: path.stat().st_mtime_ns)
-    return torch_patched_state_dict_load(newest / "model.ckpt")
 
 
 @pytest.mark.parametrize("stem", KINDS)
@@ -140,35 +113,6 @@ def test_an_overlay_is_told_where_the_recordings_of_a_training_have_no_music(run
     monkeypatch.setattr(HRINBrain, "compute_forward", compare)
     run("--overlay_share=1.0", hparams="hparams/hrin_cr_broadcast_long.yaml")
     assert len({round(share, 2) for batch in shares for share in batch}) > 2
-
-
-class Interrupted(Exception):
-    """Stands for a kill."""
-
-
-def interrupt_at(monkeypatch, step):
-    """Let training stop after so many batches."""
-    batches = []
-    original = HRINBrain.on_fit_batch_end
-
-    def count(self, *arguments):
-        original(self, *arguments)
-        batches.append(1)
-        if len(batches) == step:
-            raise Interrupted
-
-    monkeypatch.setattr(HRINBrain, "on_fit_batch_end", count)
-
-
-def with_dropout(monkeypatch):
-    """Let the network draw random numbers, so that a lost random state would show."""
-    forward = HRINBrain.compute_forward
-
-    def noisy(self, batch, stage):
-        outputs = forward(self, batch, stage)
-        return [torch.nn.functional.dropout(level, 0.2, stage.name == "TRAIN") for level in outputs]
-
-    monkeypatch.setattr(HRINBrain, "compute_forward", noisy)
 
 
 @pytest.mark.parametrize(
