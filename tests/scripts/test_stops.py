@@ -43,6 +43,17 @@ def signal_after(monkeypatch, method, count, number=signal.SIGTERM):
     monkeypatch.setattr(HRINBrain, method, signalled)
 
 
+@pytest.fixture
+def run(run):
+    """As the fixture that it is made from, with a tiny network."""
+
+    def run_tiny(*options, **settings):
+        return run(*options, hparams=str(run.tiny), **settings)
+
+    run_tiny.folder = run.folder
+    return run_tiny
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The uninterrupted training, made by the first test that needs it."""
@@ -71,7 +82,7 @@ def check_as_whole(run, whole):
         ("on_fit_batch_end", 1, signal.SIGTERM),
         ("on_fit_batch_end", 6, signal.SIGINT),
         ("on_fit_batch_end", 8, signal.SIGTERM),  # the last batch of an epoch
-        ("evaluate_batch", 2, signal.SIGTERM),  # in the middle of a validation
+        ("evaluate_batch", 1, signal.SIGTERM),  # in the middle of a validation
         ("on_stage_end", 4, signal.SIGTERM),  # when an epoch's checkpoint is saved
     ],
 )
@@ -149,7 +160,7 @@ FILES = ("CKPT.yaml", SUMS_FILE, "brain.ckpt", "dataloader-TRAIN.ckpt", "epoch_c
 FILES += ("model.ckpt", "optimizer.ckpt", "random_states.ckpt", "statistics.ckpt", "train_meter.ckpt")
 
 
-@pytest.mark.parametrize(("index", "name"), enumerate(FILES), ids=FILES)
+@pytest.mark.parametrize(("index", "name"), list(enumerate(FILES)), ids=FILES)
 def test_after_any_damage_the_training_ends_as_if_nothing_had_been(
     run, check_as_whole, stopped, tmp_path, monkeypatch, capfd, index, name
 ):
