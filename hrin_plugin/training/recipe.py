@@ -130,7 +130,9 @@ def debug_folder(hparams_file, overrides):
     ...     overrides
     'output_folder: "...debug..."'
     """
-    with tempfile.TemporaryDirectory(prefix="hrin-debug-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=f"hrin-debug-{os.getpid()}-", ignore_cleanup_errors=True
+    ) as folder:
         folder = ddp_broadcast(folder, src=0)
         print(f"--debug: nothing is kept; everything goes to {folder}, and that at the end", file=sys.stderr)
         own = {"output_folder": os.path.join(folder, "run")}

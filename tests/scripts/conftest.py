@@ -11,6 +11,7 @@ from yaml_files import OPENBMAT
 TINY = (OPENBMAT / "hrin_r.yaml").read_text(encoding="utf-8")
 TINY = TINY.replace("hidden_size: 100", "hidden_size: 4").replace("num_layers: 4", "num_layers: 1")
 
+
 @pytest.fixture
 def run(miniature, tmp_path, monkeypatch):
     """Runs the recipe in this process on the miniature set; returns the output folder."""

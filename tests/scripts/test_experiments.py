@@ -138,6 +138,14 @@ def test_a_wrong_selection_is_refused_before_anything_is_written(words, message,
     assert not list(tmp_path.rglob("run.log"))
 
 
+def test_plans_on_synthetic_sound_have_results_of_their_own():
+    for words, folder in (([], "out/miniature"), (["--data_folder", "set"], "out")):
+        options = parse_arguments(["--results_folder", "out", *words])
+        assert Path(options.results_folder) == Path(folder)
+        [output] = [word for word in training_arguments(Run("gru", 0, 0), options) if "output_folder" in word]
+        assert output == f"--output_folder={Path(folder).absolute()}/gru/fold_0/seed_0"
+
+
 # What is done, and done again
 
 
