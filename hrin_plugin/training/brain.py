@@ -365,6 +365,11 @@ class HRINBrain(Brain):
     def _should_save_intra_epoch_ckpt(self, *args):
         return self._asked_to_stop() or super()._should_save_intra_epoch_ckpt(*args)
 
+    def _best_loss(self):
+        """The lowest validation loss that any checkpoint knows of."""
+        metas = [checkpoint.meta for checkpoint in self.checkpointer.list_checkpoints()]
+        return min((meta.get("best_loss", meta.get("loss", math.inf)) for meta in metas), default=math.inf)
+
     def _asked_to_stop(self):
         """The signal that asks for an end, in whichever process it came; 0 if none did."""
         asked = self._request.number
@@ -405,10 +410,10 @@ class HRINBrain(Brain):
         # Before saving, so that the epoch after the checkpoint begins at zero.
         self.train_meter.reset()
         if self.checkpointer is not None:
+            loss = valid_stats["loss"]
+            meta = {"loss": loss, "best_loss": min(loss, self._best_loss()), "epoch": epoch}
             # Two of each, so that there is one to fall back to.
-            self.checkpointer.save_and_keep_only(
-                meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"], num_to_keep=2
-            )
+            self.checkpointer.save_and_keep_only(meta=meta, min_keys=["loss"], num_to_keep=2)
         if self._asked_to_stop():
             self._stop_if_asked()
 
@@ -427,6 +432,13 @@ class HRINBrain(Brain):
         list of Prediction
             One for each recording.
         """
+        best = self.checkpointer and self.checkpointer.find_checkpoint(min_key="loss")
+        if best and best.meta["loss"] > self._best_loss():
+            logger.warning(
+                "The checkpoint with the lowest validation loss is damaged or gone: "
+                "the scores are of the best that is left, of epoch %s",
+                best.meta.get("epoch"),
+            )
         self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
         return self.predictions
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 from damage import DAMAGES, copy
 from hrin_plugin.features import LogMel
@@ -179,6 +180,20 @@ def test_after_any_damage_the_training_ends_as_if_nothing_had_been(
     check_as_whole(folder)
     said = rf"{re.escape(newest.name)} is damaged and left out: .*{name}"
     assert re.search(said, (folder / "log.txt").read_text())
+
+
+def test_scores_that_are_not_of_the_best_epoch_are_called_so(run):
+    """The loss rises, so that the first epoch is the best, and its checkpoint is damaged."""
+    folder = run("--lr=0.5", epochs=4)
+    metas = {path: yaml.safe_load(path.read_text()) for path in folder.glob("save/CKPT*/CKPT.yaml")}
+    best = min(metas, key=lambda path: metas[path]["loss"])
+    newest = max(metas, key=lambda path: metas[path]["epoch"])
+    assert best != newest and metas[newest]["best_loss"] == metas[best]["loss"]
+    (best.parent / "model.ckpt").write_bytes(b"")
+    run("--lr=0.5", epochs=4)
+    log = (folder / "log.txt").read_text()
+    assert f"{best.parent} is damaged and left out: model.ckpt is damaged" in log
+    assert log.count("the scores are of the best that is left, of epoch") == 1
 
 
 def test_one_sentence_when_every_checkpoint_is_damaged(run):
