@@ -246,6 +246,30 @@ def _rename(draft, path):
             time.sleep(pause_s)
 
 
+def change_stamp(path):
+    """What changes when a file is written or replaced, even by one of the same size and time.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+
+    Returns
+    -------
+    list of int
+        Size in bytes, and the times at which content and entry changed, in nanoseconds.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_text("whole")
+    >>> change_stamp(path)[0]
+    5
+    """
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
 def visible_files(folder, onerror=None):
     """Every visible file in a folder and its subfolders, sorted by name within each folder.
 

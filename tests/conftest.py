@@ -1,5 +1,7 @@
 """What several test files share."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,23 @@ def miniature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniature")
     synthesise_miniature(folder, n_excerpts=20, seconds=2.0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_files():
+    """Makes a context in which no file grows beyond so many bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limit(n_bytes):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Cache of features on disk, as memory-mapped arrays."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ from tqdm import tqdm
 
 from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.features.logmel import LogMel
-from hrin_plugin.files import replacing
+from hrin_plugin.files import change_stamp, replacing
 
 
 class FeatureLoader:
     """Loads the features of a recording, from a cache if there is one.
 
     The name of a cache entry is a hash of the settings of the features, the number
-    format, and the path, size and time of the recording. A change of any of these
+    format, and the path, size and times of the recording. A change of any of these
     makes a new entry. Entries are
     written atomically, and several runs may share a folder.
 
@@ -74,8 +75,11 @@ class FeatureLoader:
         if frames is None:
             frames = self._compute(path).numpy().astype(self.dtype)
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Written by python, which knows why it could not be written.
+            content = io.BytesIO()
+            np.save(content, frames)
             with replacing(entry) as draft:
-                np.save(draft, frames)
+                draft.write_bytes(content.getbuffer())
         return torch.from_numpy(frames.astype(np.float32))
 
     def fill(self, paths: Sequence[str | Path]) -> None:
@@ -85,14 +89,48 @@ class FeatureLoader:
         ---------
         paths : sequence of str or pathlib.Path
             The recordings.
+
+        Raises
+        ------
+        ValueError
+            With the fault of each recording that cannot be decoded.
         """
-        if self.folder is None:
-            return
-        missing = [path for path in paths if self._read(self.entry(path)) is None]
+        faults = self.examine(paths) if self.folder is not None else {}
+        if faults:
+            raise ValueError("\n".join(faults.values()))
+
+    def examine(self, paths: Sequence[str | Path]) -> dict[int, str]:
+        """Decode every recording that is not in the cache, and fill the cache with it.
+
+        Arguments
+        ---------
+        paths : sequence of str or pathlib.Path
+            The recordings.
+
+        Returns
+        -------
+        dict of int to str
+            Index of each recording that cannot be decoded, and its fault.
+        """
+
+        def fault_of(index):
+            """The fault of a recording, or None."""
+            try:
+                self(paths[index])
+            except ValueError as error:
+                return str(error)
+
+        missing = [
+            index
+            for index, path in enumerate(paths)
+            if self.folder is None or self._read(self.entry(path)) is None
+        ]
         if not missing:
-            return
+            return {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(tqdm(pool.map(self, missing), "computing features", len(missing), dynamic_ncols=True))
+            found = pool.map(fault_of, missing)
+            faults = list(tqdm(found, "computing features", len(missing), dynamic_ncols=True))
+        return {index: fault for index, fault in zip(missing, faults) if fault is not None}
 
     def entry(self, path: str | Path) -> Path:
         """File of the cache that holds a recording's features.
@@ -107,8 +145,7 @@ class FeatureLoader:
         pathlib.Path
             The entry, which may not exist yet.
         """
-        status = os.stat(path)
-        identity = f"{self.key}|{os.path.abspath(path)}|{status.st_size}|{status.st_mtime_ns}"
+        identity = f"{self.key}|{os.path.abspath(path)}|{'|'.join(map(str, change_stamp(path)))}"
         return self.folder / f"{Path(path).stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npy"
 
     def _compute(self, path):

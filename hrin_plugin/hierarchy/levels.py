@@ -7,13 +7,39 @@ batch, for any number of levels and classes.
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 
 from hrin_plugin.networks.padding import frame_mask
 
 #: From the logits of a level to its probabilities; softmax where just one class of a level is true at a time.
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "softmax": lambda logits: torch.softmax(logits, dim=-1)}
+
+
+def monotone_sigmoid(logits):
+    """Sigmoid as an array; equal logits give equal probabilities, greater ones none that are smaller.
+
+    ``torch.sigmoid`` rounds by the place in the tensor. A class could then exceed its parent by
+    the last digit, although the parent's logit is the maximum over its children.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape, float32.
+
+    Example
+    -------
+    >>> monotone_sigmoid(torch.zeros(1, 3)).tolist()
+    [[0.5, 0.5, 0.5]]
+    """
+    return expit(logits.detach().double().cpu().numpy()).astype(np.float32)
 
 
 class Batch(NamedTuple):

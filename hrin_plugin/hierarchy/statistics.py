@@ -7,7 +7,7 @@ import numpy as np
 from speechbrain.utils.metric_stats import MetricStats
 from torch import Tensor
 
-from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch
+from hrin_plugin.hierarchy.levels import ACTIVATIONS, check_batch, monotone_sigmoid
 from hrin_plugin.hierarchy.violations import active_classes, violation_rates
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
@@ -93,7 +93,8 @@ class HierarchyStats(MetricStats):
             raise ValueError(f"{len(ids)} ids were given for logits of shape {list(logits[0].shape)}")
         threshold = 0.5 if self.activation == "sigmoid" else None
         real = _per_recording(mask[..., None])[..., 0]
-        probabilities = [_per_recording(ACTIVATIONS[self.activation](level)) for level in logits]
+        activation = monotone_sigmoid if self.activation == "sigmoid" else ACTIVATIONS[self.activation]
+        probabilities = [_per_recording(activation(level)) for level in logits]
         references = [_per_recording(level) > 0 for level in targets]
         for count, level, reference in zip(self.counts, probabilities, references):
             estimate, reference = active_classes(level[real], threshold), reference[real]
@@ -159,7 +160,7 @@ class HierarchyStats(MetricStats):
 
 def _per_recording(values):
     """Values as an array ``[recording, frame, value]``, with one frame for whole recordings."""
-    values = values.cpu().numpy()
+    values = values.cpu().numpy() if isinstance(values, Tensor) else values
     return values if values.ndim == 3 else values[:, None]
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from hrin_plugin.features import BandStatistics, LogMel
@@ -96,7 +97,8 @@ def save_pretrained(
     if quantised:
         weights = _quantise(weights)
     with replacing(folder / WEIGHTS_FILE) as draft:
-        save_file(weights, draft)
+        # Written by python, which knows why it could not be written.
+        draft.write_bytes(to_bytes(weights))
     write_atomically(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
 
 

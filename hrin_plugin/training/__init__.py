@@ -6,7 +6,12 @@ What every recipe shares: the Brain, checkpoints, transfer, and a run's folder, 
 import importlib
 
 #: Imported on first use, since the supervision of runs needs no torch.
-_HOMES = {"AtomicCheckpointer": "checkpoints", "HRINBrain": "brain", "load_first_stages": "transfer"}
+_HOMES = {
+    "AtomicCheckpointer": "checkpoints",
+    "HRINBrain": "brain",
+    "TrainLoggers": "loggers",
+    "load_first_stages": "transfer",
+}
 
 __all__ = sorted(_HOMES)
 

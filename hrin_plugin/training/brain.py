@@ -2,26 +2,30 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from speechbrain import Brain, Stage
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.schedulers import update_learning_rate
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from speechbrain.utils.distributed import is_distributed_initialized, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TrainLogger
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from hrin_plugin.events import Event
+from hrin_plugin.hierarchy.levels import monotone_sigmoid
 from hrin_plugin.hierarchy.losses import HierarchicalLoss, LevelLoss
 from hrin_plugin.metrics.scores import fast_scores
 from hrin_plugin.networks.hrin import HRINOutput
 from hrin_plugin.networks.padding import frame_counts, frame_mask
 from hrin_plugin.timing import FrameGrid
 from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
+from hrin_plugin.training.loggers import keep_epochs
 from hrin_plugin.training.results import TASKS, Prediction, score
+from hrin_plugin.training.stopping import Stopped, StopRequest, signals_noted
 
 logger = get_logger(__name__)
 
@@ -93,7 +97,8 @@ class LossMeter:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Restore the sums, unless their epoch is over."""
+        """Restore the sums; none are left of an epoch that is over."""
+        self.reset()
         if not end_of_epoch:
             with open(path, encoding="utf-8") as file:
                 sums, self.n_frames = json.load(file)
@@ -159,6 +164,7 @@ class HRINBrain(Brain):
         self.predictions = []
         # The present batch's, once the CPU knows it; and how many of this epoch were not finite.
         self.known_loss, self.nonfinite_count = None, 0
+        self._epochs, self._request = None, StopRequest()
         # SpeechBrain documents -1 as "no clipping", but would reverse the gradient.
         if self.max_grad_norm <= 0:
             self.max_grad_norm = math.inf
@@ -283,7 +289,7 @@ class HRINBrain(Brain):
         """Predictions of a batch's recordings, without the padding."""
         frames, lens = batch.frames
         counts = frame_counts(frames.shape[1], lens).long().tolist()
-        probs = [torch.sigmoid(level.float()).cpu().numpy() for level in logits]
+        probs = [monotone_sigmoid(level) for level in logits]
         return [
             Prediction(
                 name,
@@ -303,6 +309,79 @@ class HRINBrain(Brain):
         if stage != Stage.TRAIN:
             self.stage_meter.reset()
             self.predictions = []
+
+    def fit(self, epoch_counter: Iterable[int], *args, **kwargs) -> None:
+        """Train as SpeechBrain does, and end well when a signal asks for it.
+
+        SIGTERM or Ctrl-C lets the batch be finished and a checkpoint be saved.
+
+        Arguments
+        ---------
+        epoch_counter : iterable of int
+            Counts epochs from 1.
+        *args, **kwargs
+            As for ``speechbrain.Brain.fit``.
+
+        Raises
+        ------
+        Stopped
+            After the checkpoint is saved.
+        """
+        self._epochs = epoch_counter
+        with signals_noted() as self._request:
+            super().fit(epoch_counter, *args, **kwargs)
+        self._stop_if_asked()
+
+    def on_fit_start(self) -> None:
+        """Go on from the newest checkpoint, in the log too."""
+        super().on_fit_start()
+        n_done = getattr(self._epochs, "current", 0)
+        if hasattr(self.train_logger, "resume"):
+            self.train_logger.resume(n_done)
+        elif hasattr(self.train_logger, "save_file"):  # SpeechBrain's own
+            run_on_main(keep_epochs, args=[self.train_logger.save_file, n_done])
+
+    def evaluate_batch(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
+        """Evaluate one batch; stops after it when a signal has asked for it.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Recordings.
+        stage : Stage
+            Validation or test.
+
+        Returns
+        -------
+        torch.Tensor
+            The objective, a scalar on the CPU.
+        """
+        loss = super().evaluate_batch(batch, stage)
+        if stage == Stage.VALID and self._asked_to_stop():
+            # The training part of the epoch is over, and is not done again.
+            self._save_intra_epoch_ckpt()
+        return loss
+
+    def _should_save_intra_epoch_ckpt(self, *args):
+        return self._asked_to_stop() or super()._should_save_intra_epoch_ckpt(*args)
+
+    def _best_loss(self):
+        """The lowest validation loss that any checkpoint knows of."""
+        metas = [checkpoint.meta for checkpoint in self.checkpointer.list_checkpoints()]
+        return min((meta.get("best_loss", meta.get("loss", math.inf)) for meta in metas), default=math.inf)
+
+    def _asked_to_stop(self):
+        """The signal that asks for an end, in whichever process it came; 0 if none did."""
+        asked = self._request.number
+        if is_distributed_initialized():
+            number = torch.tensor([asked], device=self.device)
+            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+            self._request.number = asked = int(number)
+        return asked
+
+    def _stop_if_asked(self):
+        if self._request.number:
+            raise Stopped(self._request.number)
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """After validation: log the epoch, lower the learning rate, save a checkpoint.
@@ -331,9 +410,12 @@ class HRINBrain(Brain):
         # Before saving, so that the epoch after the checkpoint begins at zero.
         self.train_meter.reset()
         if self.checkpointer is not None:
-            self.checkpointer.save_and_keep_only(
-                meta={"loss": valid_stats["loss"], "epoch": epoch}, min_keys=["loss"]
-            )
+            loss = valid_stats["loss"]
+            meta = {"loss": loss, "best_loss": min(loss, self._best_loss()), "epoch": epoch}
+            # Two of each, so that there is one to fall back to.
+            self.checkpointer.save_and_keep_only(meta=meta, min_keys=["loss"], num_to_keep=2)
+        if self._asked_to_stop():
+            self._stop_if_asked()
 
     def test(self, dataset: Dataset, loader_kwargs: Mapping) -> list[Prediction]:
         """Predictions of the model with the lowest validation loss.
@@ -350,6 +432,13 @@ class HRINBrain(Brain):
         list of Prediction
             One for each recording.
         """
+        best = self.checkpointer and self.checkpointer.find_checkpoint(min_key="loss")
+        if best and best.meta["loss"] > self._best_loss():
+            logger.warning(
+                "The checkpoint with the lowest validation loss is damaged or gone: "
+                "the scores are of the best that is left, of epoch %s",
+                best.meta.get("epoch"),
+            )
         self.evaluate(dataset, min_key="loss", test_loader_kwargs=dict(loader_kwargs))
         return self.predictions
 
@@ -379,8 +468,10 @@ class HRINBrain(Brain):
 
     def _save_intra_epoch_ckpt(self):
         # A step can spoil the weights although the loss before it was finite; the next loss tells, too late.
-        if all(bool(torch.isfinite(weight).all()) for weight in self.modules.parameters()):
+        finite = all(bool(torch.isfinite(weight).all()) for weight in self.modules.parameters())
+        if finite and self.checkpointer is not None:
             super()._save_intra_epoch_ckpt()
+        self._stop_if_asked()
 
     def _wrap_distributed(self):
         # Synchronised batch normalisation, which SpeechBrain puts in, does not exist on a CPU.

@@ -1,8 +1,8 @@
 """Checkpoints that are safe against interruption and include the random states."""
 
+import io
 import math
 import os
-import pickle
 import random
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,30 +10,61 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import torch
 import yaml
+from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.checkpoints import (
+    CKPT_PREFIX,
+    DEFAULT_SAVE_HOOKS,
     METAFNAME,
     Checkpoint,
     Checkpointer,
     ckpt_recency,
+    get_default_hook,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
+    torch_save,
 )
 from speechbrain.utils.distributed import ddp_barrier, ddp_broadcast, if_main_process, main_process_only
 from speechbrain.utils.logger import get_logger
 
 from hrin_plugin.files import sync as _to_disk
+from hrin_plugin.training.integrity import check_sums, write_sums
 
 logger = get_logger(__name__)
 
 
-class AtomicCheckpointer(Checkpointer):
-    """SpeechBrain's checkpointer, made safe against kills, full disks and non-finite metrics.
+class CheckpointsUnusable(RuntimeError):
+    """Raised if there are checkpoints, and none can be loaded.
 
-    A checkpoint is written under a hidden name, synced to disk, and then renamed.
-    A deletion renames first. A metric that is not finite raises an error, since it
-    could count as the best. The order of checkpoints does not depend on the system
-    clock. A damaged checkpoint is skipped.
+    Arguments
+    ---------
+    folder : pathlib.Path
+        The folder of the checkpoints.
+    faults : mapping of str to Exception
+        Name of each checkpoint to its fault.
+
+    Example
+    -------
+    >>> print(CheckpointsUnusable("save", {"CKPT+1": ValueError("model.ckpt is damaged")}))
+    no checkpoint in save is whole and fits this model; choose another output_folder, or delete the
+    checkpoints if they are not needed (CKPT+1: model.ckpt is damaged)
+    """
+
+    def __init__(self, folder, faults):
+        texts = (f"{name}: {str(error).strip().partition(os.linesep)[0]}" for name, error in faults.items())
+        super().__init__(
+            f"no checkpoint in {folder} is whole and fits this model; choose another output_folder, "
+            f"or delete the checkpoints if they are not needed ({'; '.join(texts)})"
+        )
+
+
+class AtomicCheckpointer(Checkpointer):
+    """SpeechBrain's checkpointer, made safe against kills, damage, full disks and non-finite metrics.
+
+    A checkpoint is written under a hidden name, with checksums, synced to disk, and then
+    renamed. A deletion renames first. A metric that is not finite raises an error, since it
+    could count as the best. The order of checkpoints does not depend on the system clock.
+    A damaged checkpoint is named and skipped, before anything of it is loaded.
 
     Arguments
     ---------
@@ -48,6 +79,11 @@ class AtomicCheckpointer(Checkpointer):
     >>> checkpointer.find_checkpoint(min_key="loss").meta["loss"]
     0.5
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Folder to fault of damaged checkpoints, and to the state of files in those that were whole.
+        self._damaged, self._checked = {}, {}
 
     def save_checkpoint(
         self,
@@ -78,6 +114,8 @@ class AtomicCheckpointer(Checkpointer):
         ------
         ValueError
             If a metric is not finite. Nothing is saved then.
+        OSError
+            If the files cannot be written. Earlier checkpoints stay as they are.
         """
         meta = {key: _plain(key, value) for key, value in (meta or {}).items()}
         final, draft_name = None, None
@@ -86,28 +124,97 @@ class AtomicCheckpointer(Checkpointer):
             draft_name = final.name
             newest = max((ckpt.meta["unixtime"] for ckpt in self.list_checkpoints()), default=-math.inf)
         draft_name = ddp_broadcast(draft_name, src=0)
-        shown_dir = self.checkpoints_dir
-        self.checkpoints_dir = shown_dir / ".unfinished"
         try:
-            if if_main_process():
-                shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
-                self.checkpoints_dir.mkdir(parents=True)
-            draft = super().save_checkpoint(meta, end_of_epoch, draft_name.partition("+")[2], verbosity=10)
-        finally:
-            self.checkpoints_dir = shown_dir
-        if draft is None:
-            return None
-        if draft.meta["unixtime"] <= newest:
-            draft.meta["unixtime"] = math.nextafter(newest, math.inf)
-            (draft.path / METAFNAME).write_text(yaml.dump(draft.meta), encoding="utf-8")
-        for file in draft.path.iterdir():
-            _to_disk(file)
-        _to_disk(draft.path)
-        os.rename(draft.path, final)
-        _to_disk(shown_dir)
+            draft = self._save_draft(meta, end_of_epoch, draft_name)
+            if draft is None:
+                return None
+            if draft.meta["unixtime"] <= newest:
+                draft.meta["unixtime"] = math.nextafter(newest, math.inf)
+                (draft.path / METAFNAME).write_text(yaml.dump(draft.meta), encoding="utf-8")
+            write_sums(draft.path)
+            for file in draft.path.iterdir():
+                _to_disk(file)
+            _to_disk(draft.path)
+            os.rename(draft.path, final)
+            _to_disk(self.checkpoints_dir)
+        except OSError as error:
+            # What is half written only takes room from what may be full.
+            shutil.rmtree(self._draft_dir, ignore_errors=True)
+            raise OSError(
+                f"{self.checkpoints_dir}: no checkpoint can be saved ({error.strerror or error}); "
+                "make room or allow writing there; the same command goes on from the last checkpoint"
+            ) from error
         logger.log(verbosity, f"Saved a checkpoint in {final}")
         files = {name: final / file.name for name, file in draft.paramfiles.items()}
         return Checkpoint(final, draft.meta, files)
+
+    @property
+    def _draft_dir(self):
+        return self.checkpoints_dir / ".unfinished"
+
+    def _save_draft(self, meta, end_of_epoch, name):
+        """Save under the hidden name."""
+        # SpeechBrain's own hook hides why a file cannot be written.
+        own = {
+            recoverable: _save_state
+            for recoverable, obj in self.recoverables.items()
+            if get_default_hook(obj, DEFAULT_SAVE_HOOKS) is torch_save
+        }
+        self.custom_save_hooks = own | self.custom_save_hooks
+        shown_dir, draft_dir = self.checkpoints_dir, self._draft_dir
+        if if_main_process():
+            shutil.rmtree(draft_dir, ignore_errors=True)
+            draft_dir.mkdir(parents=True)
+        self.checkpoints_dir = draft_dir
+        try:
+            return super().save_checkpoint(meta, end_of_epoch, name.partition("+")[2], verbosity=10)
+        finally:
+            self.checkpoints_dir = shown_dir
+
+    def is_empty(self) -> bool:
+        """Whether a training begins anew here.
+
+        Returns
+        -------
+        bool
+            False if there is a whole checkpoint.
+
+        Raises
+        ------
+        CheckpointsUnusable
+            If all that there are is damaged.
+        """
+        if self.list_checkpoints():
+            return False
+        self._refuse_damaged({})
+        return True
+
+    def load_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Load every recoverable; see ``Checkpointer.load_checkpoint``.
+
+        Arguments
+        ---------
+        checkpoint : Checkpoint
+            The checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If a file is missing or damaged. Nothing is loaded then.
+        """
+        check_sums(checkpoint.path)
+        loaders = {
+            name: obj for name, obj in self.recoverables.items() if isinstance(obj, SaveableDataLoader)
+        }
+        missing = [f"{name}.ckpt" for name in loaders if name not in checkpoint.paramfiles]
+        if missing and not checkpoint.meta["end-of-epoch"] and not self.allow_partial_load:
+            raise ValueError(f"{', '.join(missing)} is missing")
+        for loader in loaders.values():
+            # A loader keeps the position of an attempt that failed, and a checkpoint
+            # at the end of an epoch has none that replaces it.
+            if loader._speechbrain_iterator is None:
+                loader._speechbrain_recovery_skip_to = None
+        super().load_checkpoint(checkpoint)
 
     def recover_if_possible(
         self,
@@ -130,43 +237,62 @@ class AtomicCheckpointer(Checkpointer):
 
         Raises
         ------
-        RuntimeError
-            If there are checkpoints, and none fits.
+        CheckpointsUnusable
+            If there are checkpoints, and none is whole and fits.
         """
-        found = self.find_checkpoints(importance_key, max_key, min_key, ckpt_predicate)
-        first_error = None
-        for checkpoint in found:
+        faults = {}
+        for checkpoint in self.find_checkpoints(importance_key, max_key, min_key, ckpt_predicate):
             try:
                 self.load_checkpoint(checkpoint)
                 return checkpoint
-            except (RuntimeError, ValueError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
+            except Exception as error:  # a damaged file may raise anything
                 logger.warning(f"The checkpoint {checkpoint.path} cannot be loaded: {error}")
-                first_error = first_error or error
-        if first_error is not None:
-            raise RuntimeError(
-                f"no checkpoint in {self.checkpoints_dir} fits this model; choose another output_folder, "
-                "or delete the checkpoints if they are not needed"
-            ) from first_error
+                faults[checkpoint.path.name] = error
+        if faults or not self.list_checkpoints():
+            self._refuse_damaged(faults)
         return None
 
+    def _refuse_damaged(self, faults):
+        """Raise CheckpointsUnusable if there are checkpoints."""
+        faults = {folder.name: error for folder, error in self._damaged.items()} | faults
+        if faults:
+            raise CheckpointsUnusable(self.checkpoints_dir, faults) from next(reversed(faults.values()))
+
     def list_checkpoints(self) -> list[Checkpoint]:
-        """Every checkpoint with readable metadata.
+        """Every checkpoint that is whole; each damaged one is named once.
 
         Returns
         -------
         list of Checkpoint
             In no particular order.
         """
-        readable = []
+        whole, damaged = [], {}
         for folder in self._list_checkpoint_dirs():
             try:
-                found = self._construct_checkpoint_objects([folder])
-                if not isinstance(found[0].meta, dict) or "unixtime" not in found[0].meta:
-                    raise ValueError("its description is incomplete")
-                readable += found
+                whole.append(self._read(folder))
             except (OSError, ValueError, yaml.YAMLError) as error:
-                logger.warning(f"The checkpoint {folder} is damaged and left out: {error}")
-        return readable
+                damaged[folder] = error
+                if folder not in self._damaged:
+                    logger.warning(f"The checkpoint {folder} is damaged and left out: {error}")
+        self._damaged = damaged
+        return whole
+
+    def _list_checkpoint_dirs(self):
+        """Folders of checkpoints, those without a description too."""
+        names = self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")
+        return [path for path in names if path.is_dir()]
+
+    def _read(self, folder):
+        """A checkpoint's description, if its files are whole."""
+        state = {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir()}
+        if self._checked.get(folder) != state:
+            check_sums(folder)
+            self._checked[folder] = state
+        [found] = self._construct_checkpoint_objects([folder])
+        meta = found.meta if isinstance(found.meta, dict) else {}
+        if not isinstance(meta.get("unixtime"), int | float) or "end-of-epoch" not in meta:
+            raise ValueError(f"{METAFNAME} is incomplete")
+        return found
 
     def delete_checkpoints(
         self,
@@ -230,6 +356,20 @@ def _plain(key, value):
     return number
 
 
+def _write_torch(obj, path):
+    """``torch.save``, with the reason where the file cannot be written."""
+    buffer = io.BytesIO()
+    torch.save(obj, buffer)
+    with open(path, "wb") as file:
+        file.write(buffer.getbuffer())
+
+
+@main_process_only
+def _save_state(obj, path):
+    """Hook that saves a module or an optimizer."""
+    _write_torch(obj.state_dict(), path)
+
+
 @register_checkpoint_hooks
 class RandomStates:
     """The states of the random generators of python, numpy and torch, as a recoverable.
@@ -256,7 +396,7 @@ class RandomStates:
         """
         version, words, gauss = random.getstate()
         name, keys, position, has_gauss, cached = np.random.get_state()
-        torch.save(
+        _write_torch(
             {
                 "python": [version, list(words), gauss],
                 "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
@@ -316,7 +456,7 @@ class CarriedStatesRecoverable:
     @mark_as_saver
     def save(self, path):
         """Store the states in a file that loads without running code."""
-        torch.save([unit.carried for unit in self.units], path)
+        _write_torch([unit.carried for unit in self.units], path)
 
     @mark_as_loader
     def load(self, path, end_of_epoch):

@@ -1,6 +1,5 @@
 """Starting, waiting for and ending commands on this machine."""
 
-import contextlib
 import os
 import shlex
 import signal
@@ -119,11 +118,14 @@ class LocalJob:
         return self.process.poll()
 
     def stop(self, kill=False):
-        """Terminate the command and all its child processes, or kill them; on Windows the command alone."""
+        """Ask the command to end, or kill it with all its child processes; on Windows the command alone."""
         if self.process.poll() is not None:
             return
-        if hasattr(os, "killpg"):
-            os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        if not kill:
+            # Not its processes that load data: they are needed until the last batch is done.
+            self.process.terminate()
+        elif hasattr(os, "killpg"):
+            os.killpg(self.process.pid, signal.SIGKILL)
         else:
             self.process.kill()
 
@@ -160,8 +162,8 @@ def wait_for(jobs, poll_s=0.05):
     return [job.poll() for job in jobs]
 
 
-def stop_all(jobs, patience_s=15.0):
-    """End jobs and wait for their end.
+def stop_all(jobs, patience_s=120.0):
+    """End jobs and wait for their end; a training finishes its batch and saves it.
 
     Arguments
     ---------
@@ -177,10 +179,12 @@ def stop_all(jobs, patience_s=15.0):
     for job in jobs:
         job.stop()
     deadline = time.monotonic() + patience_s
-    while any(job.poll() is None for job in jobs) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for job in jobs:
-        job.stop(kill=True)
+    try:
+        while any(job.poll() is None for job in jobs) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:  # also where another signal ends the patience
+        for job in jobs:
+            job.stop(kill=True)
 
 
 def visible_gpus():
@@ -198,18 +202,3 @@ def visible_gpus():
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-@contextlib.contextmanager
-def signals_as_interrupt():
-    """Handle termination signals like Ctrl-C."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    try:
-        for name in names:
-            if before[name] != signal.SIG_IGN:  # as below nohup
-                signal.signal(getattr(signal, name), signal.default_int_handler)
-        yield
-    finally:
-        for name in names:
-            signal.signal(getattr(signal, name), before[name])

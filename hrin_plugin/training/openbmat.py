@@ -1,13 +1,21 @@
 """The layout of OpenBMAT: the files of a data set, and its identity."""
 
 import hashlib
+import re
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.events import Fault
+from hrin_plugin.training.checksums import Checksums
 
 N_FOLDS = 10
+#: Identity of the synthetic set that is used without a data folder, and the folder of its results.
+MINIATURE = "miniature"
+#: Part of the identity of a set whose sound is synthesised.
+SYNTHETIC = "synthetic"
+#: Recordings of OpenBMAT, and the pattern of their names.
+N_RECORDINGS, _NAME = 1647, re.compile(r".+_.+_\d+_\d+")
 
 
 class Sources(NamedTuple):
@@ -101,7 +109,7 @@ def canonical(name):
     return unicodedata.normalize("NFC", name)
 
 
-def identify_data(data_folder, annotator="a", md_from="mrle"):
+def identify_data(data_folder, annotator="a", md_from="mrle", checksums=None):
     """Short identity of a data set, independent of its folder.
 
     Arguments
@@ -112,11 +120,13 @@ def identify_data(data_folder, annotator="a", md_from="mrle"):
         The annotator.
     md_from : str
         "mrle", or "mapping" where the music detection annotations are read too.
+    checksums : Checksums or None
+        Remembers what was read of recordings before.
 
     Returns
     -------
     str
-        The number of recordings, and a digest of their names and sizes, and of
+        The number of recordings, and a digest of their names and content, and of
         the text of annotations and folds.
 
     Raises
@@ -130,13 +140,31 @@ def identify_data(data_folder, annotator="a", md_from="mrle"):
     'miniature'
     """
     if not data_folder:
-        return "miniature"
+        return MINIATURE
     sources = find_sources(data_folder, annotator, with_md=md_from == "mapping")
     digest = hashlib.sha256()
     for kind, files in sorted(sources.files.items()):
+        sums = (checksums or Checksums()).of(files.values()) if kind == "audio" else ()
+        content = dict(zip(files, map(str.encode, sums)))
         for name, path in sorted(files.items()):
             digest.update(f"{kind}/{name}\0".encode())
-            digest.update(str(path.stat().st_size).encode() if kind == "audio" else path.read_bytes())
+            digest.update(content[name] if kind == "audio" else path.read_bytes())
     if sources.splits.is_file():
         digest.update(sources.splits.read_bytes())
-    return f"{len(sources.files['audio'])} recordings ({digest.hexdigest()[:12]})"
+    return f"{_kind(sources)} recordings ({digest.hexdigest()[:12]})"
+
+
+def _kind(sources):
+    """The number of recordings and, as far as it shows, where they come from."""
+    names = sources.files["audio"]
+    try:
+        # Written by hrin mix, and with a set that is synthesised.
+        made = (sources.root / "README.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        made = ""
+    if "all sound synthesised" in made:
+        return f"{len(names)} {SYNTHETIC}"
+    if "made by: hrin mix" in made:
+        return f"{len(names)} mixed"
+    is_whole = len(names) == N_RECORDINGS and all(map(_NAME.fullmatch, names))
+    return f"OpenBMAT, {len(names)}" if is_whole else f"{len(names)}"

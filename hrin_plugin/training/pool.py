@@ -117,6 +117,8 @@ def _outcome(run, job, status, is_done):
         name = signal.Signals(-status).name
         hint = ", for want of memory perhaps" if name == "SIGKILL" else ""
         return EndedRun(run, FAILED, f"ended by {name}{hint}")
+    if status - 128 in (signal.SIGTERM, signal.SIGINT):
+        return EndedRun(run, FAILED, f"stopped by {signal.Signals(status - 128).name}, and saved")
     if status:
         return EndedRun(run, FAILED, job.trouble() or f"exit status {status}")
     try:

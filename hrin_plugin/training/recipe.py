@@ -1,22 +1,32 @@
 """Common parts of all recipes: command line, data sets and error messages."""
 
 import contextlib
+import errno
+import logging
 import os
 import sys
+import tempfile
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.utils.distributed import ddp_init_group, if_main_process, run_on_main
+from speechbrain.utils.distributed import ddp_broadcast, ddp_init_group, if_main_process, run_on_main
+from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
 from hrin_plugin.events import Event, events_to_frames
 from hrin_plugin.networks.contract import check_network
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.devices import check_device
+from hrin_plugin.training.brain import NonFiniteLoss
+from hrin_plugin.training.checkpoints import CheckpointsUnusable
 from hrin_plugin.training.folder import claim_folder
-from hrin_plugin.training.lock import RunRefused
-from hrin_plugin.training.settings import resolve_settings
+from hrin_plugin.training.lock import RunRefused, alone
+from hrin_plugin.training.openbmat import MINIATURE
+from hrin_plugin.training.settings import read_hparams, replace_overrides, resolve_settings
+from hrin_plugin.training.stopping import Stopped, signals_raised
+
+logger = get_logger(__name__)
 
 
 def run_recipe(argv, script, train_and_test, **options):
@@ -47,15 +57,108 @@ def run_recipe(argv, script, train_and_test, **options):
         precisions = ("fp16",) if run_opts.auto_mix_prec else (run_opts.precision, run_opts.eval_precision)
         check_device(run_opts.device, *precisions)
     ddp_init_group(run_opts)
-    with refusing(ValueError):
-        settings = resolve_settings(hparams_file, run_opts, overrides, **options)
-    try:
-        with contextlib.ExitStack() as stack:
+    # A log that cannot be written is no reason for a page of text on the terminal.
+    logging.raiseExceptions = False
+    with signals_raised_as_exit(), contextlib.ExitStack() as stack:
+        with refusing(ValueError):
+            overrides = own_results(hparams_file, overrides, options.get("data_key", "data_folder"))
+            if run_opts.debug and not run_opts.debug_persistently:
+                overrides = stack.enter_context(debug_folder(hparams_file, overrides))
+            settings = resolve_settings(hparams_file, run_opts, overrides, **options)
+        with refusing(
+            RunRefused, CheckpointsUnusable, NonFiniteLoss, OSError, folder=settings["output_folder"]
+        ):
             run_on_main(stack.enter_context, args=[claim_folder(settings)])
             train_and_test(hparams_file, run_opts, overrides)
-    except RunRefused as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.status)
+
+
+def own_results(hparams_file, overrides, data_key="data_folder"):
+    """Give trainings on synthetic data a results folder of their own, beside those on real data.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The hyperparameter file.
+    overrides : str
+        Entries that the command line changes, as YAML.
+    data_key : str
+        The entry that names the data; without a value, they are synthetic.
+
+    Returns
+    -------
+    str
+        The overrides. They are unchanged if data or an output folder are given.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "net.yaml"
+    >>> _ = path.write_text("data_folder: null\\nresults_folder: results\\noutput_folder: results/run\\n")
+    >>> own_results(path, "")
+    'results_folder: "results/miniature"'
+    >>> own_results(path, "data_folder: OpenBMAT")
+    'data_folder: OpenBMAT'
+    """
+    entries = read_hparams(hparams_file, overrides)
+    given = {line.partition(":")[0] for line in overrides.splitlines()}
+    if entries.get(data_key) or "output_folder" in given or "results_folder" not in entries:
+        return overrides
+    folder = os.path.join(entries["results_folder"], MINIATURE)
+    return replace_overrides(overrides, results_folder=folder)
+
+
+@contextlib.contextmanager
+def debug_folder(hparams_file, overrides):
+    """Send what a run with ``--debug`` writes to a temporary folder.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The hyperparameter file.
+    overrides : str
+        Entries that the command line changes, as YAML.
+
+    Yields
+    ------
+    str
+        The overrides, with the temporary folder as ``output_folder``.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "net.yaml"
+    >>> _ = path.write_text("output_folder: results/run\\n")
+    >>> with debug_folder(path, "") as overrides:
+    ...     overrides
+    'output_folder: "...debug..."'
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=f"hrin-debug-{os.getpid()}-", ignore_cleanup_errors=True
+    ) as folder:
+        folder = ddp_broadcast(folder, src=0)
+        print(f"--debug: nothing is kept; everything goes to {folder}, and that at the end", file=sys.stderr)
+        own = {"output_folder": os.path.join(folder, "run")}
+        if "logger" in read_hparams(hparams_file, overrides):
+            own["logger"] = "file"
+        yield replace_overrides(overrides, **own)
+
+
+@contextlib.contextmanager
+def signals_raised_as_exit():
+    """Exit with one sentence and 128 plus its number for SIGTERM, SIGINT and SIGHUP.
+
+    Example
+    -------
+    >>> with signals_raised_as_exit():
+    ...     raise Stopped(15)
+    Traceback (most recent call last):
+        ...
+    SystemExit: 143
+    """
+    try:
+        with signals_raised():
+            yield
+    except Stopped as stopped:
+        print(f"{stopped}: what was done is saved; the same command goes on from there", file=sys.stderr)
+        sys.exit(stopped.status)
 
 
 def find_hparams(path, script):
@@ -108,13 +211,15 @@ def load_hparams(hparams_file, overrides):
 
 
 @contextlib.contextmanager
-def refusing(*errors):
+def refusing(*errors, folder=None):
     """Exit with the message of an error, without a traceback.
 
     Arguments
     ---------
     *errors : type
-        Exceptions with messages for users.
+        Exceptions with messages for users. The exit status is their ``status``, or else 1.
+    folder : str or None
+        Where something is written, for errors of the system that name no file.
 
     Example
     -------
@@ -127,7 +232,39 @@ def refusing(*errors):
     try:
         yield
     except errors as error:
-        sys.exit(f"{error}")
+        text = describe_os_error(error, folder) if isinstance(error, OSError) else f"{error}"
+        if not hasattr(error, "status"):
+            sys.exit(text)
+        print(text, file=sys.stderr)
+        sys.exit(error.status)
+
+
+def describe_os_error(error, folder=None):
+    """An error of the system as a sentence with file and cure.
+
+    Arguments
+    ---------
+    error : OSError
+        The error.
+    folder : str or None
+        Named if the error names no file.
+
+    Returns
+    -------
+    str
+        The sentence.
+
+    Example
+    -------
+    >>> describe_os_error(OSError(errno.ENOSPC, "No space left on device"), "results/run")
+    'results/run: No space left on device; make room or allow writing there; the same ...'
+    """
+    if error.strerror is None:
+        return f"{error}"
+    place = error.filename2 or error.filename or folder
+    cures = {errno.ENOENT: "bring it back", errno.ENOTDIR: "move what is no folder out of the way"}
+    cure = cures.get(error.errno, "make room or allow writing there")
+    return f"{place or 'a file'}: {error.strerror}; {cure}; the same command goes on from the last checkpoint"
 
 
 def make_datasets(entries, sound, load_features, taxonomy):
@@ -196,6 +333,51 @@ def sounds(dataset, sound):
         One for each recording.
     """
     return [dataset.data[name][sound] for name in dataset.data_ids]
+
+
+def check_recordings(datasets, sound, load_features, folder, skip_bad_files):
+    """Decode every recording and fill the cache, before anything is trained.
+
+    Arguments
+    ---------
+    datasets : dict of str to DynamicItemDataset
+        From :func:`make_datasets`.
+    sound : str
+        The same key as there.
+    load_features : FeatureLoader
+        Computes the features.
+    folder : str
+        Locked while the cache is filled.
+    skip_bad_files : bool
+        Whether to leave out what cannot be decoded instead of raising.
+
+    Returns
+    -------
+    dict of str to DynamicItemDataset
+        The data sets, without what cannot be decoded.
+
+    Raises
+    ------
+    ValueError
+        With every fault, or if nothing is left of a data set.
+    """
+    names = [(split, name) for split, dataset in datasets.items() for name in dataset.data_ids]
+    heard = [datasets[split].data[name][sound] for split, name in names]
+    faults = run_on_main(alone, args=[folder, load_features.examine, heard])
+    text = "\n".join(dict.fromkeys(faults.values()))
+    if faults and not skip_bad_files:
+        raise ValueError(f"{text}\n--skip_bad_files=True leaves out what cannot be decoded")
+    if not faults:
+        return datasets
+    logger.warning("left out %d of %d, which cannot be decoded:\n%s", len(faults), len(names), text)
+    bad = {names[index] for index in faults}
+    kept = {}
+    for split, dataset in datasets.items():
+        whole = {name for name in dataset.data_ids if (split, name) not in bad}
+        if not whole:
+            raise ValueError(f"nothing is left of the {split} split:\n{text}")
+        kept[split] = dataset.filtered_sorted(key_test={"id": whole.__contains__})
+    return kept
 
 
 def fit_statistics(statistics, load_features, heard):

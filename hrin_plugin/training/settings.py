@@ -1,26 +1,32 @@
 """The settings of a run as plain values, for comparison of runs."""
 
+import json
+import math
 import re
 
 import yaml
 from hyperpyyaml.core import resolve_references
 from ruamel.yaml.error import YAMLError
 
+from hrin_plugin.training.checksums import checksums_in
 from hrin_plugin.training.openbmat import identify_data
 
 #: Settings that cannot change results: paths, and how the work is organised. Data sets are compared by
 #: :func:`identify_data`, independent of their folder.
 HARMLESS = {
-    *("data_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
+    *("data_folder", "stems_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
     *("train_log", "save_file", "checkpoints_dir", "cache_features"),
     *("num_workers", "pin_memory", "prefetch_factor", "persistent_workers"),
     *("ckpt_interval_minutes", "ckpt_interval_steps", "device", "distributed_backend"),
     *("noprogressbar", "tqdm_colored_bar", "log_config", "debug_persistently", "find_unused_parameters"),
     *("profile_training", "profile_warmup", "profile_steps", "param_file"),
+    *("save_environment", "commit", "log_interval_steps", "save_interval_min"),
 }
+#: Entries that only say where figures are written.
+LOGGERS = {"logger", "train_logger"}
 
 
-def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
+def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data, data_key="data_folder"):
     """Every setting of a run: the hyperparameter file with its overrides, run options, and the data.
 
     The file is only parsed; nothing is built.
@@ -34,7 +40,9 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     overrides : str or dict
         Values that override those of the file.
     identify : callable
-        :func:`identify_data`, or a copy that remembers.
+        :func:`identify_data`, or one for other data.
+    data_key : str
+        The entry that names the folder of the data.
 
     Returns
     -------
@@ -54,6 +62,51 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
     >>> resolve_settings(path, SimpleNamespace(overridden_args=()), "size: 4")
     {'size': 4, 'model': '!new:torch.nn.Linear', 'model.in_features': 4, 'data': 'miniature'}
     """
+    settings = read_hparams(hparams_file, overrides)
+    defaults = type(run_opts)()
+    for name in sorted(run_opts.overridden_args):
+        if name in settings or getattr(run_opts, name) != getattr(defaults, name):
+            settings[name] = getattr(run_opts, name)
+    try:
+        settings["data"] = identify(
+            settings.get(data_key),
+            settings.get("annotator", "a"),
+            settings.get("md_from", "mrle"),
+            checksums_in(settings.get("prepared_folder") or settings.get("results_folder")),
+        )
+    except OSError:
+        # What is wrong with it is said by the preparation.
+        settings["data"] = "unreadable"
+    return settings
+
+
+def read_hparams(hparams_file, overrides):
+    """Every entry of a hyperparameter file with its overrides, by dotted names; nothing is built.
+
+    Arguments
+    ---------
+    hparams_file : str or pathlib.Path
+        The hyperparameter file.
+    overrides : str or dict
+        Values that override those of the file.
+
+    Returns
+    -------
+    dict of str to (str, int, float, bool or None)
+        As :func:`resolve_settings` gives them, without run options and data.
+
+    Raises
+    ------
+    ValueError
+        If an override names an unknown entry.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "net.yaml"
+    >>> _ = path.write_text("size: 3\\nclipping: .inf\\n")
+    >>> read_hparams(path, "size: 4")
+    {'size': 4, 'clipping': '.inf'}
+    """
     with open(hparams_file, encoding="utf-8") as file:
         try:
             text = resolve_references(file, overrides, overrides_must_match=True).read()
@@ -61,19 +114,31 @@ def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data):
             raise ValueError(f"{hparams_file}: {error.args[0]}") from None
         except YAMLError as error:
             raise ValueError(f"{hparams_file}, or what is to override it, cannot be read: {error}") from None
-    settings = dict(_flatten(yaml.compose(text)))
-    defaults = type(run_opts)()
-    for name in sorted(run_opts.overridden_args):
-        if name in settings or getattr(run_opts, name) != getattr(defaults, name):
-            settings[name] = getattr(run_opts, name)
-    try:
-        settings["data"] = identify(
-            settings.get("data_folder"), settings.get("annotator", "a"), settings.get("md_from", "mrle")
-        )
-    except OSError:
-        # What is wrong with it is said by the preparation.
-        settings["data"] = "unreadable"
-    return settings
+    return dict(_flatten(yaml.compose(text)))
+
+
+def replace_overrides(overrides, **values):
+    """Overrides with some values set.
+
+    Arguments
+    ---------
+    overrides : str
+        As SpeechBrain's ``parse_arguments`` gives them, an entry a line.
+    **values
+        Entries to set.
+
+    Returns
+    -------
+    str
+        The same with these entries.
+
+    Example
+    -------
+    >>> replace_overrides("lr: 0.1\\nlogger: wandb", logger="file")
+    'lr: 0.1\\nlogger: "file"'
+    """
+    lines = [line for line in overrides.splitlines() if line.partition(":")[0] not in values]
+    return "\n".join([*lines, *(f"{name}: {json.dumps(value)}" for name, value in values.items())])
 
 
 def comparable(settings):
@@ -94,7 +159,11 @@ def comparable(settings):
     >>> comparable({"lr": 0.1, "train_dataloader_opts.num_workers": 4, "output_folder": "a"})
     {'lr': 0.1}
     """
-    return {name: value for name, value in settings.items() if name.rpartition(".")[2] not in HARMLESS}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name.rpartition(".")[2] not in HARMLESS and name.partition(".")[0] not in LOGGERS
+    }
 
 
 def describe_changes(before, now):
@@ -117,16 +186,55 @@ def describe_changes(before, now):
     >>> describe_changes({"model": "!new:hrin_plugin.networks.HRIN"}, {"model": "!new:hrin_plugin.HRIN"})
     []
     """
+    before = comparable(before)  # an earlier release may have recorded more
+    return [f"{name} was {was}, is now {now_is}" for name, was, now_is in changed_settings(before, now)]
+
+
+def changed_settings(before, now):
+    """The settings in which two sets differ.
+
+    Arguments
+    ---------
+    before, now : dict
+        As :func:`comparable` gives them.
+
+    Returns
+    -------
+    list of tuple of (str, object, object)
+        Name, value before and value now; "absent" where one has none.
+
+    Example
+    -------
+    >>> changed_settings({"lr": 0.1}, {"lr": 0.1, "precision": "bf16"})
+    [('precision', 'absent', 'bf16')]
+    """
     names = sorted(before.keys() | now.keys())
     pairs = {name: (before.get(name, "absent"), now.get(name, "absent")) for name in names}
     changed = {name: pair for name, pair in pairs.items() if _without_room(pair[0]) != _without_room(pair[1])}
     # Values that only refer to another, such as those of an optimizer, are no news.
     causes = [pair for name, pair in changed.items() if "." not in name]
     return [
-        f"{name} was {was}, is now {now_is}"
+        (name, was, now_is)
         for name, (was, now_is) in changed.items()
         if "." not in name or (was, now_is) not in causes
     ]
+
+
+def format_numbers(numbers):
+    """Numbers as a list of numbers and ranges, the opposite of :func:`parse_numbers`.
+
+    Example
+    -------
+    >>> format_numbers({0, 1, 2, 3, 7})
+    '0-3,7'
+    """
+    runs = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in runs)
 
 
 def parse_numbers(text, limit=None):
@@ -204,7 +312,9 @@ def _value(node):
     value = yaml.safe_load(node.value)
     if isinstance(value, str):
         try:
-            return float(value)  # 1e-4, which YAML 1.1 takes for a word
+            value = float(value)  # 1e-4, which YAML 1.1 takes for a word
         except ValueError:
             return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return node.value  # JSON has no word for it
     return value if isinstance(value, (int, float, bool, type(None))) else node.value

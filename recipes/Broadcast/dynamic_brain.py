@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from hrin_plugin.mixing.dynamic_plan import BatchStyle
 from hrin_plugin.training.checkpoints import CarriedStatesRecoverable, RandomStates
+from hrin_plugin.training.stopping import Stopped, signals_noted
 
 logger = get_logger(__name__)
 
@@ -174,6 +175,9 @@ class DynamicBrain(Brain):
 
     def __init__(self, *args, mixer, plans, features, objective, average, progress, lr, on_save, **kwargs):
         super().__init__(*args, **kwargs)
+        # SpeechBrain documents -1 as "no clipping", but it would reverse the gradient.
+        if self.max_grad_norm <= 0:
+            self.max_grad_norm = math.inf
         self.mixer, self.plans, self.objective = mixer, plans, objective
         self.features, self.average = features.to(self.device), average.to(self.device)
         # Asked for in every step: on the device, that would be a wait.
@@ -279,8 +283,10 @@ class DynamicBrain(Brain):
         meter.add({name: value.detach() for name, value in terms.items()}, batch.wavs.shape)
         return loss.total.detach()
 
-    def fit_steps(self, loader_options, log_interval_steps, save_interval_min, write_log):
+    def fit_steps(self, loader_options, log_interval_steps, save_interval_min, write_log, keep_log):
         """Train until the steps or the time are over; goes on from the newest checkpoint.
+
+        SIGTERM or Ctrl-C lets the step be finished and a checkpoint be saved.
 
         Arguments
         ---------
@@ -292,8 +298,16 @@ class DynamicBrain(Brain):
             Minutes between two checkpoints.
         write_log : callable
             Takes each line.
+        keep_log : callable
+            Takes the number of steps that are done; drops later ones from the log.
+
+        Raises
+        ------
+        Stopped
+            After the checkpoint is saved.
         """
         self.on_fit_start()
+        keep_log(self.progress.step)
         self.modules.train()
         self.average.eval()
         self.meter = StepMeter(self.device)
@@ -307,18 +321,29 @@ class DynamicBrain(Brain):
                 pin_memory=torch.device(self.device).type == "cuda",
                 **loader_options,
             )
-            saved_s = self.progress.elapsed_s
-            for plan in loader:
-                self.fit_batch(plan)
-                if self.progress.step % log_interval_steps == 0 or self.progress.step == first + 5:
-                    write_log(self._log_line())
-                if self.progress.elapsed_s - saved_s > 60 * save_interval_min:
-                    self.save(end=False)
-                    saved_s = self.progress.elapsed_s
-                if self.progress.done:
-                    break
+            with signals_noted() as request:
+                self._fit(loader, first, log_interval_steps, save_interval_min, write_log, request)
+
+    def _fit(self, loader, first, log_interval_steps, save_interval_min, write_log, request):
+        """Take the steps."""
+        saved_s = self.progress.elapsed_s
+        for plan in loader:
+            self.fit_batch(plan)
+            if self.progress.step % log_interval_steps == 0 or self.progress.step == first + 5:
+                write_log(self._log_line())
+            if request.number:
+                self.save(end=False)
+                raise Stopped(request.number)
+            if self.progress.elapsed_s - saved_s > 60 * save_interval_min:
+                self.save(end=False)
+                saved_s = self.progress.elapsed_s
+            if self.progress.done or (self.debug and self.progress.step - first >= self.debug_batches):
+                break
+        if self.meter.n_steps:
             write_log(self._log_line())
-            self.save(end=True)
+        self.save(end=True)
+        if request.number:
+            raise Stopped(request.number)
 
     def save(self, end):
         """Write a checkpoint, and whatever else is to be written then."""
@@ -327,7 +352,7 @@ class DynamicBrain(Brain):
             return
         if self.checkpointer is not None:
             self.checkpointer.save_and_keep_only(
-                meta={"step": self.progress.step}, end_of_epoch=end, num_to_keep=1, verbosity=10
+                meta={"step": self.progress.step}, end_of_epoch=end, num_to_keep=2, verbosity=10
             )
         self.on_save()
 
@@ -363,7 +388,7 @@ class StepMeter:
 
     def _reset(self):
         self._values, self._marks = {}, {"begin": [], "mixed": [], "end": []}
-        self._n_steps, self._n_samples, self._begin_s = 0, 0, time.perf_counter()
+        self.n_steps, self._n_samples, self._begin_s = 0, 0, time.perf_counter()
 
     def mark(self, what):
         """Note the time at which a part of a step is over, on the device."""
@@ -378,26 +403,26 @@ class StepMeter:
         """Add a step's values, and the shape of its samples."""
         for name, value in values.items():
             self._values[name] = self._values[name] + value if name in self._values else value
-        self._n_steps += 1
+        self.n_steps += 1
         self._n_samples += math.prod(shape)
 
     def figures(self):
         """Means of the values, milliseconds of mixing and of a whole step, and hours mixed a minute."""
-        if not self._n_steps:
+        if not self.n_steps:
             return []
         sums = torch.stack([value.float() for value in self._values.values()]).cpu().tolist()
-        means = [f"{name} {total / self._n_steps:.4g}" for name, total in zip(self._values, sums)]
+        means = [f"{name} {total / self.n_steps:.4g}" for name, total in zip(self._values, sums)]
         if self._cuda:
             torch.cuda.synchronize()
         pairs = list(zip(*self._marks.values()))
         spent = [
             sum(begin.elapsed_time(end) if self._cuda else 1000 * (end - begin) for begin, end in which)
-            / self._n_steps
+            / self.n_steps
             for which in ([pair[:2] for pair in pairs], [(pair[0], pair[2]) for pair in pairs])
         ]
         wall_s = time.perf_counter() - self._begin_s
         means += [f"mixing {spent[0]:.1f} ms", f"step {spent[1]:.1f} ms"]
-        means.append(f"with waits {1000 * wall_s / self._n_steps:.1f} ms")
+        means.append(f"with waits {1000 * wall_s / self.n_steps:.1f} ms")
         means.append(f"{self._n_samples / 8000 / 3600 / wall_s * 60:.2f} h/min")
         self._reset()
         return means

@@ -29,31 +29,44 @@ from dynamic_brain import DynamicBrain, Plans
 from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
-from hrin_plugin.mixing.stem_cache import StemCache
-from hrin_plugin.networks.cpu_memory import keep_freed_memory
-from hrin_plugin.networks.devices import check_device
+from hrin_plugin.mixing.stem_cache import SAMPLES_FILE, TABLE_FILE, StemCache
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
-from hrin_plugin.training.recipe import find_hparams, load_hparams, refusing
+from hrin_plugin.training.checksums import Checksums
+from hrin_plugin.training.loggers import STEP, keep_epochs
+from hrin_plugin.training.openbmat import MINIATURE
+from hrin_plugin.training.recipe import load_hparams, refusing, run_recipe
 from validation import as_table, score_kinds
 
 logger = get_logger(__name__)
 
 #: What writes the log of the steps.
 LOG_NAME = "train_log.txt"
+#: Files of a cache of stems.
+FILES = (TABLE_FILE, SAMPLES_FILE)
 
 
 def main(argv):
     """Read the settings, train, score, export."""
     if not any(word.startswith("--device") for word in argv):
         argv = [*argv, f"--device={'cuda:0' if torch.cuda.is_available() else 'cpu'}"]
-    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
-    hparams_file = find_hparams(hparams_file, __file__)
+    _, run_opts, _ = sb.parse_arguments(argv)
     with refusing(ValueError):
-        check_device(run_opts.device, run_opts.precision, run_opts.eval_precision)
         if run_opts.precision == "fp16" or run_opts.auto_mix_prec:
             raise ValueError("fp16 needs gradients to be scaled, and no step does that; use bf16 or fp32")
-    keep_freed_memory()
     torch.backends.cudnn.benchmark = True
+    run_recipe(argv, __file__, train_score_and_export, data_key="stems_folder", identify=identify_stems)
+
+
+def identify_stems(stems_folder, annotator=None, md_from=None, checksums=None):
+    """What a cache of stems holds, in a few words that are the same wherever its folder lies."""
+    if not stems_folder:
+        return MINIATURE
+    table, samples = (checksums or Checksums()).of([Path(stems_folder, name) for name in FILES])
+    return f"stems ({table[:12]}, {samples[:12]})"
+
+
+def train_score_and_export(hparams_file, run_opts, overrides):
+    """Build what the settings describe, train, score, export."""
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, save_env_desc=hparams["save_environment"]
@@ -81,7 +94,7 @@ def train(hparams, run_opts):
     cache = StemCache(stems_folder)
     planner = Planner(cache, hparams["seed"], hparams["music_weights"], hparams["noise_weights"])
     model, statistics = hparams["model"], hparams["modules"]["statistics"]
-    begins = hparams["checkpointer"].find_checkpoint() is None
+    begins = hparams["checkpointer"].is_empty()
     if begins and hparams["init_from"]:
         start_from(hparams["init_from"], model, statistics)
     facts = describe_training(hparams, cache)
@@ -106,7 +119,11 @@ def train(hparams, run_opts):
         brain.fit_statistics(hparams["statistics_batches"])
     write_log(f"ready after {time.monotonic() - begin_s:.0f} s on {run_opts.device}")
     brain.fit_steps(
-        hparams["loader_options"], hparams["log_interval_steps"], hparams["save_interval_min"], write_log
+        hparams["loader_options"],
+        hparams["log_interval_steps"],
+        hparams["save_interval_min"],
+        write_log,
+        keep_log=lambda step: keep_epochs(output_folder / LOG_NAME, step, STEP),
     )
     kinds = sorted({stem.kind for stem in cache.of("music", "valid")})
     table = as_table(score_kinds(brain, planner, kinds, **hparams["validation"]))

@@ -18,11 +18,11 @@ except ModuleNotFoundError:
 import os
 from pathlib import Path
 
-from hrin_plugin.training.commands import signals_as_interrupt
 from hrin_plugin.training.folder import is_done
 from hrin_plugin.training.lock import RunRefused
 from hrin_plugin.training.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
 from hrin_plugin.training.progress import Progress
+from hrin_plugin.training.stopping import signals_raised
 from paper.estimate import Estimate, describe
 from paper.options import make_engine, parse_arguments
 from paper.plan import all_settings, find_done, select_experiments, select_runs, training_arguments
@@ -136,7 +136,7 @@ def main(argv, script=TRAIN):
     -------
     int
         Exit status: 0 if all runs are done, 1 if not, 2 if used wrongly or
-        refused before anything was started, 130 if interrupted.
+        refused before anything was started, 130 if interrupted, 143 if terminated.
 
     Example
     -------
@@ -144,17 +144,18 @@ def main(argv, script=TRAIN):
     2
     """
     try:
-        with signals_as_interrupt():
+        with signals_raised():
             return run_plan(parse_arguments(argv), script)
     except (ValueError, OSError, RunRefused) as error:
         print(f"experiments.py: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(
-            "interrupted: what was running has been ended; the same command goes on from here",
+            "interrupted: what was running has saved its last batch and ended; "
+            "the same command goes on from here",
             file=sys.stderr,
         )
-        return 130
+        return getattr(interrupt, "status", 130)
 
 
 if __name__ == "__main__":

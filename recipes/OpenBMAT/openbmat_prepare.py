@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 from hrin_plugin.events import AnnotationError
-from hrin_plugin.files import write_atomically
+from hrin_plugin.files import change_stamp, write_atomically
 from hrin_plugin.training.manifests import Manifests, manifest_text
 from hrin_plugin.training.openbmat import N_FOLDS, find_sources
 from openbmat_folds import assign_folds, folds_of
@@ -217,13 +217,11 @@ def split_table(splits):
 
 
 def _fingerprint(settings, sources):
-    """Digest of the settings and of every source file's place, size and time of change."""
+    """Digest of the settings and of every source file's place, size and times of change."""
     paths = [path for files in sources.files.values() for path in files.values()]
     paths += [fault.path for faults in sources.faults.values() for fault in faults]
     paths += [sources.splits] if sources.splits.is_file() else []
-    stats = [
-        [str(path.relative_to(sources.root)), path.stat().st_size, path.stat().st_mtime_ns] for path in paths
-    ]
+    stats = [[str(path.relative_to(sources.root)), *change_stamp(path)] for path in paths]
     return hashlib.sha256(json.dumps([FORMAT, settings, stats]).encode()).hexdigest()
 
 

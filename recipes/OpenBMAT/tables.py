@@ -5,6 +5,7 @@
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -42,7 +43,11 @@ def main(argv=None):
     except ValueError as error:
         return _fail(f"--tables: {error}", 2)
     try:
-        runs = read_runs(arguments.results_folder, tables)
+        if arguments.curves:
+            _draw_curves(arguments, tables)
+            if not (arguments.output or arguments.plots):
+                return 0
+        runs = read_runs(arguments.results_folder, tables, arguments.allow_trials)
         comparisons = [compare(table, runs) for table in tables]
         _write(FORMATS[_format(arguments)](comparisons), arguments.output)
         if arguments.plots:
@@ -63,6 +68,14 @@ def _parse(argv):
     parser.add_argument("--format", choices=FORMATS, help="default: by --output's ending, else markdown")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: the terminal")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw each table too, as PNG and SVG")
+    parser.add_argument(
+        "--curves", type=Path, metavar="FILE", help="draw the learning curves of all runs into one picture"
+    )
+    parser.add_argument(
+        "--allow_trials",
+        action="store_true",
+        help="show runs on synthetic sound and with --debug too, under a heading that says so",
+    )
     return parser.parse_args(argv)
 
 
@@ -82,14 +95,25 @@ def _write(text, output):
 
 
 def _plot(comparisons, folder):
-    """Draw the tables. matplotlib is an extra, and slow to import."""
+    """Draw the tables."""
+    _with_matplotlib("--plots", "plots").save_plots(folder, comparisons)
+
+
+def _draw_curves(arguments, tables):
+    """Draw the learning curves."""
+    curves = _with_matplotlib("--curves", "curves")
+    found = curves.read_curves(arguments.results_folder, tables, arguments.allow_trials)
+    curves.save_curves(arguments.curves, found)
+
+
+def _with_matplotlib(option, name):
+    """A module that draws. matplotlib is an extra, and slow to import."""
     try:
-        from paper.plots import save_plots
+        return importlib.import_module(f"paper.{name}")
     except ImportError as error:
         raise ImportError(
-            f"--plots needs matplotlib ({error}); in the folder of setup.py, run: pip install '.[plots]'"
+            f"{option} needs matplotlib ({error}); in the folder of setup.py, run: pip install '.[plots]'"
         ) from error
-    save_plots(folder, comparisons)
 
 
 def _fail(error, status):

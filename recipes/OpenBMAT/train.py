@@ -29,9 +29,10 @@ from hrin_plugin.features.cache import FeatureLoader
 from hrin_plugin.metrics.scores import format_scores
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
-from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.training.brain import HRINBrain
 from hrin_plugin.training.lock import alone
 from hrin_plugin.training.recipe import (
+    check_recordings,
     fit_statistics,
     load_hparams,
     make_datasets,
@@ -49,7 +50,7 @@ def prepare_data(hparams):
     """Folder and manifests of the data set; the miniature set where no folder is given."""
     data_folder = hparams["data_folder"]
     if not data_folder:
-        data_folder = os.path.join(hparams["results_folder"], "miniature")
+        data_folder = os.path.join(hparams["results_folder"], "synthetic_set")
         logger.warning(
             "No --data_folder is given: training on a miniature SYNTHETIC set in %s, which shows that "
             "everything works and tells nothing about real broadcasts. The real set, OpenBMAT, is "
@@ -139,27 +140,26 @@ def train_and_test(hparams_file, run_opts, overrides):
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
-    begins = hparams["checkpointer"].find_checkpoint() is None
-    with refusing(ValueError, OSError):
+    begins = hparams["checkpointer"].is_empty()
+    with refusing(ValueError):
         data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
         if begins and "pretrainer" in hparams:
             start_from_pretrained(hparams)
-        paths = [path for dataset in datasets.values() for path in sounds(dataset, "wav")]
-        run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, paths])
+        prepared, skip = hparams["prepared_folder"], hparams["skip_bad_files"]
+        datasets = check_recordings(datasets, "wav", load_features, prepared, skip)
     if begins:
         fit_statistics(hparams["statistics"], load_features, sounds(datasets["train"], "wav"))
 
     brain = make_brain(HRINBrain, hparams, run_opts)
-    with refusing(NonFiniteLoss):
-        brain.fit(
-            hparams["epoch_counter"],
-            datasets["train"],
-            datasets["valid"],
-            train_loader_kwargs=hparams["train_dataloader_opts"],
-            valid_loader_kwargs=hparams["eval_dataloader_opts"],
-        )
-        predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["eval_dataloader_opts"],
+    )
+    predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
     run_on_main(report, args=[hparams, predictions])
 
 

@@ -22,13 +22,14 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.training.commands import LocalEngine, signals_as_interrupt, visible_gpus
+from hrin_plugin.training.commands import LocalEngine, visible_gpus
 from hrin_plugin.training.folder import RESULTS_FILE, check_settings, is_done
 from hrin_plugin.training.lock import RunRefused
-from hrin_plugin.training.openbmat import N_FOLDS, identify_data
+from hrin_plugin.training.openbmat import MINIATURE, N_FOLDS, identify_data
 from hrin_plugin.training.pool import DONE, describe_failures, run_all
 from hrin_plugin.training.progress import Progress
 from hrin_plugin.training.settings import parse_numbers, resolve_settings
+from hrin_plugin.training.stopping import signals_raised
 from speechmusic_corpus import identify_corpus
 from transfer_report import ARMS, format_table, read_scores, save_comparison
 
@@ -138,6 +139,9 @@ def parse_arguments(argv):
         parser.error("--epochs: give one number, or one for each share")
     if options.jobs < 1:
         parser.error("--jobs: use 1 or more")
+    if not (options.corpus and options.data_folder):
+        # Synthetic data have results of their own.
+        options.results_folder = str(Path(options.results_folder) / MINIATURE)
     return options
 
 
@@ -264,7 +268,7 @@ def main(argv):
     -------
     int
         Exit status: 0 if all is done, 1 if a run failed, 2 if refused before anything
-        was started, 130 if interrupted.
+        was started, 130 if interrupted, 143 if terminated.
     """
     options = parse_arguments(argv)
     try:
@@ -273,14 +277,14 @@ def main(argv):
         print("the plot needs matplotlib; run: pip install 'hrin-plugin[plots]'", file=sys.stderr)
         return 2
     try:
-        with signals_as_interrupt():
+        with signals_raised():
             runs = run_stages(options)
     except (ValueError, OSError, RunRefused) as error:
         print(f"compare_transfer.py: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
-        return 130
+        return getattr(interrupt, "status", 130)
     if runs is None:
         print("The same command tries again what failed.", file=sys.stderr)
         return 1

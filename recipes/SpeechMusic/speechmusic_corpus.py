@@ -1,13 +1,16 @@
 """Corpora of music, speech and noise: where recordings lie, what tells two apart, and a synthetic one."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from hrin_plugin.files import replacing
-from hrin_plugin.mixing.sources import SourceError, find_recordings, fingerprint
+from hrin_plugin.mixing.sources import SourceError, find_recordings
 from hrin_plugin.mixing.synthesis import synthesise_music, synthesise_noise, synthesise_speech
+from hrin_plugin.training.checksums import Checksums
+from hrin_plugin.training.openbmat import MINIATURE
 
 #: Samples a second of the synthetic corpus: GTZAN's.
 SAMPLE_RATE = 22050
@@ -62,20 +65,22 @@ def find_corpus(root, classes):
         raise ValueError(f"{error}") from None
 
 
-def identify_corpus(data_folder, *_):
+def identify_corpus(data_folder, annotator=None, md_from=None, checksums=None):
     """What a corpus holds, in a few words that are the same wherever its folder lies.
 
     Arguments
     ---------
     data_folder : str, pathlib.Path or None
         The corpus; None for the synthetic one.
-    *_
-        What identifies other data sets; not used.
+    annotator, md_from : object
+        Identify other data sets; not used.
+    checksums : Checksums or None
+        Remembers what was read of recordings before.
 
     Returns
     -------
     str
-        The number of recordings, and a digest of their names and sizes.
+        The number of recordings, and a digest of their names and content.
 
     Raises
     ------
@@ -88,11 +93,16 @@ def identify_corpus(data_folder, *_):
     'miniature'
     """
     if not data_folder:
-        return "miniature"
+        return MINIATURE
     try:
-        return fingerprint(find_recordings("corpus", data_folder))
+        recordings = find_recordings("corpus", data_folder)
     except (ValueError, SourceError) as error:
         raise FileNotFoundError(f"{error}") from None
+    digest = hashlib.sha256()
+    sums = (checksums or Checksums()).of([recording.path for recording in recordings])
+    for recording, content in zip(recordings, sums):
+        digest.update(f"{recording.name}\t{content}\n".encode("utf-8", "surrogateescape"))
+    return f"{len(recordings)} files, {digest.hexdigest()[:16]}"
 
 
 def synthesise_corpus(folder, n_recordings=10, seconds=4.0):

@@ -13,6 +13,7 @@ from hrin_plugin.audio.recordings import COPY, Recording, reason
 from hrin_plugin.audio.signals import AudioError, first_not_finite, not_finite_error, resample, to_mono
 from hrin_plugin.events import TOLERANCE_S, Event, relabel
 from hrin_plugin.features.cache import FeatureLoader
+from hrin_plugin.files import change_stamp
 
 
 def join_segments(entries, taxonomy, example_s, seed):
@@ -161,8 +162,7 @@ class ExampleLoader(FeatureLoader):
         """
         identity = [self.key]
         for piece in pieces:
-            status = os.stat(piece["file"])
-            identity.append([os.path.abspath(piece["file"]), status.st_size, status.st_mtime_ns])
+            identity.append([os.path.abspath(piece["file"]), *change_stamp(piece["file"])])
             identity.append([piece["start"], piece["stop"]])
         return self.folder / f"example-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]}.npy"
 

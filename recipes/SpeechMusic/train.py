@@ -24,9 +24,10 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
 from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
-from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
+from hrin_plugin.training.brain import HRINBrain
 from hrin_plugin.training.lock import alone
 from hrin_plugin.training.recipe import (
+    check_recordings,
     fit_statistics,
     load_hparams,
     make_datasets,
@@ -46,7 +47,7 @@ def prepare_data(hparams):
     """Folder and manifests of the corpus; the miniature corpus where no folder is given."""
     data_folder = hparams["data_folder"]
     if not data_folder:
-        data_folder = os.path.join(hparams["results_folder"], "miniature_corpus")
+        data_folder = os.path.join(hparams["results_folder"], "synthetic_corpus")
         logger.warning(
             "No --data_folder is given: training on a miniature SYNTHETIC corpus in %s, which shows that "
             "everything works and is no good as a start. MUSAN is at https://www.openslr.org/17",
@@ -85,12 +86,13 @@ def train_and_test(hparams_file, run_opts, overrides):
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
 
-    with refusing(ValueError, OSError):
+    begins = hparams["checkpointer"].is_empty()
+    with refusing(ValueError):
         data_folder, manifests = run_on_main(alone, args=[hparams["prepared_folder"], prepare_data, hparams])
         datasets, load_features = dataio_prep(hparams, data_folder, manifests)
-        pieces = [each for dataset in datasets.values() for each in sounds(dataset, "pieces")]
-        run_on_main(alone, args=[hparams["prepared_folder"], load_features.fill, pieces])
-    if hparams["checkpointer"].find_checkpoint() is None:
+        prepared, skip = hparams["prepared_folder"], hparams["skip_bad_files"]
+        datasets = check_recordings(datasets, "pieces", load_features, prepared, skip)
+    if begins:
         fit_statistics(hparams["statistics"], load_features, sounds(datasets["train"], "pieces"))
 
     brain = HRINBrain(
@@ -104,15 +106,14 @@ def train_and_test(hparams_file, run_opts, overrides):
         lr_annealing=hparams["lr_annealing"],
         train_logger=hparams["train_logger"],
     )
-    with refusing(NonFiniteLoss):
-        brain.fit(
-            hparams["epoch_counter"],
-            datasets["train"],
-            datasets["valid"],
-            train_loader_kwargs=hparams["train_dataloader_opts"],
-            valid_loader_kwargs=hparams["eval_dataloader_opts"],
-        )
-        predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["eval_dataloader_opts"],
+    )
+    predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
     run_on_main(report, args=[hparams, predictions])
 
 

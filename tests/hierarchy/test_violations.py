@@ -4,8 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
+from hrin_plugin.hierarchy.levels import monotone_sigmoid
+from hrin_plugin.hierarchy.statistics import HierarchyStats
 from hrin_plugin.hierarchy.violations import violation_rates
+from hrin_plugin.networks.baselines import derive_upper_level
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 DEEP = Taxonomy(
@@ -48,6 +52,18 @@ def test_only_child_violates_by_decision_not_by_score(lower, violated):
 def test_score_and_decision_violations_differ():
     assert rates_of_frame([0.1, 0.6], [0.1, 0.9, 0.0]) == (1.0, 0.0)
     assert rates_of_frame([0.1, 0.6], [0.1, 0.4, 0.4]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("n_frames", [99, 157, 3751, 10007])
+def test_a_level_that_is_derived_never_violates(n_frames):
+    """torch.sigmoid alone fails here: equal logits get probabilities that differ in the last digit."""
+    torch.manual_seed(n_frames)
+    mrle = 4 * torch.randn(1, n_frames, 3)
+    levels = derive_upper_level(mrle), mrle
+    assert violation_rates([monotone_sigmoid(level)[0] for level in levels], MUSIC_LOUDNESS) == (0.0, 0.0)
+    statistics = HierarchyStats()
+    statistics.append(["a"], levels, torch.zeros(1, n_frames, dtype=torch.long))
+    assert statistics.summarize("score_violations") == statistics.summarize("decision_violations") == 0.0
 
 
 def test_rates_are_fractions_of_frames():

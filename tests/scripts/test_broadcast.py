@@ -220,7 +220,7 @@ def start_training(stems_folder, results, **options):
         "validation": "{n_batches: 1, n_excerpts: 1, seconds: 6.144}",
         **options,
     }
-    words = [f"--{name}={value}" for name, value in settings.items()]
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPE.parents[1])}
     command = [sys.executable, str(RECIPE / "train.py"), "hparams/broadcast.yaml", "--device=cpu", *words]
     return subprocess.Popen(
@@ -251,6 +251,59 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(stems_folder, tmp_path):
     assert (folders[0] / "pretrained" / "decoding.json").is_file()
     table = (folders[0] / "validation.tsv").read_text().splitlines()
     assert sorted(row.split("\t")[0] for row in table[1:]) == sorted(KINDS)
+
+
+def test_stopped_and_damaged_is_as_if_it_had_not_been(stems_folder, tmp_path):
+    """Ended by SIGTERM after a step; then the newest checkpoint is damaged, and the one before goes on."""
+    options = {"number_of_steps": 6, "save_interval_min": 1000}
+    whole = start_training(stems_folder, tmp_path / "whole", **options)
+    parts = start_training(stems_folder, tmp_path / "parts", **options)
+    said = []
+    for line in parts.stdout:
+        said.append(line)
+        if "step 2," in line:
+            parts.terminate()
+    assert parts.wait() == 143 and "stopped by SIGTERM" in "".join(said) and "Traceback" not in "".join(said)
+    folders = [tmp_path / name / "broadcast" / "seed_0" for name in ("whole", "parts")]
+    [first] = (folders[1] / "save").glob("CKPT*")
+    again = start_training(stems_folder, tmp_path / "parts", **options)
+    for line in again.stdout:
+        if "step 5," in line:
+            again.terminate()
+    assert again.wait() == 143
+    assert whole.communicate(timeout=300) and whole.returncode == 0
+    [newest] = set((folders[1] / "save").glob("CKPT*")) - {first}
+    (newest / "average.ckpt").write_bytes(b"")
+    said = start_training(stems_folder, tmp_path / "parts", **options).communicate(timeout=300)[0]
+    assert f"{newest} is damaged and left out: average.ckpt is damaged" in said
+    weights = [load_file(folder / "full_precision" / "model.safetensors") for folder in folders]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    steps = [
+        line.split(",")[0]
+        for line in (folders[1] / "train_log.txt").read_text().splitlines()
+        if line.startswith("step")
+    ]
+    assert steps == [f"step {number}" for number in range(1, 7)]
+
+
+def test_other_settings_and_damage_everywhere_are_refused_in_one_sentence(stems_folder, tmp_path):
+    first = start_training(stems_folder, tmp_path)
+    assert first.communicate(timeout=300) and first.returncode == 0
+    changed = start_training(stems_folder, tmp_path, lr=0.5)
+    assert "lr was 0.0012, is now 0.5" in changed.communicate(timeout=100)[0] and changed.returncode == 1
+    for path in tmp_path.glob("broadcast/seed_0/save/CKPT*/progress.ckpt"):
+        path.unlink()
+    damaged = start_training(stems_folder, tmp_path)
+    said = damaged.communicate(timeout=100)[0]
+    assert damaged.returncode == 1 and "Traceback" not in said
+    assert "progress.ckpt is missing" in said.splitlines()[-1]
+
+
+def test_debug_leaves_nothing(stems_folder, tmp_path):
+    trial = start_training(stems_folder, tmp_path / "results", debug=True)
+    said = trial.communicate(timeout=100)[0]
+    assert trial.returncode == 0, said
+    assert not (tmp_path / "results" / "broadcast").exists()
 
 
 def test_half_precision_without_scaling_is_refused():

@@ -28,6 +28,7 @@ from paper.options import parse_arguments
 from paper.plan import Run, select_experiments, select_runs, training_arguments
 
 RECIPE = Path(__file__).parents[2] / "recipes/OpenBMAT"
+PYTHONPATH = f"{RECIPE}{os.pathsep}{RECIPE.parents[1]}"
 
 # Stands for train.py: claims the folder in the same way, and leaves what a run leaves. Files in the folder
 # "orders" beside the results tell it to fail, to wait, or to meet another run.
@@ -70,7 +71,7 @@ except RunRefused as error:
 
 
 @pytest.fixture
-def plan(tmp_path, monkeypatch):
+def plan(miniature, tmp_path, monkeypatch):
     """Runs plans of the stub in this process; returns the exit status."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     (tmp_path / "orders").mkdir()
@@ -79,6 +80,7 @@ def plan(tmp_path, monkeypatch):
 
     def run_plan(*words, experiments_="gru"):
         flags = ["--experiments", experiments_, "--results_folder", str(tmp_path / "results"), "--no_measure"]
+        flags += ["--data_folder", str(miniature)]
         return experiments.main([*flags, *words], script=script)
 
     return run_plan
@@ -134,6 +136,14 @@ def test_a_wrong_selection_is_refused_before_anything_is_written(words, message,
     assert experiments.main(words, script="never_started.py") == 2
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.rglob("run.log"))
+
+
+def test_plans_on_synthetic_sound_have_results_of_their_own():
+    for words, folder in (([], "out/miniature"), (["--data_folder", "set"], "out")):
+        options = parse_arguments(["--results_folder", "out", *words])
+        assert Path(options.results_folder) == Path(folder)
+        [output] = [word for word in training_arguments(Run("gru", 0, 0), options) if "output_folder" in word]
+        assert output == f"--output_folder={Path(folder).absolute()}/gru/fold_0/seed_0"
 
 
 # What is done, and done again
@@ -309,21 +319,21 @@ def wait_until(condition, seconds=90):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
-def test_an_interrupted_plan_ends_its_runs_and_goes_on_later(plan, tmp_path):
+def test_an_interrupted_plan_ends_its_runs_and_goes_on_later(plan, miniature, tmp_path):
     (tmp_path / "orders/wait").touch()
     code = "import sys, experiments; sys.exit(experiments.main(sys.argv[2:], script=sys.argv[1]))"
     words = ["--experiments", "gru", "--folds", "0-2", "--jobs", "2", "--no_measure"]
-    words += ["--results_folder", str(tmp_path / "results")]
+    words += ["--results_folder", str(tmp_path / "results"), "--data_folder", str(miniature)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "stub.py"), *words],
-        env=os.environ | {"PYTHONPATH": str(RECIPE)},
+        env=os.environ | {"PYTHONPATH": PYTHONPATH},
         stderr=subprocess.PIPE,
         text=True,
     )
     wait_until(lambda: starts(tmp_path, 0) and starts(tmp_path, 1))
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on from here" in error
+    assert process.returncode == 143 and "the same command goes on from here" in error
     assert not any(alive(starts(tmp_path, fold)[0]["pid"]) for fold in (0, 1))
     (tmp_path / "orders/wait").unlink()
     assert plan("--folds", "0-2") == 0
@@ -461,7 +471,7 @@ def test_what_is_not_known_is_measured_before_the_start(tmp_path, monkeypatch, c
     assert lines[1].split()[:5] == ["gru", "2", "0", "60.0", "s"]
     assert lines[2].endswith("nothing; --dry_run measures a batch")
     assert "their time is not known" in lines[3]
-    assert not list((tmp_path / "results").iterdir())
+    assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     script.write_text("raise SystemExit('measured')")
     assert experiments.main([*words, "--no_measure"], script="never_started.py") == 0
     assert capsys.readouterr().err == ""
@@ -534,7 +544,7 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
     words = ["--experiments", "gru", "--folds", "0,1", "--jobs", "2", "--data_folder", str(miniature)]
     words += ["--results_folder", str(results), "--no_measure"]
     overrides = ["--", "--number_of_epochs=10", "--device=cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPE)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH}
     # Deaf to Ctrl-C is what a shell starts in the background, and all that this starts.
     code = "import signal, sys, experiments; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "sys.exit(experiments.main(sys.argv[1:]))"
@@ -548,9 +558,8 @@ def test_two_real_runs_are_interrupted_and_finished(miniature, tmp_path, capsys,
     assert experiments.main([*words, *overrides]) == 0
     assert "2 runs are done, 0 failed" in capsys.readouterr().out
     for log in logs:
-        # An epoch that was logged but not saved yet is done again; the first was saved.
         epochs = [line.split(",")[0] for line in log.read_text().splitlines()]
-        assert list(dict.fromkeys(epochs)) == [f"epoch: {number}" for number in range(1, 11)]
+        assert epochs == [f"epoch: {number}" for number in range(1, 11)]
         assert (log.parent / "run.log").read_text().count("\n$ ") == 1  # started twice
         whole_log = (log.parent / "log.txt").read_text()
         assert whole_log.count("Beginning experiment!") == 2

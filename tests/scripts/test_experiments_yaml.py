@@ -1,11 +1,15 @@
 """The paper's experiments: 17 files of its settings, each ablation its parent but for one choice."""
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
+import torch
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain import Brain
 
+from hrin_plugin.networks.units import RecurrentUnit
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from yaml_files import differences, resolved
 
@@ -16,15 +20,15 @@ ALL_FILES = sorted(FOLDER.glob("*.yaml"))
 BEYOND_THE_PAPER = ("hrin_cr_broadcast", "hrin_cr_broadcast_long", "hrin_cr_finetune")
 FILES = [path for path in ALL_FILES if path.stem not in BEYOND_THE_PAPER]
 
-# Epochs, batch, learning rate.
+# Epochs, batch, learning rate, and its factor for each epoch.
 TRAINING = {
-    "mmg": (40, 8, 1e-3),  # our choice
-    "lstm": (40, 32, 1e-3),
-    "gru": (40, 16, 1e-3),
-    "cnn_gru": (40, 8, 1e-3),
-    "hrin_r_lstm": (90, 32, 1e-3),
-    "hrin_r": (100, 32, 1e-4),
-    "hrin_cr": (40, 8, 1e-4),
+    "mmg": (40, 8, 1e-3, 0.95),  # our choice
+    "lstm": (40, 32, 1e-3, 1.0),
+    "gru": (40, 16, 1e-3, 1.0),
+    "cnn_gru": (40, 8, 1e-3, 1.0),
+    "hrin_r_lstm": (90, 32, 1e-3, 0.95),
+    "hrin_r": (100, 32, 1e-4, 0.95),
+    "hrin_cr": (40, 8, 1e-4, 0.95),
 }
 # Weights of each network; MMG's are our choice.
 PARAMETERS = {
@@ -78,11 +82,12 @@ def test_a_file_loads_as_it_is(path, tmp_path):
 
 @pytest.mark.parametrize("stem", TRAINING)
 def test_the_training_settings_are_the_papers_and_its_authors(stem):
-    data, (epochs, batch, lr) = resolved(stem), TRAINING[stem]
+    data, (epochs, batch, lr, decay) = resolved(stem), TRAINING[stem]
     assert data["epoch_counter"]["limit"] == epochs
     assert data["train_dataloader_opts"]["batch_size"] == batch
     assert data["opt_class"] == {"!": "!name:torch.optim.Adam", "lr": lr}
-    assert (data["lr_annealing"]["initial_value"], data["lr_annealing"]["decay_factor"]) == (lr, 0.95)
+    assert (data["lr_annealing"]["initial_value"], data["lr_annealing"]["decay_factor"]) == (lr, decay)
+    assert data["train_dataloader_opts"]["drop_last"] is False
     assert (data["seed"], data["fold"], data["annotator"]) == (0, 0, "a")
 
 
@@ -90,6 +95,32 @@ def test_the_learning_rate_falls_by_a_twentieth_an_epoch(tmp_path):
     annealing = load("hrin_r", tmp_path)["lr_annealing"]
     rates = [annealing(epoch)[1] for epoch in range(3)]
     assert rates == pytest.approx([1e-4 * 0.95, 1e-4 * 0.95**2, 1e-4 * 0.95**3])
+
+
+@pytest.mark.parametrize("stem", ["lstm", "gru", "cnn_gru"])
+def test_the_learning_rate_of_the_single_paths_stays(stem, tmp_path):
+    annealing = load(stem, tmp_path)["lr_annealing"]
+    assert {rate for epoch in range(40) for rate in annealing(epoch)} == {1e-3}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_of_the_paper_says_that_gradients_are_not_clipped(path, tmp_path):
+    """As SpeechBrain's own loop takes it: what it clips by leaves every gradient as it is."""
+    brain = Brain(hparams=load(path.stem, tmp_path), run_opts={"device": "cpu"})
+    weight = torch.nn.Parameter(torch.zeros(3))
+    weight.grad = before = torch.tensor([1e6, -3.0, 1e-30])
+    torch.nn.utils.clip_grad_norm_([weight], brain.max_grad_norm)
+    assert torch.equal(weight.grad, before.clone()) and brain.max_grad_norm == math.inf
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in ALL_FILES if path.stem != "mmg"], ids=lambda path: path.stem
+)
+def test_equation_8_is_a_key(path, tmp_path):
+    with open(path, encoding="utf-8") as file:
+        network = load_hyperpyyaml(file, {"results_folder": str(tmp_path), "output_layer": True})["model"]
+    units = [unit for unit in network.modules() if isinstance(unit, RecurrentUnit)]
+    assert units and all(unit.output_layer is not None for unit in units)
 
 
 @pytest.mark.parametrize("stem", PARAMETERS)
@@ -138,7 +169,7 @@ def test_a_concatenation_experiment_is_hrin_cr_but_for_the_concatenation(stem):
 def test_the_networks_differ_only_in_network_objective_and_training_settings(stem):
     own = {"model", "modules", "checkpointer", "objective", "alpha", "beta", "gamma"}
     own |= {"number_of_epochs", "batch_size", "lr", "opt_class", "lr_annealing", "epoch_counter"}
-    own |= {"train_dataloader_opts", "eval_dataloader_opts"}
+    own |= {"train_dataloader_opts", "eval_dataloader_opts", "lr_decay", "output_layer"}
     assert {key.split("/")[0] for key in differences(stem, "hrin_r")} <= own
 
 

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from hrin_plugin.training.results import write_results
+from hrin_plugin.training.settings import comparable, read_hparams
 from paper.published import load_paper_tables, select_tables
 from paper.runs import ResultsError, read_runs
 from paper.statistics import best_rows, compare
@@ -583,6 +584,110 @@ def test_rows_learnt_from_different_data_are_refused(tmp_path):
     with pytest.raises(ResultsError, match="data is 'miniature', but 'set' in .*runs of one table") as caught:
         fill(tmp_path, "V")
     assert [fault.split(": ")[0] for fault in caught.value.faults] == [str(odd)]
+
+
+def full_settings(experiment, **others):
+    """The settings that train.py notes of an experiment as its YAML has it."""
+    settings = comparable(read_hparams(RECIPE / f"hparams/{experiment}.yaml", ""))
+    return settings | {"data": "OpenBMAT, 1647 recordings (0123456789ab)"} | others
+
+
+def shown_by(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_data_runs_and_overrides_stand_above_a_table(tmp_path, capsys):
+    for fold in (0, 1, 2, 5):
+        path = put_run(tmp_path, "hrin_cr", fold, 0.5, seed=fold % 2)
+        changed = full_settings("hrin_cr", fold=fold, seed=fold % 2, number_of_epochs=3, precision="bf16")
+        path.with_name("settings.json").write_text(json.dumps(changed))
+        for number in range(164 + fold % 2):
+            (path.parent / "predictions/md").mkdir(parents=True, exist_ok=True)
+            (path.parent / f"predictions/md/{number}.tsv").touch()
+    path = put_run(tmp_path, "hrin_cr_concat_before_fc", 0, 0.5)
+    path.with_name("settings.json").write_text(json.dumps(full_settings("hrin_cr_concat_before_fc")))
+    put_run(tmp_path, "hrin_cr_concat_after_conv", 0, 0.5)
+    expected = [
+        "Data: OpenBMAT, 1647 recordings (0123456789ab), not recorded; annotator a, "
+        "music detection from mrle. Recordings in a test fold: 164 to 165.",
+        "hrin_cr_concat_after_conv: folds 0, seeds 0, settings not recorded.",
+        "hrin_cr_concat_before_fc: folds 0, seeds 0, 40 epochs, as its YAML.",
+        "hrin_cr: folds 0-2,5, seeds 0-1, 3 epochs, not as its YAML: number_of_epochs 3 (YAML: 40), "
+        "precision bf16 (YAML: absent).",
+    ]
+    where = ["--results_folder", tmp_path, "--tables", "V"]
+    lines = [line for line in shown_by(capsys, *where).splitlines() if line]
+    assert lines[0].startswith("## Table V. ") and lines[1:5] == expected
+    rows = list(csv.DictReader(io.StringIO(shown_by(capsys, *where, "--format", "csv"))))
+    assert {row["about"] for row in rows} == {" ".join(expected)}
+    latex = shown_by(capsys, *where, "--format", "latex")
+    assert r"number\_of\_epochs 3 (YAML: 40)" in latex.split(r"\begin{tabular}")[0]
+    pytest.importorskip("matplotlib")
+    from paper.plots import plot_table
+
+    title = plot_table(fill(tmp_path, "V")).get_suptitle().replace("\n", " ")
+    assert all(sentence in title for sentence in expected)
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"data": "miniature"}, "was trained on synthetic sound"),
+        ({"data": "160 synthetic recordings (0123456789ab)"}, "was trained on synthetic sound"),
+        ({"debug": True, "debug_persistently": True}, "was made with --debug"),
+    ],
+)
+def test_trials_need_an_option_and_are_called_so(tmp_path, capsys, others, reason):
+    path = put_run(tmp_path, "hrin_cr", 0, 0.5)
+    path.with_name("settings.json").write_text(json.dumps(full_settings("hrin_cr", **others)))
+    (path.parent / "train_log.txt").write_text("epoch: 1, lr: 1e-4 - train loss: 2.0 - valid loss: 3.0\n")
+    where = ["--results_folder", tmp_path, "--tables", "V"]
+    said = refusal(capsys, *where)
+    assert f"{path}: {reason}; --allow_trials shows it" in said
+    for form, begin in (("markdown", "## Table V (TRIAL"), ("latex", "%"), ("csv", "table,")):
+        text = shown_by(capsys, *where, "--allow_trials", "--format", form)
+        assert text.startswith(begin) and "TRIAL ON SYNTHETIC SOUND OR WITH --debug" in text
+    pytest.importorskip("matplotlib")
+    assert reason in refusal(capsys, *where, "--curves", tmp_path / "curves.svg")
+    assert not (tmp_path / "curves.svg").exists()
+    shown_by(capsys, *where, "--allow_trials", "--curves", tmp_path / "curves.svg")
+    assert "TRIAL" in svg_text(tmp_path / "curves.svg")
+
+
+def svg_text(path):
+    """The words of a picture, which matplotlib keeps beside their shapes."""
+    return path.read_text(encoding="utf-8")
+
+
+def test_trials_are_found_where_they_lie(tmp_path, capsys):
+    put_run(tmp_path / "miniature", "hrin_cr", 0, 0.5)
+    said = refusal(capsys, "--results_folder", tmp_path, "--tables", "V")
+    assert f"(trials on synthetic sound are in {tmp_path / 'miniature'})" in said
+
+
+def test_learning_curves_of_several_runs_are_one_picture(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from paper.curves import plot_curves, read_curves
+
+    line = "epoch: {}, lr: 1.00e-04 - train loss: {}, train md: 9.0 - valid loss: {}, valid md: 9.0\n"
+    for fold, n_epochs in ((0, 3), (1, 1)):
+        folder = tmp_path / f"hrin_cr/fold_{fold}/seed_0"
+        folder.mkdir(parents=True)
+        losses = [(epoch, f"{2.0 / epoch:.2e}", 3.0 / epoch) for epoch in range(1, n_epochs + 1)]
+        text = "".join(line.format(*each) for each in losses)
+        (folder / "train_log.txt").write_text(text + "epoch: 9, l")  # cut, as by a kill
+        (folder / "settings.json").write_text(json.dumps(full_settings("hrin_cr", fold=fold)))
+    curves = read_curves(tmp_path, select_tables("V"))
+    assert curves["hrin_cr"][0].valid == [3.0, 1.5, 1.0] and curves["hrin_cr"][0].train == [2.0, 1.0, 0.667]
+    figure = plot_curves(curves)
+    drawn = [list(line.get_ydata()) for line in figure.axes[0].lines]
+    assert drawn == [[3.0, 1.5, 1.0], [2.0, 1.0, 0.667], [3.0], [2.0]]
+    assert "hrin_cr: folds 0-1, seeds 0, 40 epochs, as its YAML." in figure.get_suptitle().replace("\n", " ")
+    where = ["--results_folder", tmp_path, "--curves", tmp_path / "pictures/curves.png"]
+    assert shown_by(capsys, *where) == ""
+    assert (tmp_path / "pictures/curves.png").read_bytes()[1:4] == b"PNG"
+    assert "pictures end in" in refusal(capsys, "--results_folder", tmp_path, "--curves", tmp_path / "a.doc")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """The recipe from data to scores: what it writes, how it stops, and how it goes on."""
 
+import functools
 import json
 import math
 import os
 import subprocess
 import sys
+import tempfile
+import types
 from pathlib import Path
 
 import pytest
@@ -15,41 +18,16 @@ import train
 from hrin_plugin.audio.signals import read_audio
 from hrin_plugin.events import parse_tsv, read_tsv
 from hrin_plugin.features import Overlay
+from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained.folder import load_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.training.brain import HRINBrain
 from oracles import recognise
+from trainings import Interrupted, interrupt_at, weights_of, with_dropout
 
 ROOT = Path(__file__).parents[2]
 #: One of each kind; the others differ from these in numbers alone.
 KINDS = ("cnn_gru", "hrin_cr", "hrin_cr_concat_before_fc", "hrin_r", "hrin_r_lstm", "mmg")
-
-
-@pytest.fixture
-def run(miniature, tmp_path, monkeypatch):
-    """Runs the recipe in this process on the miniature set; returns the output folder."""
-    # SpeechBrain takes the excepthook over.
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-
-    def run_recipe(*options, hparams="hparams/hrin_cr.yaml", name="run", epochs=1):
-        folder = tmp_path / name
-        flags = [
-            f"--data_folder={miniature}",
-            f"--prepared_folder={miniature.parent / 'prepared'}",
-            f"--output_folder={folder}",
-            f"--number_of_epochs={epochs}",
-            "--device=cpu",
-            "--noprogressbar",
-        ]
-        train.main([hparams, *flags, *options])
-        return folder
-
-    return run_recipe
-
-
-def weights_of(folder):
-    newest = max((folder / "save").glob("CKPT*"), key=lambda path: path.stat().st_mtime_ns)
-    return torch_patched_state_dict_load(newest / "model.ckpt")
 
 
 @pytest.mark.parametrize("stem", KINDS)
@@ -142,35 +120,6 @@ def test_an_overlay_is_told_where_the_recordings_of_a_training_have_no_music(run
     assert len({round(share, 2) for batch in shares for share in batch}) > 2
 
 
-class Interrupted(Exception):
-    """Stands for a kill."""
-
-
-def interrupt_at(monkeypatch, step):
-    """Let training stop after so many batches."""
-    batches = []
-    original = HRINBrain.on_fit_batch_end
-
-    def count(self, *arguments):
-        original(self, *arguments)
-        batches.append(1)
-        if len(batches) == step:
-            raise Interrupted
-
-    monkeypatch.setattr(HRINBrain, "on_fit_batch_end", count)
-
-
-def with_dropout(monkeypatch):
-    """Let the network draw random numbers, so that a lost random state would show."""
-    forward = HRINBrain.compute_forward
-
-    def noisy(self, batch, stage):
-        outputs = forward(self, batch, stage)
-        return [torch.nn.functional.dropout(level, 0.2, stage.name == "TRAIN") for level in outputs]
-
-    monkeypatch.setattr(HRINBrain, "compute_forward", noisy)
-
-
 @pytest.mark.parametrize(
     ("step", "stem"), [(2, "hrin_cr"), (5, "hrin_cr"), (8, "hrin_cr"), (2, "hrin_cr_broadcast_long")]
 )
@@ -234,7 +183,6 @@ def test_nothing_broken_is_saved_when_a_loss_is_not_finite(run, tmp_path):
     "options",
     [
         ["--precision=bf16", "--eval_precision=bf16"],
-        ["--debug"],
         ["--cache_features=False"],
         ["--cache_dtype=float16"],
         ["--md_from=mapping", "--annotator=b", "--fold=9"],
@@ -245,6 +193,64 @@ def test_nothing_broken_is_saved_when_a_loss_is_not_finite(run, tmp_path):
 )
 def test_options_work(run, options):
     assert (run(*options) / "results.json").exists()
+
+
+@pytest.fixture
+def synthetic(tmp_path, monkeypatch):
+    """Runs the recipe as typed, with a results folder and a synthetic set that is soon made."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr("speechbrain.utils.logger.get_environment_description", lambda: "not looked at")
+    small = functools.partial(synthesise_miniature, n_excerpts=20, seconds=2.0)
+    monkeypatch.setattr(train, "synthesise_miniature", small)
+
+    def run_as_typed(hparams, *options):
+        flags = [f"--results_folder={tmp_path}", "--number_of_epochs=1", "--device=cpu", "--noprogressbar"]
+        train.main([str(hparams), *flags, *options])
+
+    return run_as_typed
+
+
+def all_files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_synthetic_set_has_results_of_its_own(synthetic, run, miniature, tmp_path):
+    """`make train`, then `make train DATA=...`, and again."""
+    place = "hrin_r/fold_0/seed_0"
+    synthetic(run.tiny)
+    trial = all_files(tmp_path / "miniature" / place)
+    assert json.loads(trial[tmp_path / "miniature" / place / "settings.json"])["data"] == "miniature"
+    synthetic(run.tiny, f"--data_folder={miniature}")
+    settings = json.loads((tmp_path / place / "settings.json").read_text())
+    assert settings["data"].startswith("20 synthetic recordings (")
+    assert all_files(tmp_path / "miniature" / place) == trial
+    synthetic(run.tiny)
+    assert len((tmp_path / "miniature" / place / "train_log.txt").read_text().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "hrin_r").iterdir()] == ["fold_0"]
+
+
+def test_debug_leaves_nothing_and_does_not_stand_in_the_way(synthetic, run, miniature, tmp_path, capsys):
+    data = f"--data_folder={miniature}"
+    synthetic(run.tiny, data, "--debug")
+    assert "--debug: nothing is kept" in capsys.readouterr().err
+    assert not (tmp_path / "hrin_r").exists()
+    synthetic(run.tiny, data)
+    before = all_files(tmp_path / "hrin_r")
+    synthetic(run.tiny, data, "--debug", "--lr=0.5")
+    assert all_files(tmp_path / "hrin_r") == before
+    assert not list(Path(tempfile.gettempdir()).glob(f"hrin-debug-{os.getpid()}*"))
+
+
+def test_a_logger_is_changed_in_the_middle_of_a_run(run, monkeypatch):
+    tiny = {"hparams": str(run.tiny), "epochs": 2}
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt_at(patch, 6)
+        run("--batch_size=4", **tiny)
+    stub = types.SimpleNamespace(init=lambda **_: types.SimpleNamespace(log=print, finish=lambda: None))
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    folder = run("--batch_size=4", "--logger=file,wandb", **tiny)
+    assert len((folder / "train_log.txt").read_text().splitlines()) == 2
+    run("--batch_size=4", **tiny)
 
 
 def test_no_clipping_is_not_a_reversed_gradient(run):

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from hrin_plugin.training.commands import LocalEngine, visible_gpus
+from hrin_plugin.training.openbmat import MINIATURE
 from paper.cluster import KINDS, ClusterEngine, parse_options
 
 #: Options of train.py that follow from the plan.
@@ -44,7 +45,7 @@ def parse_arguments(argv):
     add("--experiments", metavar="NAME,NAME", help="these experiments, files of hparams without .yaml")
     add("--folds", default="0-9", help="test folds (default: %(default)s)")
     add("--seeds", default="0", help="seeds (default: %(default)s)")
-    add("--data_folder", help="OpenBMAT's folder; without it, a miniature synthetic set")
+    add("--data_folder", help="OpenBMAT's folder; without it, a synthetic set with results of its own")
     add("--results_folder", default="results", help="where everything goes (default: %(default)s)")
     add("--jobs", type=int, metavar="N", help="runs side by side (default: 1; on a cluster all)")
     add("--gpus", metavar="0,1", help="GPUs to use, in turn (default: all that are visible)")
@@ -71,6 +72,9 @@ def parse_arguments(argv):
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs {options.jobs}: use 1 or more")
     options.overrides = overrides
+    if not options.data_folder:
+        # Synthetic data have results of their own, as with train.py.
+        options.results_folder = str(Path(options.results_folder) / MINIATURE)
     return options
 
 

@@ -142,9 +142,10 @@ def training_arguments(run, options):
     Example
     -------
     >>> from paper.options import parse_arguments
-    >>> words = training_arguments(Run("gru", 2, 0), parse_arguments(["--results_folder", "/out"]))
-    >>> words[1:3] + words[4:]
-    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--noprogressbar']
+    >>> options = parse_arguments(["--results_folder", "/out", "--data_folder", "/data"])
+    >>> words = training_arguments(Run("gru", 2, 0), options)
+    >>> words[1:3] + words[4:-1]
+    ['--fold=2', '--seed=0', '--output_folder=/out/gru/fold_2/seed_0', '--data_folder=/data']
     """
     results_folder = Path(options.results_folder).absolute()
     words = [str(HPARAMS / f"{run.experiment}.yaml"), f"--fold={run.fold}", f"--seed={run.seed}"]

@@ -1,6 +1,7 @@
 """Filled tables as bars with deviations, ours beside the paper's; the only importer of matplotlib."""
 
 import re
+import textwrap
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from hrin_plugin.files import replacing
 from paper.published import PaperCell
+from paper.text import heading
 
 OURS, PAPER = "#0072b2", "#c9ced6"
 TEXT_ON = {OURS: "white", PAPER: "black"}
@@ -57,11 +59,37 @@ def plot_table(comparison):
     panels[0].set_yticks(range(n_rows), [_label(row.name) for row in table.rows], fontsize=9)
     panels[0].set_ylim(n_rows - 0.45, -0.55)
     panels[0].set_ylabel(table.row_header)
-    figure.suptitle(f"Table {table.number}. {table.title}", fontsize=11)
+    add_heading(figure, heading(comparison), comparison.about)
     handles = [Patch(color=OURS, label="ours"), Patch(color=PAPER, label="paper")]
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     legend.set_title("mean and standard deviation over the folds; bold: significantly better", {"size": 8})
     return figure
+
+
+def add_heading(figure, title, about):
+    """Set a picture's title, and below it what the picture shows.
+
+    Arguments
+    ---------
+    figure : matplotlib.figure.Figure
+        The picture.
+    title : str
+        Its title.
+    about : sequence of str
+        Sentences on data, runs and settings.
+
+    Example
+    -------
+    >>> figure = Figure(figsize=(8, 4))
+    >>> add_heading(figure, "Table I", ["Data: 1647 recordings."])
+    >>> figure.get_suptitle()
+    'Table I\\nData: 1647 recordings.'
+    """
+    width = round(12 * figure.get_figwidth())
+    lines = [line for text in (title, *about) for line in textwrap.wrap(text, width)]
+    # Every line takes room of its own.
+    figure.set_figheight(figure.get_figheight() + 0.18 * (len(lines) - 1))
+    figure.suptitle("\n".join(lines), fontsize=10)
 
 
 def save_plots(folder, comparisons):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from hrin_plugin.training.folder import SETTINGS_FILE
-from hrin_plugin.training.openbmat import N_FOLDS
+from hrin_plugin.training.openbmat import MINIATURE, N_FOLDS
+from paper.provenance import why_trial
 
 #: Settings that say what was learnt from; the runs of one table must share them.
 DATA_SETTINGS = ("data", "annotator", "md_from")
@@ -58,7 +59,7 @@ class ScoredRun(NamedTuple):
     scores: dict  # (task, name of a column) to a score in [0, 1]; None where the class was absent
 
 
-def read_runs(results_folder, tables):
+def read_runs(results_folder, tables, allow_trials=False):
     """Read every finished run that some tables need.
 
     Arguments
@@ -67,6 +68,8 @@ def read_runs(results_folder, tables):
         The folder that holds one folder for each experiment.
     tables : sequence of Table
         The tables to be filled.
+    allow_trials : bool
+        Whether runs on synthetic sound or with ``--debug`` are welcome.
 
     Returns
     -------
@@ -89,16 +92,10 @@ def read_runs(results_folder, tables):
     found = [
         (experiment, *place)
         for experiment in experiments
-        for place in _find(Path(results_folder) / experiment)
+        for place in find_runs(Path(results_folder) / experiment)
     ]
     if not found:
-        names = ", ".join(experiments)
-        raise ResultsError(
-            [
-                f"{results_folder}: no results.json of {names} is below it; "
-                "train them first, or name the right folder with --results_folder"
-            ]
-        )
+        raise ResultsError([nothing_found(results_folder, "results.json", experiments)])
     runs, faults = {experiment: [] for experiment in experiments}, []
     for experiment, fold, seed, path in tqdm(found, "results", unit="file", delay=3, leave=False):
         try:
@@ -106,15 +103,75 @@ def read_runs(results_folder, tables):
         except ResultsError as error:
             faults += error.faults
     faults += _disagreements(runs, tables)
+    if not faults and not allow_trials:
+        faults = trials(run for each in runs.values() for run in each)
     if faults:
         raise ResultsError(faults)
     return runs
 
 
-def _find(folder):
-    """Fold, seed and path of each run of an experiment, in that order."""
+def nothing_found(results_folder, name, experiments):
+    """What is wrong with a folder without runs, and the cure.
+
+    Example
+    -------
+    >>> nothing_found("results", "results.json", ["gru"])
+    'results: no results.json of gru is below it; train them first, or name the right folder with ...'
+    """
+    text = (
+        f"{results_folder}: no {name} of {', '.join(experiments)} is below it; "
+        "train them first, or name the right folder with --results_folder"
+    )
+    if any(Path(results_folder, MINIATURE).glob(f"*/fold_*/seed_*/{name}")):
+        text += f" (trials on synthetic sound are in {Path(results_folder, MINIATURE)})"
+    return text
+
+
+def trials(runs):
+    """A fault for each run that says nothing about the paper.
+
+    Arguments
+    ---------
+    runs : iterable of ScoredRun
+        Runs.
+
+    Returns
+    -------
+    list of str
+        Path, reason and cure of each.
+
+    Example
+    -------
+    >>> trials([ScoredRun("gru", 0, 0, Path("results.json"), {"data": "miniature"}, {})])
+    ['results.json: was trained on synthetic sound; --allow_trials shows it, under a heading that says so']
+    """
+    cure = "--allow_trials shows it, under a heading that says so"
+    reasons = [(run.path, why_trial(run.settings)) for run in runs]
+    return [f"{path}: {reason}; {cure}" for path, reason in reasons if reason]
+
+
+def find_runs(folder, name="results.json"):
+    """Fold, seed and path of each run of an experiment, in that order.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        The experiment's folder.
+    name : str
+        A file that every run has.
+
+    Returns
+    -------
+    list of tuple of (int, int, pathlib.Path)
+        The runs.
+
+    Example
+    -------
+    >>> find_runs(getfixture("tmp_path"))
+    []
+    """
     found = []
-    for path in folder.glob("fold_*/seed_*/results.json"):
+    for path in folder.glob(f"fold_*/seed_*/{name}"):
         place = re.fullmatch(
             r"fold_(0|[1-9]\d*)/seed_(0|[1-9]\d*)", path.parent.relative_to(folder).as_posix()
         )
@@ -149,13 +206,33 @@ def _read(path, experiment, fold, seed, tables):
         for table in needed
         for column in table.columns
     }
-    return ScoredRun(
-        experiment, fold, seed, path, {**_recorded(path.with_name(SETTINGS_FILE)), **settings}, values
-    )
+    return ScoredRun(experiment, fold, seed, path, {**recorded_settings(path.parent), **settings}, values)
 
 
-def _recorded(path):
-    """Every setting of a run, where train.py noted them."""
+def recorded_settings(folder):
+    """Every setting of a run, where train.py noted them.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        The run's folder.
+
+    Returns
+    -------
+    dict
+        The settings; empty where there are none.
+
+    Raises
+    ------
+    ResultsError
+        If they are damaged.
+
+    Example
+    -------
+    >>> recorded_settings(getfixture("tmp_path"))
+    {}
+    """
+    path = Path(folder) / SETTINGS_FILE
     if not path.exists():
         return {}
     settings = _load(path, _SETTINGS_CURE)

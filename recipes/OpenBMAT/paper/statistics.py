@@ -8,6 +8,7 @@ from typing import NamedTuple
 from scipy.stats import ttest_rel
 
 from hrin_plugin.training.openbmat import N_FOLDS
+from paper.provenance import describe_runs
 from paper.published import Table
 
 #: Two rows differ if chance alone would set them so far apart with less than this probability.
@@ -52,6 +53,7 @@ class Comparison(NamedTuple):
     table: Table
     scores: list  # [row][column] of Score
     missing_folds: dict  # experiment to the folds that have no run
+    about: list  # sentences on data, runs and settings; empty without a run
 
 
 def compare(table, runs):
@@ -72,10 +74,11 @@ def compare(table, runs):
     Example
     -------
     >>> from paper.published import select_tables
+    >>> from pathlib import Path
     >>> from paper.runs import ScoredRun
     >>> table = select_tables("V")[0]
     >>> scores = {("md", column.name): 0.5 for column in table.columns}
-    >>> run = ScoredRun("hrin_cr", 0, 0, None, {}, scores)
+    >>> run = ScoredRun("hrin_cr", 0, 0, Path("results.json"), {}, scores)
     >>> compare(table, {"hrin_cr": [run]}).scores[2][0]
     Score(mean=0.5, std=None, n_runs=1, n_folds=1, n_absent=0, bold=False)
     """
@@ -91,7 +94,8 @@ def compare(table, runs):
         row.experiment: sorted(set(range(N_FOLDS)) - {run.fold for run in each})
         for row, each in zip(table.rows, by_row)
     }
-    return Comparison(table, [list(row) for row in zip(*by_column)], missing_folds)
+    about = describe_runs({row.experiment: each for row, each in zip(table.rows, by_row)})
+    return Comparison(table, [list(row) for row in zip(*by_column)], missing_folds, about)
 
 
 def fold_means(runs, key):

@@ -6,12 +6,13 @@ import re
 from itertools import groupby
 
 from hrin_plugin.training.openbmat import N_FOLDS
+from paper.provenance import TRIAL
 from paper.statistics import SIGNIFICANCE
 
 #: Fields of the CSV, which has a line for each cell.
 CSV_FIELDS = (
     *("table", "row", "experiment", "level", "column", "state", "mean", "std", "bold", "runs", "folds"),
-    *("runs_without_class", "paper_mean", "paper_std", "paper_bold", "difference"),
+    *("runs_without_class", "paper_mean", "paper_std", "paper_bold", "difference", "about"),
 )
 
 #: How the numbers came about; said below the tables.
@@ -54,7 +55,8 @@ def to_markdown(comparisons):
                 cells.append(["" if number else row.name, kind, *texts])
         widths = [max(len(line[index]) for line in cells if line) for index in range(len(cells[0]))]
         cells[1] = ["-" * width for width in widths]
-        parts.append(f"## Table {table.number}. {table.title}")
+        parts.append(f"## {heading(comparison)}")
+        parts += comparison.about
         parts.append("; ".join(f"{level}: {', '.join(names)}" for level, names in _levels(table)) + ".")
         parts.append("\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in cells))
         parts += filter(None, [missing_runs(comparison)])
@@ -84,10 +86,10 @@ def to_latex(comparisons):
     lines = [f"% {METHOD}".replace("±", "+-")]
     for comparison in comparisons:
         table = comparison.table
-        note = missing_runs(comparison)
+        note, about = missing_runs(comparison), " ".join(comparison.about)
         lines += [
             r"\begin{table*}\centering\scriptsize\setlength{\tabcolsep}{3pt}",
-            rf"\caption{{Table {table.number} of the paper. {_escape(f'{table.title}. {note}'.strip())}}}",
+            rf"\caption{{{_escape(f'{heading(comparison)}. {about} {note}'.strip())}}}",
             rf"\begin{{tabular}}{{ll{'c' * len(table.columns)}}}",
             r"\hline",
             " & "
@@ -122,19 +124,20 @@ def to_csv(comparisons):
     >>> from paper.published import select_tables
     >>> from paper.statistics import compare
     >>> print(to_csv([compare(select_tables("I")[0], {})]).splitlines()[1])
-    I,MMG [2],mmg,Segment-level,Acc,missing,,,,0,0,0,0.8895,,False,
+    I,MMG [2],mmg,Segment-level,Acc,missing,,,,0,0,0,0.8895,,False,,
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(CSV_FIELDS)
-    for table, by_row, _ in comparisons:
+    for comparison in comparisons:
+        table, by_row, about = comparison.table, comparison.scores, " ".join(comparison.about)
         for row, scores in zip(table.rows, by_row):
             for column, score, cell in zip(table.columns, scores, row.cells):
                 bold = score.bold if score.mean is not None else None
                 writer.writerow(
                     [table.number, row.name, row.experiment, column.level, column.name, score.state]
                     + [score.mean, score.std, bold, score.n_runs, score.n_folds, score.n_absent]
-                    + [*(cell or (None, None, None)), difference(score, cell)]
+                    + [*(cell or (None, None, None)), difference(score, cell), about]
                 )
     return file.getvalue()
 
@@ -166,6 +169,30 @@ def difference(score, cell):
     0.25
     """
     return None if cell is None or score.mean is None else score.mean - cell.mean
+
+
+def heading(comparison):
+    """A table's heading; it says so where ours are trials.
+
+    Arguments
+    ---------
+    comparison : Comparison
+        A filled table.
+
+    Returns
+    -------
+    str
+        Number and title.
+
+    Example
+    -------
+    >>> from paper.published import select_tables
+    >>> from paper.statistics import compare
+    >>> heading(compare(select_tables("V")[0], {}))
+    'Table V. ...'
+    """
+    trial = f" ({TRIAL})" if any(line.startswith(TRIAL) for line in comparison.about) else ""
+    return f"Table {comparison.table.number}{trial}. {comparison.table.title}"
 
 
 def missing_runs(comparison):
