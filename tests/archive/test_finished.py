@@ -28,7 +28,7 @@ class Detector:
     def __init__(self, meanwhile):
         self.meanwhile = meanwhile
 
-    def detect_file(self, path, progress):
+    def detect_file(self, path, progress, **_):
         size_s = float(os.path.getsize(path))
         self.meanwhile(path)
         return Detection("x", size_s, {"mrle": [Event(0.0, size_s, "bg-music")]})
