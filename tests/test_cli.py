@@ -233,6 +233,20 @@ def test_detect_writes_a_file_for_each_recording_in_its_folder(detect, model, ar
     assert "3 of 3 recordings were finished before" in capsys.readouterr().err
 
 
+def test_report_says_which_recordings_changed_or_are_gone(detect, archive, capsys):
+    assert detect("archive", "--output", "out") == 0
+    os.unlink(archive / "day2/b.flac")
+    os.utime(archive / "day1/a.wav", ns=(0, 0))
+    capsys.readouterr()
+    assert hrin("report", "out") == 0
+    output = capsys.readouterr()
+    assert "all 3 recordings" in output.out and output.err.splitlines() == [
+        "counted, though of a recording that is no longer there: 1 result (out/day2/b.tsv); "
+        "remove it if it shall not count",
+        "counted, though of a recording that has changed since: 1 result (out/day1/a.tsv); detect again",
+    ]
+
+
 def test_detect_takes_a_list_on_standard_input(detect, archive, monkeypatch):
     os.rename(archive / "day1/a.wav", archive / "day1/\N{LATIN SMALL LETTER E WITH ACUTE} [1].wav")
     listed = "archive/day1/\N{LATIN SMALL LETTER E WITH ACUTE} [1].wav\r\narchive/day2\n\n"

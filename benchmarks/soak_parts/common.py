@@ -61,7 +61,7 @@ def files_in(folder):
 
 def leftovers(folder):
     """Temporary files and locks of runs that are over."""
-    patterns = (".hrin-draft-*", ".hrin-*.run", ".filelock-*", ".unfinished", ".deleted")
+    patterns = (".hrin-draft-*", ".hrin-*.run", ".filelock-*", ".unfinished/*", ".deleted/*")
     return sorted(path.name for pattern in patterns for path in Path(folder).rglob(pattern))
 
 

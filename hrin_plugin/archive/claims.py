@@ -145,7 +145,8 @@ def _settle(record, recordings, order, known, overwrite, live):
         "decoding": order.decoding,
     }
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    same = record is not None and settings == {"taxonomy": settings["taxonomy"], **record}
+    recorded = record and {"taxonomy": settings["taxonomy"], **record}
+    same = settings == recorded
     if live and (overwrite or not same):
         words = "would replace them" if overwrite else "has other settings"
         problem = f"another run is writing results there, and this one {words}"
@@ -158,7 +159,8 @@ def _settle(record, recordings, order, known, overwrite, live):
         return known
     there = None if overwrite else _any_result(recordings, order, known)
     if there:
-        changed = [name for name, value in settings.items() if record and record.get(name, value) != value]
+        names = {**settings, **recorded} if record else ()
+        changed = [name for name in names if settings.get(name) != recorded.get(name)]
         cause = (
             f"was made with another {' and '.join(changed)}" if changed else "is no result of this command"
         )

@@ -28,7 +28,7 @@ def keep_names(recordings: Sequence[ArchiveFile], output: str | Path, journal: J
     Returns
     -------
     list of ArchiveFile
-        The same recordings, each with a name of its own.
+        The same recordings, each with a name of its own; one that links lead to twice comes once.
 
     Raises
     ------
@@ -45,8 +45,7 @@ def keep_names(recordings: Sequence[ArchiveFile], output: str | Path, journal: J
     """
     names = {entry.path: entry.name for entry in journal.entries.values()}
     kept, owners = [], {}
-    for recording in recordings:
-        place = place_of(recording.path)
+    for place, recording in {place_of(each.path): each for each in reversed(recordings)}.items():
         name, owner = names.get(place), None
         if name is None:
             name, owner = _free_name(recording, place, journal)
@@ -55,7 +54,7 @@ def keep_names(recordings: Sequence[ArchiveFile], output: str | Path, journal: J
             problem = f"its result {Path(output, name)} would be that of {owner} too"
             raise ValueError(f"{recording.path}: {problem}; give another --output")
         kept.append(recording._replace(name=name))
-    return kept
+    return kept[::-1]
 
 
 def check_case(output: str | Path, recordings: Sequence[ArchiveFile], journal: Journal) -> None:

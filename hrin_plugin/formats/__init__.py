@@ -6,6 +6,7 @@ that hold both levels in one file do so; of the others, each level has a file of
 asked for. Times are rounded once, to the millisecond.
 """
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -35,7 +36,13 @@ def find_formats() -> dict[str, Format]:
     >>> list(find_formats())[:3], find_formats()["rttm"].suffix
     (['tsv', 'audacity', 'csv'], '.rttm')
     """
-    names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
+    return dict(_formats_in(tuple(__path__)))
+
+
+@functools.cache
+def _formats_in(folders):
+    """The formats in these folders, which are looked through once."""
+    names = [name for _, name, _ in pkgutil.iter_modules(folders)]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     formats = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
     return {format.name: format for format in sorted(formats, key=lambda f: (f.name != "tsv", f.name))}

@@ -116,7 +116,7 @@ def test_a_pipe_in_a_folder_is_not_waited_for(tree):
 class FakeDetector:
     """Finds music in files by their text, which says what happens when they are opened."""
 
-    def detect_file(self, path, progress):
+    def detect_file(self, path, progress, **_):
         text = Path(path).read_text()
         if text == "bad":
             raise AudioError(path, "holds no samples", "record it again")

@@ -25,7 +25,7 @@ ON_UNIX = pytest.mark.skipif(os.name == "nt", reason="permissions, signals and n
 class Detector:
     """Finds the same in every file."""
 
-    def detect_file(self, path, progress):
+    def detect_file(self, path, progress, **_):
         return Detection("x", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]})
 
 

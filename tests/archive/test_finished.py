@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -27,7 +28,7 @@ class Detector:
     def __init__(self, meanwhile):
         self.meanwhile = meanwhile
 
-    def detect_file(self, path, progress):
+    def detect_file(self, path, progress, **_):
         size_s = float(os.path.getsize(path))
         self.meanwhile(path)
         return Detection("x", size_s, {"mrle": [Event(0.0, size_s, "bg-music")]})
@@ -193,6 +194,23 @@ def test_links_to_an_archive_lead_to_the_same_results(place):
     os.symlink("out", "out_link")
     assert detect(arguments=["link"])[0] == []
     assert detect(ORDER._replace(output="out_link"))[0] == []
+
+
+def test_a_recording_that_links_lead_to_twice_has_one_result(place):
+    os.symlink("in", "link")
+    assert detect(arguments=["in", "link"])[0] == ["in/a", "in/b"]
+    assert detect(arguments=["link", "in"])[0] == []
+    assert len(read_results(["out"]).detections) == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are any bytes on Linux alone")
+def test_names_that_differ_in_bytes_that_are_no_text_have_results_of_their_own(place):
+    for name in (b"in/x\xff.wav", b"in/x\xfe.wav", b"in/x\n\xfe.wav"):
+        with open(name, "wb") as file:
+            file.write(bytes(10 + len(name)))
+    assert len(detect()[0]) == 5 and detect()[0] == []
+    os.utime(b"in/x\xfe.wav", ns=(5, 5))
+    assert detect()[0] == ["x\udcfe"]
 
 
 # Archives of earlier versions, which kept no facts

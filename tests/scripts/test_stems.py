@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
+import collect
 import tunes
 import unpack
+from hrin_plugin.mixing.stem_cache import StemCache, write_cache
 from pack import choose, take_turns, write_pack
-from parts import join, write_part
+from parts import join, read_rows, write_part
 from recordings import PEAK, RATE, as_mono, as_stem, stem
 
 
@@ -134,3 +136,25 @@ def test_an_arrangement_has_forty_bars_in_a_groove_of_its_style():
     lines = tunes.arrangement(random.Random(1), "DefGroove Son\n  DefGroove Son1 softer\n").splitlines()
     assert lines[1] in ("Groove Son", "Groove Son1")
     assert lines[-1].startswith("40 ") and len(lines) == 46
+
+
+def test_names_with_tabs_and_line_ends_stay_in_their_cell(tmp_path):
+    write_cache(tmp_path / "cache", [("music", "rock", "a", "x\ty\n.ogg", "train", np.ones(80))])
+    (found,) = StemCache(tmp_path / "cache").of("music", "train")
+    assert (found.name, found.n_samples) == ("x\ufffdy\ufffd.ogg", 80)
+    row = dict.fromkeys(unpack.COLUMNS, "-") | {"name": "x\ty\n", "samples": np.ones(8, np.int16)}
+    write_part(tmp_path / "part", [row])
+    assert [each["name"] for each in read_rows(tmp_path / "part.tsv")] == ["x\ufffdy\ufffd"]
+
+
+def test_where_links_are_not_allowed_files_are_copied(tmp_path, monkeypatch):
+    """As on Windows."""
+    (tmp_path / "a.ogg").write_bytes(b"OggS")
+    monkeypatch.setattr(collect, "files_of", lambda row, downloads: [(tmp_path / "a.ogg", None, "a.ogg")])
+
+    def refuse(*_):
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(collect.Path, "symlink_to", refuse)
+    collect.link({"role": "music", "package": "p"}, tmp_path, tmp_path / "out")
+    assert (tmp_path / "out/music/p/a.ogg").read_bytes() == b"OggS"
