@@ -203,7 +203,7 @@ def load_hparams(hparams_file, overrides):
         ...
     SystemExit: the network torch.nn.modules.linear.Linear has no attribute 'taxonomy'; ...
     """
-    with open(hparams_file, encoding="utf-8") as file:
+    with open(hparams_file, encoding="utf-8") as file, refusing(ValueError, ImportError):
         hparams = load_hyperpyyaml(file, overrides)
     with refusing(ValueError):
         check_network(hparams["model"], hparams["features"].n_mels, hparams["objective"].taxonomy)
