@@ -68,6 +68,7 @@ class AtomicCheckpointer(Checkpointer):
 
     Example
     -------
+    >>> import torch
     >>> layer = torch.nn.Linear(1, 1)
     >>> checkpointer = AtomicCheckpointer(getfixture("tmp_path"), {"layer": layer})
     >>> _ = checkpointer.save_checkpoint(meta={"loss": 0.5})
