@@ -139,9 +139,15 @@ class WandbLog(TrainLogger):
         if if_main_process():
             self.folder.mkdir(parents=True, exist_ok=True)
             identity = re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)
-            self.run = self._wandb.init(
-                project=self.PROJECT, name=self.name, id=identity, dir=str(self.folder), resume="allow"
-            )
+            try:
+                self.run = self._wandb.init(
+                    project=self.PROJECT, name=self.name, id=identity, dir=str(self.folder), resume="allow"
+                )
+            except Exception as error:  # no account, no network, and what else there may be
+                raise OSError(
+                    f"--logger wandb: no run can begin ({error}); log in with `wandb login`, "
+                    "or set WANDB_MODE=offline"
+                ) from error
 
     @main_process_only
     def log_stats(self, stats_meta, train_stats=None, valid_stats=None, test_stats=None, verbose=False):

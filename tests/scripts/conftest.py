@@ -29,6 +29,8 @@ def run(miniature, tmp_path, monkeypatch):
             "--device=cpu",
             "--noprogressbar",
         ]
+        given = {option.partition("=")[0] for option in options}
+        flags = [flag for flag in flags if flag.partition("=")[0] not in given]
         train.main([hparams, *flags, *options])
         return folder
 

@@ -301,7 +301,7 @@ def test_other_settings_and_damage_everywhere_are_refused_in_one_sentence(stems_
 
 def test_debug_leaves_nothing(stems_folder, tmp_path):
     trial = start_training(stems_folder, tmp_path / "results", debug=True)
-    said = trial.communicate(timeout=100)[0]
+    said = trial.communicate(timeout=300)[0]
     assert trial.returncode == 0, said
     assert not (tmp_path / "results" / "broadcast").exists()
 

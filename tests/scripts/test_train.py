@@ -211,7 +211,9 @@ def synthetic(tmp_path, monkeypatch):
 
 
 def all_files(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Content of every file, but for the log, which stays open in this process."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "log.txt"]
+    return {path: path.read_bytes() for path in paths}
 
 
 def test_the_synthetic_set_has_results_of_its_own(synthetic, run, miniature, tmp_path):
@@ -246,11 +248,25 @@ def test_a_logger_is_changed_in_the_middle_of_a_run(run, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         interrupt_at(patch, 6)
         run("--batch_size=4", **tiny)
-    stub = types.SimpleNamespace(init=lambda **_: types.SimpleNamespace(log=print, finish=lambda: None))
+    run_of_wandb = types.SimpleNamespace(log=lambda *_, **__: None, finish=lambda: None)
+    stub = types.SimpleNamespace(init=lambda **_: run_of_wandb)
     monkeypatch.setitem(sys.modules, "wandb", stub)
     folder = run("--batch_size=4", "--logger=file,wandb", **tiny)
     assert len((folder / "train_log.txt").read_text().splitlines()) == 2
     run("--batch_size=4", **tiny)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("wandb,files", "'files' is none of file, tensorboard, wandb"),
+        ("wandb", "--logger wandb needs wandb .*; run: pip install 'hrin-plugin.wandb.'"),
+    ],
+)
+def test_a_logger_that_is_not_there_is_one_sentence(run, monkeypatch, names, message):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(SystemExit, match=message):
+        run(f"--logger={names}")
 
 
 def test_no_clipping_is_not_a_reversed_gradient(run):
