@@ -10,6 +10,9 @@ from dataclasses import dataclass
 #: Names of two levels: music detection, and music relative loudness estimation, which refines it.
 TWO_LEVELS = ("md", "mrle")
 
+#: Names of classes of which silence is one.
+SILENCES = ("no-music", "silence")
+
 
 @dataclass(frozen=True)
 class Taxonomy:
@@ -88,6 +91,22 @@ class Taxonomy:
         ('no-music', 'music')
         """
         return dict(zip(self.level_names, self.levels))
+
+    @property
+    def silence(self) -> tuple[int, ...] | None:
+        """Index on each level of the class that near-silence belongs to; None if there is none.
+
+        It has one of the names of :data:`SILENCES` on all levels.
+
+        Example
+        -------
+        >>> MUSIC_LOUDNESS.silence
+        (0, 0)
+        """
+        for name in SILENCES:
+            if all(name in names for names in self.levels):
+                return tuple(names.index(name) for names in self.levels)
+        return None
 
     def to_dict(self) -> dict:
         """Levels and parents as plain lists and dicts, ready for JSON; ``Taxonomy(**...)`` reads them.

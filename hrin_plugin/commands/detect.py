@@ -3,6 +3,7 @@
 import argparse
 import functools
 import os
+import re
 import sys
 
 from hrin_plugin.commands.options import add_model_options
@@ -106,6 +107,14 @@ def add_parser(commands):
         metavar="[LABEL=]NATS",
         help="correction of a class that the model misses or overestimates, in nats of log-odds. fg-music=2 "
         "finds more foreground music, fg-music=-2 less (repeatable; the others have 0)",
+    )
+    # What argparse takes for a number rather than an option.
+    parser._negative_number_matcher = re.compile(r"-[\d.]+(dB)?$")
+    decoding.add_argument(
+        "--silence-gate",
+        type=_gate,
+        metavar="LEVELdB",
+        help="sound at or below this level is no music, such as -80dB; off: it is as the network says",
     )
     work = parser.add_argument_group("many recordings")
     work.add_argument(
@@ -226,7 +235,7 @@ def _decoding(arguments, taxonomy):
         "offsets": _by_label("--offset", arguments.offset, taxonomy),
     }
     options = {name: value for name, value in options.items() if value is not None}
-    options |= arguments.switching_cost or {}
+    options |= (arguments.switching_cost or {}) | (arguments.silence_gate or {})
     if of_file:
         return of_file.changed(options).to_dict()
     Decoding.from_dict(options)  # refuses what makes no sense before anything is begun
@@ -266,6 +275,14 @@ def _cost(text):
         return {unit: float(number)}
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 8s") from None
+
+
+def _gate(text):
+    """Parse a level in dB, or ``off``."""
+    try:
+        return {"silence_gate_db": None if text == "off" else float(text.removesuffix("dB"))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a level in dB, such as -80dB, nor off") from None
 
 
 def _by_label(option, values, taxonomy):

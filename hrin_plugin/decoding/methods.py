@@ -34,6 +34,9 @@ METHODS = ("threshold", "argmax", "median", "viterbi")
 #: The switching cost in the unit of today, and in that of earlier versions.
 _COSTS = {"switching_cost_s", "switching_cost"}
 
+#: What can be given as the level of the silence gate.
+GATE_RANGE = "a level from -200 to 0 dB"
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -66,6 +69,10 @@ class Decoding:
     switching_cost : float or None
         The cost in the unit of earlier versions, in place of ``switching_cost_s``: nats
         that a change costs, where every frame counts in full, however long it is.
+    silence_gate_db : float or None
+        Level at or below which sound is no music, in dB re full scale; None for no gate. A detector
+        applies it to the probabilities (:mod:`hrin_plugin.inference.silence`); a decoder alone has no
+        sound to go by.
 
     Raises
     ------
@@ -90,6 +97,7 @@ class Decoding:
     min_event_s: float | Mapping[str, float] = 0.0
     offsets: float | Mapping[str, float] = 0.0
     switching_cost: float | None = None
+    silence_gate_db: float | None = -80.0
 
     def __post_init__(self):
         """Check every setting, also those that the method ignores."""
@@ -107,6 +115,8 @@ class Decoding:
             _check_number(name, value, 0.0, math.inf, "seconds, 0 or more")
         for name, value in _numbers("offsets", self.offsets):
             _check_number(name, value, -math.inf, math.inf, "a number of nats")
+        if self.silence_gate_db is not None:
+            _check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0, GATE_RANGE)
         for field in fields(self)[1:]:
             # Plain floats, whatever kind of number they were, and nobody else's dict.
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
@@ -123,6 +133,10 @@ class Decoding:
             used += f", events of at least {_words(self.min_event_s)} s"
         if _is_set(self.offsets):
             used += f", offsets in nats {_words(self.offsets)}"
+        if self.silence_gate_db is None:
+            used += ", no silence gate"
+        elif self.silence_gate_db != Decoding.silence_gate_db:
+            used += f", silence gate {self.silence_gate_db:g} dB"
         return used
 
     def _cost_in_words(self):
@@ -180,7 +194,8 @@ class Decoding:
         >>> Decoding.from_dict(Decoding("median").to_dict()) == Decoding("median")
         True
         """
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        settings = asdict(self).items()
+        return {name: value for name, value in settings if value is not None or name not in _COSTS}
 
     def changed(self, settings: dict) -> "Decoding":
         """This decoding with other values of some settings.
