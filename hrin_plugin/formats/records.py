@@ -123,4 +123,4 @@ def parse_taxonomy(path: str | Path, content: object) -> Taxonomy:
         return Taxonomy(content["levels"], content["parents"])
     except (KeyError, TypeError, ValueError) as error:
         problem = f"its taxonomy cannot be used ({error})"
-        raise AnnotationError([Fault(path, 0, problem, "correct it, or detect again")]) from None
+        raise AnnotationError([Fault(path, 0, problem, "correct it, or write it again")]) from None
