@@ -91,7 +91,7 @@ def check_events(events, duration_s, labels, path="events", unlabelled=None):
     Arguments
     ---------
     events : sequence of Event
-        Events, one for each line of ``path``.
+        Events in the order of their onsets, one for each line of ``path``.
     duration_s : float
         Length of the recording in seconds.
     labels : collection of str
@@ -126,7 +126,7 @@ def check_events(events, duration_s, labels, path="events", unlabelled=None):
     faults = _find_faults(events, duration_s, labels, path, unlabelled)
     if faults:
         raise AnnotationError(faults)
-    events = _joined(sorted(events, key=_onset))
+    events = _joined(events)
     if unlabelled is not None:
         events = _filled(events, duration_s, unlabelled)
     # Within the tolerance, an event may lie wholly behind the end; nothing of it is left.
@@ -162,9 +162,9 @@ def _find_faults(events, duration_s, labels, path, unlabelled):
     """Every fault of a list of events, in the order of the lines."""
     if not events and unlabelled is None:
         return [Fault(path, 0, "holds no event", "annotate the recording or leave it out")]
-    faults, end_s, end_line, last = [], 0.0, 0, None
+    faults, begin_s, end_s, end_line, last = [], 0.0, 0.0, 0, None
     gap_cure = "label that time too, or say what unlabelled time is (--unlabelled no-music)"
-    for line, event in sorted(enumerate(events, start=1), key=lambda item: _onset(item[1])):
+    for line, event in enumerate(events, start=1):
         if event.label not in labels:
             allowed = ", ".join(labels)
             faults.append(Fault(path, line, f"unknown label {shown(event.label)}", f"use one of {allowed}"))
@@ -173,7 +173,7 @@ def _find_faults(events, duration_s, labels, path, unlabelled):
             faults.append(Fault(path, line, *fault))
             if not math.isfinite(event.onset_s + event.offset_s):
                 continue
-        if event.onset_s < end_s - 1e-6 and event.label != last:
+        if event.onset_s < end_s - 1e-6 and (event.label != last or event.onset_s < begin_s):
             problem = f"onset {event.onset_s} is before {end_s}, the end of line {end_line}"
             faults.append(Fault(path, line, problem, "order the lines by onset and let none overlap"))
         elif event.onset_s > end_s + TOLERANCE_S and unlabelled is None:
@@ -185,15 +185,11 @@ def _find_faults(events, duration_s, labels, path, unlabelled):
             faults.append(Fault(path, line, problem, "check that the annotation belongs to this recording"))
         if event.offset_s > end_s:
             end_s, end_line, last = event.offset_s, line, event.label
+        begin_s = event.onset_s
     if end_s < duration_s - TOLERANCE_S and unlabelled is None:
         problem = f"nothing is annotated from {end_s} to the end of the recording, {duration_s:.3f}"
         faults.append(Fault(path, len(events), problem, gap_cure))
-    return sorted(faults, key=lambda fault: fault.line)
-
-
-def _onset(event):
-    """What events are ordered by; one whose onset is no number comes first."""
-    return event.onset_s if math.isfinite(event.onset_s) else -math.inf
+    return faults
 
 
 def time_fault(event: Event) -> tuple[str, str] | None:
