@@ -4,6 +4,7 @@ Output sizes, label lists, penalties and scores all derive from a :class:`Taxono
 :data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
 """
 
+import collections
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -180,11 +181,12 @@ def _check_names(number, names):
     """Raise ValueError where a level's names are missing, repeated, or not strings."""
     if not names:
         raise ValueError(f"level {number} has no class")
+    counts = collections.Counter(name for name in names if isinstance(name, str))
     for name in names:
         if not isinstance(name, str) or not name:
             # YAML reads true, null and numbers as something else.
             raise ValueError(f"level {number} has the class {name!r}, which is no text; put it in quotes")
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise ValueError(f"level {number} names the class {name!r} more than once")
 
 

@@ -1,12 +1,16 @@
 """``hrin detect``: finds the music in recordings and writes the events."""
 
 import argparse
+import codecs
 import functools
 import os
 import re
 import sys
 
 from hrin_plugin.commands.options import add_model_options
+
+#: Bytes of standard input that tell a list of paths from sound, and what no list has.
+HEAD_BYTES, _NO_TEXT = 1 << 16, re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
@@ -143,6 +147,7 @@ def _detect(arguments):
 
     from hrin_plugin.archive.collection import collect
     from hrin_plugin.archive.jobs import claim_results, detect_recordings
+    from hrin_plugin.files import shorten
     from hrin_plugin.inference import load_detector
     from hrin_plugin.report.display import printable
     from hrin_plugin.report.tables import format_summary
@@ -157,7 +162,7 @@ def _detect(arguments):
 
     def report(problem):
         """Print a problem at once, above the progress bar."""
-        problems.append(printable(problem))
+        problems.append(shorten(printable(problem), 1000))
         tqdm.write(problems[-1], file=sys.stderr)
 
     for problem in found.problems:
@@ -319,9 +324,22 @@ def _engine(arguments):
 
 
 def _read_list():
-    """Paths from standard input, one a line, in the file system's encoding."""
-    lines = sys.stdin.buffer.read().split(b"\n")
-    return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
+    """Paths from standard input, one a line, in the file system's encoding, or in UTF-16 with its mark."""
+    from hrin_plugin.files import decode
+
+    content = sys.stdin.buffer.read(HEAD_BYTES)
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not is_utf_16 and _NO_TEXT.search(content):
+        raise ValueError(
+            "standard input holds sound or other data, and - reads a list of paths, one a line; "
+            "write the sound to a file and name that"
+        )
+    content += sys.stdin.buffer.read()
+    if is_utf_16:
+        lines = decode(content).splitlines()
+    else:
+        lines = map(os.fsdecode, content.removeprefix(codecs.BOM_UTF8).split(b"\n"))
+    return [line.removesuffix("\r") for line in lines if line.strip()]
 
 
 def _print(detections, order):

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from hrin_plugin.events import AnnotationError, Fault
+from hrin_plugin.files import read_plain
 from hrin_plugin.taxonomy import Taxonomy
 
 
@@ -30,8 +31,8 @@ def read_record(path: str | Path) -> dict | None:
     True
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -275,6 +275,11 @@ class MusicDetector(Pretrained):
         """
         if getattr(wavs, "ndim", 0) not in (2, 3):
             raise ValueError("wavs must be an array or a tensor, [batch, time] or [batch, time, channel]")
+        if wavs.shape[0] > max(wavs.shape[1], 1):
+            raise ValueError(
+                f"wavs are {list(wavs.shape)}: {wavs.shape[0]} recordings of {wavs.shape[1]} samples; "
+                "give [batch, time] or [batch, time, channel]"
+            )
         lens = torch.ones(len(wavs)) if lens is None else torch.as_tensor(lens, dtype=torch.float32)
         if lens.shape != (len(wavs),) or not bool(((lens > 0) & (lens <= 1)).all()):
             raise ValueError(
@@ -469,4 +474,4 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
 def _read_decoding(folder):
     """The Decoding in a model's folder, else the paper's."""
     path = folder / DECODING_FILE
-    return read_decoding(path) if path.is_file() else Decoding("threshold")
+    return read_decoding(path) if path.exists() else Decoding("threshold")
