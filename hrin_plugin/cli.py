@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 
 from hrin_plugin import __version__
@@ -41,7 +42,11 @@ def main(argv=None):
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in subcommands():
         command.add_parser(commands)
+    argv = sys.argv[1:] if argv is None else argv
     try:
+        for argument in argv:
+            if re.fullmatch(r"--[\w-]+=--", argument):  # which argparse takes for an empty list
+                parser.error(f"argument {argument.partition('=')[0]}: expected one argument")
         arguments = parser.parse_args(argv)
     except SystemExit as end:
         return end.code

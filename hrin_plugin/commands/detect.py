@@ -292,13 +292,17 @@ def _gate(text):
 
 def _by_label(option, values, taxonomy):
     """One number for all classes, a mapping of label to number, or None if the option is absent."""
+    from hrin_plugin.files import shown
+
     if not values:
         return None
     values = dict(values)
     labels = {label for names in taxonomy.levels for label in names}
     unknown = next((label for label in values if label not in {None, *labels}), None)
     if unknown is not None:
-        raise ValueError(f"{option}: {unknown!r} is none of {', '.join(sorted(labels))}, the model's classes")
+        raise ValueError(
+            f"{option}: {shown(unknown)} is none of {', '.join(sorted(labels))}, the model's classes"
+        )
     if None not in values:
         return values
     if len(values) > 1:
@@ -310,11 +314,12 @@ def _by_label(option, values, taxonomy):
 
 def _engine(arguments):
     """The function that runs the tasks: on this machine or on a Ray cluster."""
-    from hrin_plugin.archive.processes import run_local
+    from hrin_plugin.archive.processes import MOST_JOBS, run_local
     from hrin_plugin.archive.ray_cluster import run_ray
+    from hrin_plugin.files import shown
 
-    if arguments.jobs is not None and arguments.jobs < 1:
-        raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")
+    if arguments.jobs is not None and not 1 <= arguments.jobs <= MOST_JOBS:
+        raise ValueError(f"jobs is {shown(arguments.jobs)}; give a whole number of processes, 1 or more")
     if arguments.engine == "local":
         if arguments.ray_address:
             raise ValueError("--ray-address is of no use without --engine ray")

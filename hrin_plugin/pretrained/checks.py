@@ -42,17 +42,22 @@ def check_settings(network_class: type[nn.Module], settings: Mapping[str, Any], 
     ValueError: its network's num_layers is 1000000000; give a whole number from 1 to 50
     """
     arguments = inspect.signature(network_class.__init__).parameters
+    known = [name for name in arguments if name not in ("self", "taxonomy")]
+    for name in settings:
+        if name not in known:
+            problem = f"its network got an unexpected keyword argument {shown(name)}"
+            raise ValueError(f"{problem}; it takes {', '.join(known)}")
     for name, value in settings.items():
-        if name not in arguments or name in ("self", "taxonomy"):
-            known = ", ".join(known for known in arguments if known not in ("self", "taxonomy"))
-            raise ValueError(f"its network has no setting {shown(name)}; it has {known}")
         kind, most = arguments[name].annotation, n_weights if name == "num_layers" else MOST
-        many = value if kind not in (int, bool, str) and isinstance(value, list) else [value]
-        if kind is int or kind == Sequence[int]:
-            good = len(many) <= n_weights and all(_is_size(size, most) for size in many)
-            wanted = f"a whole number from 1 to {most}" if kind is int else "a list of whole numbers"
-        else:
+        if kind is int:
+            good, wanted = _is_size(value, most), f"a whole number from 1 to {most}"
+        elif kind == Sequence[int]:
+            good = isinstance(value, list) and len(value) <= n_weights
+            good, wanted = good and all(_is_size(size, most) for size in value), "a list of whole numbers"
+        elif kind in (bool, str):
             good, wanted = isinstance(value, kind), {bool: "true or false", str: "a text"}[kind]
+        else:
+            raise ValueError(f"its class {network_class.__name__} is no whole network")
         if not good:
             raise ValueError(f"its network's {name} is {shown(value)}; give {wanted}")
 
@@ -107,15 +112,14 @@ def check_shapes(modules: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> N
     >>> check_shapes(nn.Linear(2, 3), {"weight": (3, 2), "bias": (4,)})
     Traceback (most recent call last):
     ...
-    ValueError: its settings and its weights do not fit: bias has the shape [4] in the file, ...
+    ValueError: size mismatch for bias: [4] in the file, [3] by the settings
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()}
     for name in sorted(wanted.keys() | shapes.keys()):
         one, other = (list(found[name]) if name in found else "nothing" for found in (shapes, wanted))
         if one != other:
             raise ValueError(
-                "its settings and its weights do not fit: "
-                f"{shown(name)[1:-1]} has the shape {one} in the file, and {other} by the settings"
+                f"size mismatch for {shown(name)[1:-1]}: {one} in the file, {other} by the settings"
             )
 
 
