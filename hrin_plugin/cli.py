@@ -2,13 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 
 from hrin_plugin import __version__
 from hrin_plugin.commands import Failure, subcommands
+from hrin_plugin.text import shorten
 
 #: Exit status after a broken pipe, as in shells.
 READER_LEFT = 141
+
+#: Most lines of an error, and characters of a line.
+MOST_LINES, MOST_CHARACTERS = 50, 1000
 
 
 def main(argv=None):
@@ -30,14 +35,18 @@ def main(argv=None):
     >>> main(["mix", "--music", "a", "--speech", "b", "--noise", "c", "--hours", "0", "out"])
     2
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hrin", description="Music detection and relative loudness of music in broadcast audio."
     )
     parser.add_argument("--version", action="version", version=f"hrin {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in subcommands():
         command.add_parser(commands)
+    argv = sys.argv[1:] if argv is None else argv
     try:
+        for argument in argv:
+            if re.fullmatch(r"--[\w-]+=--", argument):  # which argparse takes for an empty list
+                parser.error(f"argument {argument.partition('=')[0]}: expected one argument")
         arguments = parser.parse_args(argv)
     except SystemExit as end:
         return end.code
@@ -60,9 +69,20 @@ def main(argv=None):
         return _fail(arguments, "interrupted; the same command goes on from here", 130)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are short, whatever was given."""
+
+    def error(self, message):
+        """Print the usage and a short message, and exit."""
+        super().error(shorten(message, MOST_CHARACTERS))
+
+
 def _fail(arguments, error, status):
-    """Print an error in one line; returns the exit status."""
-    print(f"{arguments.prog}: error: {error}", file=sys.stderr)
+    """Print an error in short lines; returns the exit status."""
+    first, *others = str(error).splitlines() or [type(error).__name__]
+    lines = [f"{arguments.prog}: error: {first}", *others[:MOST_LINES]]
+    lines += [f"and {len(others) - MOST_LINES} more"] * (len(others) > MOST_LINES)
+    print("\n".join(shorten(line, MOST_CHARACTERS) for line in lines), file=sys.stderr)
     return status
 
 

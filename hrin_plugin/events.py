@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.files import write_atomically
+from hrin_plugin.text import read_plain, shorten, shown
 
 #: How far annotations may miss each other or the end of the file, in seconds.
 TOLERANCE_S = 0.05
+
+#: No recording is so long, in seconds: three years. A greater time is in another unit.
+MOST_S = 1e8
+
+#: Characters of a fault, without its file, that are shown.
+_MOST_SHOWN = 300
 
 
 class Event(NamedTuple):
@@ -48,7 +55,7 @@ class Fault(NamedTuple):
     def __str__(self):
         """The fault as one line of text."""
         place = f"{self.path}, line {self.line}" if self.line else str(self.path)
-        return f"{place}: {self.problem}; {self.cure}"
+        return f"{place}: {shorten(self.problem, _MOST_SHOWN)}; {shorten(self.cure, _MOST_SHOWN)}"
 
 
 class AnnotationError(ValueError):
@@ -74,7 +81,7 @@ class AnnotationError(ValueError):
         return type(self), (self.faults,)
 
 
-def check_events(events, duration_s, labels, path="events"):
+def check_events(events, duration_s, labels, path="events", unlabelled=None):
     """Check that events tile a recording, and repair deviations within the tolerance.
 
     Events must have known labels, be ordered, not overlap, and cover the
@@ -92,6 +99,8 @@ def check_events(events, duration_s, labels, path="events"):
         The labels that are allowed.
     path : str
         Name of the annotation in messages.
+    unlabelled : str or None
+        Label of the time that no event covers; None refuses such time.
 
     Returns
     -------
@@ -112,9 +121,15 @@ def check_events(events, duration_s, labels, path="events"):
     ...
     AnnotationError: events, line 1: offset 2.0 is not after onset 5.0; ...
     """
-    faults = _find_faults(events, duration_s, labels, path)
+    if unlabelled not in (None, *labels):
+        problem = f"unlabelled time cannot be {shown(unlabelled)}"
+        raise AnnotationError([Fault(path, 0, problem, f"use one of {', '.join(labels)}")])
+    faults = _find_faults(events, duration_s, labels, path, unlabelled)
     if faults:
         raise AnnotationError(faults)
+    events = _joined(events)
+    if unlabelled is not None:
+        events = _filled(events, duration_s, unlabelled)
     # Within the tolerance, an event may lie wholly behind the end; nothing of it is left.
     events = [event for event in events if event.onset_s < duration_s]
     onsets = [0.0] + [event.onset_s for event in events[1:]]
@@ -122,39 +137,80 @@ def check_events(events, duration_s, labels, path="events"):
     return [Event(onset, offset, event.label) for event, onset, offset in zip(events, onsets, offsets)]
 
 
-def _find_faults(events, duration_s, labels, path):
+def _joined(events):
+    """Events of which none overlap, if those that do have one label."""
+    joined = []
+    for event in events:
+        if joined and event.onset_s < joined[-1].offset_s - 1e-6:
+            joined[-1] = joined[-1]._replace(offset_s=max(joined[-1].offset_s, event.offset_s))
+        else:
+            joined.append(event)
+    return joined
+
+
+def _filled(events, duration_s, label):
+    """Events, with one of a label in each gap that is longer than the tolerance."""
+    filled, end_s = [], 0.0
+    for event in [*events, Event(float(duration_s), float(duration_s), None)]:
+        if event.onset_s > end_s + TOLERANCE_S:
+            filled.append(Event(end_s, event.onset_s, label))
+        filled.append(event)
+        end_s = event.offset_s
+    return filled[:-1]
+
+
+def _find_faults(events, duration_s, labels, path, unlabelled):
     """Every fault of a list of events, in the order of the lines."""
-    if not events:
+    if not events and unlabelled is None:
         return [Fault(path, 0, "holds no event", "annotate the recording or leave it out")]
-    faults = []
-    end_s, end_line = 0.0, 0
+    faults, begin_s, end_s, end_line, last = [], 0.0, 0.0, 0, None
+    gap_cure = "label that time too, or say what unlabelled time is (--unlabelled no-music)"
     for line, event in enumerate(events, start=1):
         if event.label not in labels:
             allowed = ", ".join(labels)
-            faults.append(Fault(path, line, f"unknown label {event.label!r}", f"use one of {allowed}"))
-        if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
-            faults.append(Fault(path, line, "a time is not a finite number", "give seconds"))
-            continue
-        if event.onset_s < 0:
-            faults.append(Fault(path, line, f"onset {event.onset_s} is negative", "start at 0 or later"))
-        if event.offset_s <= event.onset_s:
-            problem = f"offset {event.offset_s} is not after onset {event.onset_s}"
-            faults.append(Fault(path, line, problem, "correct the two times"))
-        if event.onset_s < end_s - 1e-6:
+            faults.append(Fault(path, line, f"unknown label {shown(event.label)}", f"use one of {allowed}"))
+        fault = time_fault(event)
+        if fault:
+            faults.append(Fault(path, line, *fault))
+            if not math.isfinite(event.onset_s + event.offset_s):
+                continue
+        if event.onset_s < end_s - 1e-6 and (event.label != last or event.onset_s < begin_s):
             problem = f"onset {event.onset_s} is before {end_s}, the end of line {end_line}"
             faults.append(Fault(path, line, problem, "order the lines by onset and let none overlap"))
-        elif event.onset_s > end_s + TOLERANCE_S:
-            problem = f"nothing is annotated from {end_s} to {event.onset_s}"
-            faults.append(Fault(path, line, problem, "label that time too, as no-music if it has none"))
+        elif event.onset_s > end_s + TOLERANCE_S and unlabelled is None:
+            faults.append(
+                Fault(path, line, f"nothing is annotated from {end_s} to {event.onset_s}", gap_cure)
+            )
         if event.offset_s > duration_s + TOLERANCE_S:
             problem = f"offset {event.offset_s} is after the end of the recording, {duration_s:.3f}"
             faults.append(Fault(path, line, problem, "check that the annotation belongs to this recording"))
         if event.offset_s > end_s:
-            end_s, end_line = event.offset_s, line
-    if end_s < duration_s - TOLERANCE_S:
+            end_s, end_line, last = event.offset_s, line, event.label
+        begin_s = event.onset_s
+    if end_s < duration_s - TOLERANCE_S and unlabelled is None:
         problem = f"nothing is annotated from {end_s} to the end of the recording, {duration_s:.3f}"
-        faults.append(Fault(path, len(events), problem, "label that time too"))
+        faults.append(Fault(path, len(events), problem, gap_cure))
     return faults
+
+
+def time_fault(event: Event) -> tuple[str, str] | None:
+    """What is wrong with the times of one event, and the cure; None if nothing is.
+
+    Example
+    -------
+    >>> time_fault(Event(5.0, 2.0, "music"))
+    ('offset 2.0 is not after onset 5.0', 'correct the two times')
+    """
+    onset_s, offset_s, _ = event
+    if not (math.isfinite(onset_s) and math.isfinite(offset_s)):
+        return "a time is not a finite number", "give seconds"
+    if max(onset_s, offset_s) > MOST_S:
+        return f"a time is {max(onset_s, offset_s):g} s, more than three years", "give seconds"
+    if onset_s < 0:
+        return f"onset {onset_s} is negative", "start at 0 or later"
+    if offset_s <= onset_s:
+        return f"offset {offset_s} is not after onset {onset_s}", "correct the two times"
+    return None
 
 
 def read_tsv(path, duration_s, labels):
@@ -191,12 +247,12 @@ def read_tsv(path, duration_s, labels):
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file in UTF-8, without a byte order mark.
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, which is left out.
 
     Raises
     ------
     AnnotationError
-        If it cannot be read, or is no UTF-8.
+        If it cannot be read, is a pipe, or is other text.
 
     Example
     -------
@@ -206,9 +262,8 @@ def read_text(path: str | Path) -> str:
     'a'
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError:
+        return read_plain(path)
+    except UnicodeError:
         raise AnnotationError([Fault(path, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
     except OSError as error:
         raise AnnotationError(
@@ -253,8 +308,8 @@ def parse_tsv(path, duration_s):
     for number, line in enumerate(lines, start=1):
         event = _parse_line(line)
         if event is None:
-            problem = f"{line!r} is not onset, offset and label between tabs"
-            faults.append(Fault(path, number, problem, "write three columns, times in seconds"))
+            problem = f"{shown(line)} is not onset, offset and label between tabs"
+            faults.append(Fault(path, number, problem, "write three columns, times in seconds as in 0.5"))
         else:
             events.append(event)
     if faults:

@@ -4,11 +4,15 @@ Output sizes, label lists, penalties and scores all derive from a :class:`Taxono
 :data:`MUSIC_LOUDNESS` is the paper's (Fig. 1).
 """
 
+import collections
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 #: Names of two levels: music detection, and music relative loudness estimation, which refines it.
 TWO_LEVELS = ("md", "mrle")
+
+#: Names of classes of which silence is one.
+SILENCES = ("no-music", "silence")
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,22 @@ class Taxonomy:
         """
         return dict(zip(self.level_names, self.levels))
 
+    @property
+    def silence(self) -> tuple[int, ...] | None:
+        """Index on each level of the class that near-silence belongs to; None if there is none.
+
+        It has one of the names of :data:`SILENCES` on all levels.
+
+        Example
+        -------
+        >>> MUSIC_LOUDNESS.silence
+        (0, 0)
+        """
+        for name in SILENCES:
+            if all(name in names for names in self.levels):
+                return tuple(names.index(name) for names in self.levels)
+        return None
+
     def to_dict(self) -> dict:
         """Levels and parents as plain lists and dicts, ready for JSON; ``Taxonomy(**...)`` reads them.
 
@@ -161,11 +181,12 @@ def _check_names(number, names):
     """Raise ValueError where a level's names are missing, repeated, or not strings."""
     if not names:
         raise ValueError(f"level {number} has no class")
+    counts = collections.Counter(name for name in names if isinstance(name, str))
     for name in names:
         if not isinstance(name, str) or not name:
             # YAML reads true, null and numbers as something else.
             raise ValueError(f"level {number} has the class {name!r}, which is no text; put it in quotes")
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise ValueError(f"level {number} names the class {name!r} more than once")
 
 

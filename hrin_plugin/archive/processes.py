@@ -14,6 +14,9 @@ import signal
 import threading
 from typing import NamedTuple
 
+#: Most processes at a time; more are a mistake.
+MOST_JOBS = 4096
+
 
 class Lost(NamedTuple):
     """Result of a task whose process was killed.

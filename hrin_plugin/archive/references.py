@@ -12,7 +12,9 @@ from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, Fault, check_events, parse_tsv, relabel
 from hrin_plugin.files import visible_files
+from hrin_plugin.formats import read_detection, suffixes
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from hrin_plugin.text import comparable
 
 #: Where OpenBMAT has the annotations that the paper uses, and its recordings.
 ANNOTATIONS, AUDIO = Path("annotations", "tsv", "RMLE_mapping", "annotator_a"), "audio"
@@ -34,11 +36,14 @@ class Reference(NamedTuple):
     detection: Detection  # its name may begin with folders
 
 
-def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Reference]:
+def read_references(
+    folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS, unlabelled: str | None = None
+) -> list[Reference]:
     """Read the annotations of a folder's recordings, and check them.
 
     In the layout of OpenBMAT, annotator a's RMLE mapping is read, as in the paper.
-    Elsewhere every TSV file is read, except hidden ones.
+    Elsewhere every TSV file is read, except hidden ones; where there is none, every file of another
+    format that has the name of a recording.
 
     Arguments
     ---------
@@ -46,6 +51,8 @@ def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> 
         The folder.
     taxonomy : Taxonomy
         The classes that are annotated.
+    unlabelled : str or None
+        Class of the time that no event covers; None refuses such time.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> 
     ------
     AnnotationError
         With every fault of every file. An annotation without a recording is one where
-        others have theirs.
+        others have theirs; so are two annotations or two recordings of one name.
     ValueError
         If there is no such folder.
 
@@ -78,18 +85,27 @@ def read_references(folder: str | Path, taxonomy: Taxonomy = MUSIC_LOUDNESS) -> 
         annotated, heard = folder / ANNOTATIONS, folder / AUDIO
     annotations = _files(annotated, {".tsv"})
     recordings = _files(heard, SUFFIXES)
+    if not annotations:
+        annotations = _files(annotated, set(suffixes()))
+        annotations = {name: annotations[name] for name in annotations if name in recordings}
     if not annotations.keys() & recordings.keys():
         return []
     references, faults = [], []
-    for name, path in annotations.items():
+    for name, paths in annotations.items():
+        path = paths[0]
+        several = paths if len(paths) > 1 else recordings.get(name, [])
+        if len(several) > 1:
+            shown = " and ".join(each.name for each in several)
+            faults.append(Fault(path, 0, f"{shown} have one name", "keep one of them"))
+            continue
         if name not in recordings:
             faults.append(
                 Fault(path, 0, "has no recording", f"put it there as {heard / name}, .wav or another")
             )
             continue
         try:
-            found = _read(name, path, recordings[name], taxonomy)
-            references.append(Reference(str(recordings[name]), found))
+            found = _read(name, path, recordings[name][0], taxonomy, unlabelled)
+            references.append(Reference(str(recordings[name][0]), found))
         except AnnotationError as error:
             faults += error.faults
         except AudioError as error:
@@ -135,20 +151,72 @@ def _files(folder, suffixes):
     found = {}
     for path in map(Path, visible_files(folder)):
         if path.suffix.lower() in suffixes:
-            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+            name = comparable(path.relative_to(folder).with_suffix("").as_posix())
+            found.setdefault(name, []).append(path)
     return found
 
 
-def _read(name, path, recording, taxonomy):
+def tile_levels(
+    detection: Detection, duration_s: float, unlabelled: str | None = None, place: str | Path | None = None
+) -> Detection:
+    """Check that the events of each level of an annotation tile a recording, and repair what can be.
+
+    Arguments
+    ---------
+    detection : Detection
+        The annotation, its events by onset.
+    duration_s : float
+        Length of the recording in seconds.
+    unlabelled : str or None
+        Class of the time that no event covers; None refuses such time.
+    place : str or pathlib.Path or None
+        What messages name; None for the annotation's name.
+
+    Returns
+    -------
+    Detection
+        The annotation with this length. The upper level is derived where it is missing.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault of every level; see :func:`hrin_plugin.events.check_events`.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> found = Detection("a", 2.0, {"mrle": [Event(0.0, 2.0, "bg-music")]})
+    >>> tile_levels(found, 5.0, "no-music").events["md"]
+    [Event(onset_s=0.0, offset_s=2.0, label='music'), Event(onset_s=2.0, offset_s=5.0, label='no-music')]
+    """
+    events, faults, taxonomy = {}, [], detection.taxonomy
+    for level, of_level in detection.events.items():
+        labels = taxonomy.labels[level]
+        try:
+            events[level] = check_events(of_level, duration_s, labels, detection.name, unlabelled)
+        except AnnotationError as error:
+            faults += [fault._replace(path=place or detection.name, line=0) for fault in error.faults]
+    if faults:
+        raise AnnotationError(faults)
+    upper, lower = taxonomy.level_names
+    if lower in events:
+        events.setdefault(upper, derive_md(events[lower], taxonomy))
+    return detection._replace(duration_s=float(duration_s), events=events)
+
+
+def _read(name, path, recording, taxonomy, unlabelled):
     """The annotation of one recording."""
     with open_stream(recording, RATE) as blocks:
         duration_s = blocks.duration_s
         if duration_s is None:
             duration_s = sum(map(len, blocks)) / RATE
+    if path.suffix.lower() != ".tsv":
+        found = read_detection(path, taxonomy)._replace(name=name)
+        return tile_levels(found, duration_s, unlabelled, path)
     events = parse_tsv(path, duration_s)
     (md, md_labels), (mrle, mrle_labels) = taxonomy.labels.items()
     n_md, n_mrle = (sum(event.label in labels for event in events) for labels in (md_labels, mrle_labels))
     only_md = n_md > n_mrle
-    events = check_events(events, duration_s, md_labels if only_md else mrle_labels, path)
+    events = check_events(events, duration_s, md_labels if only_md else mrle_labels, path, unlabelled)
     levels = {md: events} if only_md else {md: derive_md(events, taxonomy), mrle: events}
     return Detection(name, duration_s, levels, taxonomy=taxonomy)

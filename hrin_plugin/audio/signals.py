@@ -15,6 +15,9 @@ from hrin_plugin.audio.recordings import AudioError, Recording
 #: Below this share of the channels' mean power, their mean counts as cancelled out.
 CANCELLED_SHARE = 0.01
 
+#: No sound is so loud, full scale at 1 (48 dB above it): it has another scale.
+MOST_LEVEL = 256.0
+
 
 class AudioInfo(NamedTuple):
     """Length of a recording.
@@ -103,6 +106,9 @@ def read_audio(path, sample_rate):
     broken = first_not_finite(channels)
     if broken is not None:
         raise not_finite_error(path, broken / source_rate)
+    odd = scale_problem(channels)
+    if odd:
+        raise AudioError(path, *odd)
     return resample(to_mono(channels), source_rate, sample_rate)
 
 
@@ -150,6 +156,38 @@ def not_finite_error(path, time_s):
     """
     problem = f"the sample at {time_s:.3f} s is not a finite number"
     return AudioError(path, problem, "export it again, as 16-bit PCM for instance")
+
+
+def scale_problem(channels, n_samples=None):
+    """What shows that samples are not of full scale at 1, or that their axes are swapped.
+
+    Arguments
+    ---------
+    channels : numpy.ndarray
+        Samples, ``[sample, channel]``, finite.
+    n_samples : int or None
+        Samples of the whole recording; None for those given, 0 where it is not known yet.
+
+    Returns
+    -------
+    tuple of (str, str) or None
+        The problem and its cure; None if there is none.
+
+    Example
+    -------
+    >>> scale_problem(np.array([[0.5], [-30000.0]]))
+    ('a sample is -30000, where full scale is 1', 'divide its samples by 32768, or export it as 16-bit PCM')
+    """
+    n_samples = len(channels) if n_samples is None else n_samples
+    n_channels = channels.shape[1]
+    if 0 < n_samples < n_channels:
+        problem = f"there are {n_samples} samples of {n_channels} channels"
+        return problem, "swap the axes to [sample, channel]"
+    if channels.size and max(channels.max(), -channels.min()) > MOST_LEVEL:
+        value = channels.flat[np.abs(channels).argmax()]
+        problem = f"a sample is {value:g}, where full scale is 1"
+        return problem, "divide its samples by 32768, or export it as 16-bit PCM"
+    return None
 
 
 def to_mono(channels):

@@ -6,6 +6,7 @@ of fixed length.
 """
 
 import itertools
+import logging
 import numbers
 import weakref
 
@@ -20,7 +21,10 @@ from hrin_plugin.audio.signals import (
     first_not_finite,
     not_finite_error,
     resampled_length,
+    scale_problem,
 )
+
+_logger = logging.getLogger(__name__)
 
 #: Length of the blocks that come out, in seconds.
 BLOCK_S = 1
@@ -34,8 +38,12 @@ FADE_S = 0.02
 #: Most values that are mixed at once (64 MiB), however many channels and samples a header announces.
 MOST_VALUES = 1 << 24
 
-#: Most channels of live sound; more are taken for a block whose axes are swapped.
-MOST_CHANNELS = 64
+#: Most channels of live sound; more are taken for a block whose axes are swapped. So are more channels than
+#: samples, but for so few that a short block of live sound may have them.
+MOST_CHANNELS, MOST_CHANNELS_SURE = 64, 8
+
+#: Below this share of its type's full scale a signal of longer integers is likely to hold 16-bit ones.
+LEAST_SHARE = 2.0**-15
 
 
 class AudioStream:
@@ -190,14 +198,20 @@ def _check_rate(name, rate):
 
 def _checked(blocks):
     """Blocks of live sound as new arrays ``[sample, channel]``, float32."""
-    n_channels = None
+    n_channels, peak, is_wide = None, 0.0, False
     for number, block in enumerate(blocks):
         channels = _as_channels(block, number)
+        peak = max(peak, float(np.abs(channels).max(initial=0)))
+        is_wide = str(block.dtype).endswith(("int32", "int64"))
         if n_channels not in (None, channels.shape[1]):
             problem = f"block {number} has {channels.shape[1]} channels, those before have {n_channels}"
             raise ValueError(f"{problem}; send the same number in each")
         n_channels = channels.shape[1]
         yield channels
+    if is_wide and 0 < peak <= LEAST_SHARE:
+        _logger.warning(
+            "no sample is above %g of full scale; if they are 16-bit numbers, send them as int16", LEAST_SHARE
+        )
 
 
 def _as_channels(block, number):
@@ -213,7 +227,8 @@ def _as_channels(block, number):
     if block.ndim not in (1, 2):
         raise ValueError(f"block {number} has {block.ndim} axes; send [sample] or [sample, channel]")
     channels = block[:, None] if block.ndim == 1 else block
-    if not 1 <= channels.shape[1] <= MOST_CHANNELS:
+    most = MOST_CHANNELS if channels.shape[1] <= max(len(channels), MOST_CHANNELS_SURE) else 0
+    if not 1 <= channels.shape[1] <= most and len(channels):
         problem = f"block {number}, {tuple(block.shape)}, has {channels.shape[1]} channels"
         raise ValueError(f"{problem}; send [sample, channel], 1 to {MOST_CHANNELS} channels")
     if block.dtype.kind == "f":
@@ -231,14 +246,25 @@ def _convert(blocks, source_rate, sample_rate, refusal):
 
 
 def _finite(blocks, sample_rate, refusal):
-    """The same blocks; raises at the first sample that is not finite."""
-    n_before = 0
+    """The same blocks; raises at the first sample that is not finite, or for a wrong scale or shape."""
+    n_before, channels = 0, None
     for channels in blocks:
         broken = first_not_finite(channels)
         if broken is not None:
             raise refusal((n_before + broken) / sample_rate)
+        _refuse(scale_problem(channels, 0), refusal(n_before / sample_rate))
         n_before += len(channels)
         yield channels
+    if channels is not None and channels.shape[1] > MOST_CHANNELS_SURE:
+        _refuse(scale_problem(channels[:0], n_before), refusal(0.0))
+
+
+def _refuse(found, like):
+    """Raise an error of the kind of another for a problem and its cure; None is no problem."""
+    if found and hasattr(like, "path"):
+        raise type(like)(like.path, *found)
+    if found:
+        raise ValueError("; ".join(found))
 
 
 def _cut(blocks, size):

@@ -1,12 +1,17 @@
 """``hrin detect``: finds the music in recordings and writes the events."""
 
 import argparse
+import codecs
 import contextlib
 import functools
 import os
+import re
 import sys
 
 from hrin_plugin.commands.options import add_model_options
+
+#: Bytes of standard input that tell a list of paths from sound, and what no list has.
+HEAD_BYTES, _NO_TEXT = 1 << 16, re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 LEVELS = {"md": ("md",), "mrle": ("mrle",), "both": ("md", "mrle")}
 
@@ -108,6 +113,14 @@ def add_parser(commands):
         help="correction of a class that the model misses or overestimates, in nats of log-odds. fg-music=2 "
         "finds more foreground music, fg-music=-2 less (repeatable; the others have 0)",
     )
+    # What argparse takes for a number rather than an option.
+    parser._negative_number_matcher = re.compile(r"-[\d.]+(dB)?$")
+    decoding.add_argument(
+        "--silence-gate",
+        type=_gate,
+        metavar="LEVELdB",
+        help="sound at or below this level is no music, such as -80dB; off: it is as the network says",
+    )
     work = parser.add_argument_group("many recordings")
     work.add_argument(
         "--jobs",
@@ -144,6 +157,7 @@ def _detect_all(arguments, until):
     from hrin_plugin.inference import load_detector
     from hrin_plugin.report.display import printable
     from hrin_plugin.report.tables import format_summary
+    from hrin_plugin.text import shorten
 
     order = _order(arguments)
     run = _engine(arguments)
@@ -155,7 +169,7 @@ def _detect_all(arguments, until):
 
     def report(problem):
         """Print a problem at once, above the progress bar."""
-        problems.append(printable(problem))
+        problems.append(shorten(printable(problem), 1000))
         tqdm.write(problems[-1], file=sys.stderr)
 
     for problem in found.problems:
@@ -233,7 +247,7 @@ def _decoding(arguments, taxonomy):
         "offsets": _by_label("--offset", arguments.offset, taxonomy),
     }
     options = {name: value for name, value in options.items() if value is not None}
-    options |= arguments.switching_cost or {}
+    options |= (arguments.switching_cost or {}) | (arguments.silence_gate or {})
     if of_file:
         return of_file.changed(options).to_dict()
     Decoding.from_dict(options)  # refuses what makes no sense before anything is begun
@@ -275,15 +289,27 @@ def _cost(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 8s") from None
 
 
+def _gate(text):
+    """Parse a level in dB, or ``off``."""
+    try:
+        return {"silence_gate_db": None if text == "off" else float(text.removesuffix("dB"))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a level in dB, such as -80dB, nor off") from None
+
+
 def _by_label(option, values, taxonomy):
     """One number for all classes, a mapping of label to number, or None if the option is absent."""
+    from hrin_plugin.text import shown
+
     if not values:
         return None
     values = dict(values)
     labels = {label for names in taxonomy.levels for label in names}
     unknown = next((label for label in values if label not in {None, *labels}), None)
     if unknown is not None:
-        raise ValueError(f"{option}: {unknown!r} is none of {', '.join(sorted(labels))}, the model's classes")
+        raise ValueError(
+            f"{option}: {shown(unknown)} is none of {', '.join(sorted(labels))}, the model's classes"
+        )
     if None not in values:
         return values
     if len(values) > 1:
@@ -295,11 +321,12 @@ def _by_label(option, values, taxonomy):
 
 def _engine(arguments):
     """The function that runs the tasks: on this machine or on a Ray cluster."""
-    from hrin_plugin.archive.processes import run_local
+    from hrin_plugin.archive.processes import MOST_JOBS, run_local
     from hrin_plugin.archive.ray_cluster import run_ray
+    from hrin_plugin.text import shown
 
-    if arguments.jobs is not None and arguments.jobs < 1:
-        raise ValueError(f"jobs is {arguments.jobs}; give a whole number of processes, 1 or more")
+    if arguments.jobs is not None and not 1 <= arguments.jobs <= MOST_JOBS:
+        raise ValueError(f"jobs is {shown(arguments.jobs)}; give a whole number of processes, 1 or more")
     if arguments.engine == "local":
         if arguments.ray_address:
             raise ValueError("--ray-address is of no use without --engine ray")
@@ -309,9 +336,22 @@ def _engine(arguments):
 
 
 def _read_list():
-    """Paths from standard input, one a line, in the file system's encoding."""
-    lines = sys.stdin.buffer.read().split(b"\n")
-    return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
+    """Paths from standard input, one a line, in the file system's encoding, or in UTF-16 with its mark."""
+    from hrin_plugin.text import decode
+
+    content = sys.stdin.buffer.read(HEAD_BYTES)
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not is_utf_16 and _NO_TEXT.search(content):
+        raise ValueError(
+            "standard input holds sound or other data, and - reads a list of paths, one a line; "
+            "write the sound to a file and name that"
+        )
+    content += sys.stdin.buffer.read()
+    if is_utf_16:
+        lines = decode(content).splitlines()
+    else:
+        lines = map(os.fsdecode, content.removeprefix(codecs.BOM_UTF8).split(b"\n"))
+    return [line.removesuffix("\r") for line in lines if line.strip()]
 
 
 def _print(detections, order):

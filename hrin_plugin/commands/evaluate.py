@@ -1,7 +1,9 @@
 """``hrin evaluate``: scores results against annotations."""
 
+import sys
+
 from hrin_plugin.commands import Failure
-from hrin_plugin.commands.options import add_classes_option, classes_asked_for
+from hrin_plugin.commands.options import add_classes_option, add_unlabelled_option, classes_asked_for
 
 
 def add_parser(commands):
@@ -34,6 +36,14 @@ def add_parser(commands):
     )
     parser.add_argument("estimates", metavar="EST", help="folder of results, in any format of 'hrin detect'")
     parser.add_argument("--json", metavar="FILE", help="also write every score and count as JSON")
+    add_unlabelled_option(parser)
+    parser.add_argument(
+        "--duration",
+        type=float,
+        metavar="SECONDS",
+        help="length of every recording (default: that of the recording beside the annotation, else that of "
+        "annotation or result, whichever is longer)",
+    )
     add_classes_option(parser)
     parser.set_defaults(handler=_evaluate, prog=parser.prog)
 
@@ -42,14 +52,22 @@ def _evaluate(arguments):
     """Match the recordings, score them and print the scores."""
     import json
 
+    from hrin_plugin.events import MOST_S
     from hrin_plugin.files import write_atomically
     from hrin_plugin.metrics.scores import fast_scores, format_level
 
+    if arguments.duration is not None and not 0 < arguments.duration <= MOST_S:
+        raise ValueError(f"--duration is {arguments.duration}; give seconds, more than 0")
     estimates = _read_results(arguments.estimates, classes_asked_for(arguments))
     taxonomy = _only_taxonomy(estimates)
-    references = _read_references(arguments.references, taxonomy)
+    references, measured = _read_references(arguments, taxonomy)
     _only_taxonomy([*estimates, *references])
-    references, estimates = _by_name(references, taxonomy), _by_name(estimates, taxonomy)
+    references, estimates = _by_name(references, "annotations"), _by_name(estimates, "results")
+    _check_pairs(references, estimates)
+    if not measured:
+        references = _checked(references, estimates, arguments)
+    estimates = {name: _with_upper_level(found, taxonomy) for name, found in estimates.items()}
+    _note_lengths(references, estimates)
     durations_s = [reference.duration_s for reference in references.values()]
     scores = {}
     for level in _common_levels(references, estimates, taxonomy):
@@ -62,15 +80,47 @@ def _evaluate(arguments):
     return 0
 
 
-def _read_references(folder, taxonomy):
-    """Annotations of a data set with recordings, or of a folder of annotations alone."""
+def _read_references(arguments, taxonomy):
+    """Annotations of a folder, and whether recordings beside them tell their lengths."""
     from pathlib import Path
 
     from hrin_plugin.archive.references import ANNOTATIONS, read_references
 
-    found = [reference.detection for reference in read_references(folder, taxonomy)]
+    folder = arguments.references
+    references = read_references(folder, taxonomy, arguments.unlabelled)
+    if references:
+        if arguments.duration is not None:
+            raise ValueError(f"--duration: {folder} holds recordings, which tell their length; leave it out")
+        return [reference.detection for reference in references], True
     annotations = Path(folder, ANNOTATIONS)
-    return found or _read_results(annotations if annotations.is_dir() else folder, taxonomy)
+    return _read_results(annotations if annotations.is_dir() else folder, taxonomy), False
+
+
+def _checked(references, estimates, arguments):
+    """Annotations without recordings, checked against the length that is scored."""
+    from hrin_plugin.archive.references import tile_levels
+    from hrin_plugin.events import AnnotationError
+
+    checked, faults = {}, []
+    for name, reference in references.items():
+        duration_s = arguments.duration or max(reference.duration_s, estimates[name].duration_s)
+        try:
+            checked[name] = tile_levels(reference, duration_s, arguments.unlabelled)
+        except AnnotationError as error:
+            faults += error.faults
+    if faults:
+        raise AnnotationError(faults)
+    return checked
+
+
+def _note_lengths(references, estimates):
+    """Say where a result has another length than what is scored."""
+    from hrin_plugin.events import TOLERANCE_S
+
+    for name, reference in references.items():
+        ends_s, of_s = estimates[name].duration_s, reference.duration_s
+        if abs(ends_s - of_s) > TOLERANCE_S:
+            print(f"{name}: the result ends at {ends_s:.3f} s; {of_s:.3f} s are scored", file=sys.stderr)
 
 
 def _read_results(folder, taxonomy):
@@ -95,25 +145,39 @@ def _only_taxonomy(detections):
     return first.taxonomy
 
 
-def _by_name(detections, taxonomy):
-    """Recordings by name; the upper level is derived where it is missing."""
-    from hrin_plugin.archive.references import derive_md
+def _by_name(detections, side):
+    """Recordings by name; names that differ in how accents are written are the same."""
+    from hrin_plugin.text import comparable
 
     found = {}
     for detection in detections:
-        events = dict(detection.events)
-        if "mrle" in events:
-            events.setdefault("md", derive_md(events["mrle"], taxonomy))
-        found[detection.name] = detection._replace(events=events)
+        name = comparable(detection.name)
+        if name in found:
+            raise Failure(f"two {side} of {name}, whose names differ in how accents are written; keep one")
+        found[name] = detection
     return found
 
 
-def _common_levels(references, estimates, taxonomy):
-    """Levels that every recording has on both sides; refuses recordings on one side only."""
+def _check_pairs(references, estimates):
+    """Refuse recordings on one side only."""
     unmatched = [f"{name}: has no result" for name in references if name not in estimates]
     unmatched += [f"{name}: has no annotation" for name in estimates if name not in references]
     if unmatched:
         raise Failure("\n  ".join(["not the same recordings in both folders:", *unmatched]))
+
+
+def _with_upper_level(detection, taxonomy):
+    """A result with the upper level, derived where it is missing."""
+    from hrin_plugin.archive.references import derive_md
+
+    events = dict(detection.events)
+    if "mrle" in events:
+        events.setdefault("md", derive_md(events["mrle"], taxonomy))
+    return detection._replace(events=events)
+
+
+def _common_levels(references, estimates, taxonomy):
+    """Levels that every recording has on both sides."""
     found = [*references.values(), *estimates.values()]
     levels = [
         level for level in taxonomy.level_names if all(level in detection.events for detection in found)

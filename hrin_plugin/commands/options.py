@@ -99,6 +99,30 @@ def add_classes_option(parser):
     )
 
 
+def add_unlabelled_option(parser):
+    """Add ``--unlabelled`` for subcommands that read annotations.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_unlabelled_option(parser)
+    >>> parser.parse_args(["--unlabelled", "no-music"]).unlabelled
+    'no-music'
+    """
+    parser.add_argument(
+        "--unlabelled",
+        metavar="LABEL",
+        help="class of the time that an annotation leaves out, such as no-music; without it such time is "
+        "an error",
+    )
+
+
 def classes_asked_for(arguments):
     """The taxonomy of the model given by ``--model``, or None.
 

@@ -1,7 +1,9 @@
 """``hrin tune``: searches the best decoding settings of a model on annotated recordings."""
 
+import sys
+
 from hrin_plugin.commands import Failure
-from hrin_plugin.commands.options import add_model_options
+from hrin_plugin.commands.options import add_model_options, add_unlabelled_option
 
 
 def add_parser(commands):
@@ -46,6 +48,7 @@ def add_parser(commands):
         choices=("threshold", "argmax", "median", "viterbi"),
         help="method to tune (repeatable; default: all)",
     )
+    add_unlabelled_option(parser)
     add_model_options(parser)
     parser.set_defaults(handler=_tune, prog=parser.prog)
 
@@ -58,7 +61,13 @@ def _tune(arguments):
     from hrin_plugin.inference import load_detector, load_taxonomy
 
     taxonomy = load_taxonomy(arguments.model, arguments.run_code)
-    to_tune, to_test = (_references(folder, taxonomy) for folder in (arguments.labelled, arguments.test))
+    to_tune, to_test = (
+        _references(folder, taxonomy, arguments.unlabelled) for folder in (arguments.labelled, arguments.test)
+    )
+    _note_absent(
+        to_tune, taxonomy, f"{arguments.labelled}: {{}} never occurs; what is tuned for it is a guess"
+    )
+    _note_absent(to_test, taxonomy, f"{arguments.test}: {{}} never occurs; it is not scored")
     detector = load_detector(
         arguments.model, arguments.backend, arguments.device, run_code=arguments.run_code
     )
@@ -78,13 +87,22 @@ def _tune(arguments):
     return 0
 
 
-def _references(folder, taxonomy):
+def _note_absent(references, taxonomy, words):
+    """Say which classes never occur in annotated recordings."""
+    for level, labels in taxonomy.labels.items() if references else ():
+        there = {event.label for _, truth in references for event in truth.events[level]}
+        for label in labels:
+            if label not in there:
+                print(words.format(label), file=sys.stderr)
+
+
+def _references(folder, taxonomy, unlabelled):
     """The annotated recordings of a folder; an empty list for None."""
     from hrin_plugin.archive.references import read_references
 
     if folder is None:
         return []
-    references = read_references(folder, taxonomy)
+    references = read_references(folder, taxonomy, unlabelled)
     if not references:
         raise Failure(f"{folder}: holds no recording with a TSV of the same name beside it")
     without = [path for path, truth in references if set(truth.events) < set(taxonomy.level_names)]

@@ -20,19 +20,29 @@ All settings keep their meaning when the length of the frames changes.
 """
 
 import json
-import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from hrin_plugin.events import MOST_S
 from hrin_plugin.files import write_atomically
+from hrin_plugin.text import read_plain, shown
 from hrin_plugin.timing import FrameGrid
 
 METHODS = ("threshold", "argmax", "median", "viterbi")
 
 #: The switching cost in the unit of today, and in that of earlier versions.
 _COSTS = {"switching_cost_s", "switching_cost"}
+
+#: Longest median, in seconds; the frames around each frame are held in memory.
+MOST_MEDIAN_S = 600.0
+
+#: Greatest number of nats, and of anything else.
+_LARGEST = 1e30
+
+#: What can be given as the level of the silence gate.
+GATE_RANGE = "a level from -200 to 0 dB"
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,10 @@ class Decoding:
     switching_cost : float or None
         The cost in the unit of earlier versions, in place of ``switching_cost_s``: nats
         that a change costs, where every frame counts in full, however long it is.
+    silence_gate_db : float or None
+        Level at or below which sound is no music, in dB re full scale; None for no gate. A detector
+        applies it to the probabilities (:mod:`hrin_plugin.inference.silence`); a decoder alone has no
+        sound to go by.
 
     Raises
     ------
@@ -90,23 +104,26 @@ class Decoding:
     min_event_s: float | Mapping[str, float] = 0.0
     offsets: float | Mapping[str, float] = 0.0
     switching_cost: float | None = None
+    silence_gate_db: float | None = -80.0
 
     def __post_init__(self):
         """Check every setting, also those that the method ignores."""
         if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}; use one of {', '.join(METHODS)}")
+            raise ValueError(f"method is {shown(self.method)}; use one of {', '.join(METHODS)}")
         for name, value in _numbers("thresholds", self.thresholds):
             _check_number(name, value, 0.0, 1.0, "a probability, 0 to 1")
         if self.switching_cost is None:
-            _check_number("switching_cost_s", self.switching_cost_s, 0.0, math.inf, "seconds, 0 or more")
+            _check_number("switching_cost_s", self.switching_cost_s, 0.0, MOST_S, "seconds, 0 or more")
         else:
-            _check_number("switching_cost", self.switching_cost, 0.0, math.inf, "a number of nats, 0 or more")
+            _check_number("switching_cost", self.switching_cost, 0.0, _LARGEST, "a number of nats, 0 or more")
             object.__setattr__(self, "switching_cost_s", None)
-        _check_number("median_s", self.median_s, 0.0, math.inf, "seconds, 0 or more")
+        _check_number("median_s", self.median_s, 0.0, MOST_MEDIAN_S, f"seconds, 0 to {MOST_MEDIAN_S:g}")
         for name, value in _numbers("min_event_s", self.min_event_s):
-            _check_number(name, value, 0.0, math.inf, "seconds, 0 or more")
+            _check_number(name, value, 0.0, MOST_S, f"seconds, 0 to {MOST_S:g}")
         for name, value in _numbers("offsets", self.offsets):
-            _check_number(name, value, -math.inf, math.inf, "a number of nats")
+            _check_number(name, value, -_LARGEST, _LARGEST, "a number of nats")
+        if self.silence_gate_db is not None:
+            _check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0, GATE_RANGE)
         for field in fields(self)[1:]:
             # Plain floats, whatever kind of number they were, and nobody else's dict.
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
@@ -123,6 +140,10 @@ class Decoding:
             used += f", events of at least {_words(self.min_event_s)} s"
         if _is_set(self.offsets):
             used += f", offsets in nats {_words(self.offsets)}"
+        if self.silence_gate_db is None:
+            used += ", no silence gate"
+        elif self.silence_gate_db != Decoding.silence_gate_db:
+            used += f", silence gate {self.silence_gate_db:g} dB"
         return used
 
     def _cost_in_words(self):
@@ -162,10 +183,10 @@ class Decoding:
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(settings, dict):
-            raise ValueError(f"a decoding is a mapping of {', '.join(names)}, not {settings!r}")
+            raise ValueError(f"a decoding is a mapping of {', '.join(names)}, not {shown(settings)}")
         for name in settings:
             if name not in names:
-                raise ValueError(f"a decoding has no {name!r}; it has {', '.join(names)}")
+                raise ValueError(f"a decoding has no {shown(name)}; it has {', '.join(names)}")
         if settings.keys() >= _COSTS:
             raise ValueError(
                 "a decoding has one switching cost; leave out switching_cost, or switching_cost_s"
@@ -180,7 +201,8 @@ class Decoding:
         >>> Decoding.from_dict(Decoding("median").to_dict()) == Decoding("median")
         True
         """
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        settings = asdict(self).items()
+        return {name: value for name, value in settings if value is not None or name not in _COSTS}
 
     def changed(self, settings: dict) -> "Decoding":
         """This decoding with other values of some settings.
@@ -261,14 +283,19 @@ def read_decoding(path: str | Path) -> Decoding:
     median over 2 s, threshold 0.5
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return Decoding.from_dict(json.load(file))
+        settings = json.loads(read_plain(path))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: is not JSON ({error.msg}); correct it") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise ValueError(f"{path}: is not UTF-8 text; give a JSON file") from None
+    except RecursionError:
+        raise ValueError(f"{path}: is JSON nested too deep; give a file of 'hrin tune'") from None
+    except ValueError:  # Python reads no number of more than 4300 digits
+        raise ValueError(f"{path}: holds a number of thousands of digits; correct it") from None
+    try:
+        return Decoding.from_dict(settings)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -305,7 +332,7 @@ def _plain(value):
 def _numbers(name, value):
     """Each number of a setting, with its name in messages."""
     if isinstance(value, dict):
-        return [(f"{name} of {label!r}", number) for label, number in value.items()]
+        return [(f"{name} of {shown(label)}", number) for label, number in value.items()]
     return [(name, value)]
 
 
@@ -317,8 +344,9 @@ def _is_set(value):
 def _check_number(name, value, least, greatest, wanted):
     """Raise ValueError unless the value is a finite number in a range."""
     good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (good and least <= value <= greatest and math.isfinite(value)):
-        raise ValueError(f"{name} is {value!r}; give {wanted}")
+    # A whole number may have more digits than a float.
+    if not (good and least <= value <= greatest and abs(value) < _LARGEST):
+        raise ValueError(f"{name} is {shown(value)}; give {wanted}")
 
 
 def _words(value):

@@ -1,10 +1,17 @@
 """Log-mel frames of a waveform (paper, section V-B)."""
 
+import math
+import numbers
+
 import torch
 import torchaudio
 from torch import nn
 
+from hrin_plugin.text import shown
 from hrin_plugin.timing import FrameGrid
+
+#: Highest sample rate, and longest transform; greater numbers are mistakes.
+MOST_RATE, MOST_FFT = 1 << 20, 1 << 16
 
 
 class LogMel(nn.Module):
@@ -49,8 +56,18 @@ class LogMel(nn.Module):
         floor_db: float | None = 80.0,
     ):
         super().__init__()
-        if reference != "max" and not reference > 0:
-            raise ValueError(f"reference must be 'max' or a power above 0, got {reference!r}")
+        for name, value, most in (
+            ("sample_rate", sample_rate, MOST_RATE),
+            ("n_fft", n_fft, MOST_FFT),
+            ("hop_length", hop_length, sample_rate),
+            ("n_mels", n_mels, MOST_FFT),
+        ):
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
+        if reference != "max" and not _is_above(reference, 0.0):
+            raise ValueError(f"reference must be 'max' or a power above 0, got {shown(reference)}")
+        if floor_db is not None and not _is_above(floor_db, -1e-9):
+            raise ValueError(f"floor_db must be None or a number of dB, 0 or more, got {shown(floor_db)}")
         self.settings = {
             "sample_rate": sample_rate,
             "n_fft": n_fft,
@@ -122,3 +139,8 @@ class LogMel(nn.Module):
             if self.floor_db is None:
                 return decibels
             return torch.maximum(decibels, decibels.amax(dim=(1, 2), keepdim=True) - self.floor_db)
+
+
+def _is_above(value, least):
+    """Whether a value is a finite number above another."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and least < value < math.inf

@@ -7,6 +7,7 @@ from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.text import format_error, parse_number, read_text
 from hrin_plugin.formats.tsv_file import tsv_text
+from hrin_plugin.text import shown
 
 
 def read_audacity(path: str | Path) -> Draft:
@@ -25,7 +26,7 @@ def read_audacity(path: str | Path) -> Draft:
             continue
         columns = text.split("\t")
         if len(columns) != 3:
-            raise format_error(path, line, f"{text!r} is not start, end and label between tabs")
+            raise format_error(path, line, f"{shown(text)} is not start, end and label between tabs")
         onset_s, offset_s = (parse_number(path, line, column) for column in columns[:2])
         rows.append(Row(line, None, Event(onset_s, offset_s, columns[2].strip())))
     return Draft(rows)

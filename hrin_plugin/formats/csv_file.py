@@ -9,6 +9,17 @@ from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.text import csv_row, format_error, from_cell, only_name, parse_number, read_text
+from hrin_plugin.text import shown
+
+#: Names of the columns that are read, in lower case.
+COLUMNS = {
+    "name": ("name", "file", "filename", "recording"),
+    "task": ("task", "level"),
+    "onset": ("onset", "start", "begin", "onset_s", "start_s", "begin_s", "start_time", "event_onset"),
+    "offset": ("offset", "end", "stop", "offset_s", "end_s", "stop_s", "end_time", "event_offset"),
+    "duration": ("duration", "length", "duration_s", "length_s"),
+    "label": ("label", "class", "event_label", "category"),
+}
 
 
 def csv_text(detection: Detection) -> str:
@@ -30,31 +41,65 @@ def csv_text(detection: Detection) -> str:
 
 
 def read_csv(path: str | Path) -> Draft:
-    """Read the rows of a CSV file by the names of its columns, of which it may have more.
+    """Read the rows of a CSV file by the names of its columns, in any order, of which it may have more.
+
+    Needed are onset, label, and offset or duration; :data:`COLUMNS` has the names that they may have. Columns
+    are separated by commas, semicolons or tabs. Between semicolons, times may have decimal commas.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.csv"
-    >>> _ = path.write_text("name,task,onset,offset,label\\na,md,0,2,music\\n")
-    >>> read_csv(path).rows[0].task
-    'md'
+    >>> _ = path.write_text("Label;Start;End\\nmusic;0;2,5\\n")
+    >>> read_csv(path).rows[0].event
+    Event(onset_s=0.0, offset_s=2.5, label='music')
     """
-    table = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    text = read_text(path)
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header, lines = table.fieldnames or (), [(table.line_num, row) for row in table]
     except csv.Error as error:
         raise format_error(path, table.line_num, f"is not CSV ({error})") from None
-    wanted = ("name", "task", "onset", "offset", "label")
-    if not set(wanted) <= set(header):
-        raise format_error(path, 1, f"the columns {', '.join(wanted)} are not all there")
+    column = _columns(path, header)
     rows, names = [], set()
     for line, row in lines:
         if None in row.values():
             raise format_error(path, line, "holds fewer columns than the first line")
-        onset_s, offset_s = (parse_number(path, line, row[column]) for column in ("onset", "offset"))
-        rows.append(Row(line, row["task"], Event(onset_s, offset_s, from_cell(row["label"]))))
-        names.add(from_cell(row["name"]))
-    return Draft(rows, only_name(path, names), None, tuple({row.task for row in rows}))
+        if None in row:
+            problem = "holds more columns than the first line"
+            raise format_error(path, line, problem, "put text that holds the separator in quotes")
+        values = {what: row[name].strip() for what, name in column.items()}
+        times = {}
+        for what in column.keys() & {"onset", "offset", "duration"}:
+            number = values[what].replace(",", ".") if separator == ";" else values[what]
+            times[what] = parse_number(path, line, number)
+        end_s = times.get("offset", times["onset"] + times.get("duration", 0.0))
+        event = Event(times["onset"], round(end_s, 6), from_cell(values["label"]))
+        rows.append(Row(line, values.get("task") or None, event))
+        names |= {from_cell(values[what]) for what in ("name",) if what in values}
+    tasks = tuple({row.task for row in rows} - {None})
+    return Draft(rows, only_name(path, names), None, tasks)
+
+
+def _columns(path, header):
+    """The name in the file's first line of each column that is known; refuses a file without those needed."""
+    found = {}
+    for name in header:
+        for what, names in COLUMNS.items():
+            if (name or "").strip().lower() in names:
+                if what in found:
+                    problem = f"has two columns for the {what}, {shown(found[what])} and {shown(name)}"
+                    raise format_error(path, 1, problem, "leave one out")
+                found[what] = name
+    missing = [what for what in ("onset", "label") if what not in found]
+    missing += ["offset"] * (not found.keys() & {"offset", "duration"})
+    if missing:
+        problem = (
+            f"its first line, {shown(','.join(map(str, header)))}, names no column for {', '.join(missing)}"
+        )
+        raise format_error(path, 1, problem, "begin it with a line such as onset,offset,label")
+    return found
 
 
 FORMAT = Format("csv", ".csv", joint=True, write=csv_text, read=read_csv)

@@ -1,13 +1,13 @@
 """What a file says of a recording, checked and made a Detection."""
 
-import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.detection import Detection
-from hrin_plugin.events import TOLERANCE_S, AnnotationError, Event, Fault
+from hrin_plugin.events import MOST_S, TOLERANCE_S, AnnotationError, Event, Fault, time_fault
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
+from hrin_plugin.text import shown
 
 
 class Row(NamedTuple):
@@ -92,9 +92,9 @@ def check_draft(
     faults = [
         fault for row in draft.rows for fault in _faults(path, row, tasks, taxonomy.labels, draft.duration_s)
     ]
-    if draft.duration_s is not None and not 0 <= draft.duration_s < math.inf:
-        problem = f"the recording's length, {draft.duration_s}, is not a number of seconds"
-        faults.insert(0, Fault(path, 0, problem, "correct it, or detect again"))
+    if draft.duration_s is not None and not 0 <= draft.duration_s <= MOST_S:
+        problem = f"the recording's length, {draft.duration_s:g}, is no number of seconds within three years"
+        faults.insert(0, Fault(path, 0, problem, "correct it, or write it again"))
     if faults:
         raise AnnotationError(faults)
     held = draft.tasks or tasks
@@ -122,24 +122,20 @@ def _fitting_tasks(path, rows, classes):
 def _unknown_label(path, row, known):
     """The fault of a label that is none of those known."""
     cure = f"use one of {', '.join(sorted(known))}, or name the model that has it (--model)"
-    return Fault(path, row.line, f"unknown label {row.event.label!r}", cure)
+    return Fault(path, row.line, f"unknown label {shown(row.event.label)}", cure)
 
 
 def _faults(path, row, tasks, classes, duration_s):
     """What is wrong with one row, in a recording whose length may be unknown (None)."""
     task = row.task or tasks[0]
-    onset_s, offset_s, label = row.event
+    _, offset_s, label = row.event
     if task not in classes:
-        return [Fault(path, row.line, f"unknown task {task!r}", f"use one of {', '.join(classes)}")]
+        return [Fault(path, row.line, f"unknown task {shown(task)}", f"use one of {', '.join(classes)}")]
     if label not in classes[task]:
         return [_unknown_label(path, row, classes[task])]
-    if not (math.isfinite(onset_s) and math.isfinite(offset_s)):
-        return [Fault(path, row.line, "a time is not a finite number", "give seconds")]
-    if onset_s < 0:
-        return [Fault(path, row.line, f"onset {onset_s} is negative", "start at 0 or later")]
-    if offset_s <= onset_s:
-        problem = f"offset {offset_s} is not after onset {onset_s}"
-        return [Fault(path, row.line, problem, "correct the two times")]
+    fault = time_fault(row.event)
+    if fault:
+        return [Fault(path, row.line, *fault)]
     if duration_s is not None and not offset_s <= duration_s + TOLERANCE_S:
         problem = f"offset {offset_s} is after the end of the recording, {duration_s:.3f}"
         return [Fault(path, row.line, problem, "check that both belong to the same recording")]

@@ -8,7 +8,11 @@ from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.records import parse_taxonomy
-from hrin_plugin.formats.text import member, parse_json, parse_number
+from hrin_plugin.formats.text import format_error, member, parse_json, parse_number
+from hrin_plugin.text import shown
+
+#: Namespaces of JAMS that are read: segments with any label.
+NAMESPACES = ("segment_open", "tag_open")
 
 
 def jams_text(detection: Detection) -> str:
@@ -63,10 +67,13 @@ def read_jams(path: str | Path) -> Draft:
     """
     content = parse_json(path)
     about = member(path, content, "file_metadata", dict)
-    rows, tasks = [], set()
+    rows, tasks, others, n_read = [], set(), set(), 0
     for annotation in member(path, content, "annotations", list):
-        if member(path, annotation, "namespace", str) not in ("segment_open", "tag_open"):
+        namespace = member(path, annotation, "namespace", str)
+        if namespace not in NAMESPACES:
+            others.add(namespace)
             continue
+        n_read += 1
         sandbox = annotation.get("sandbox")
         task = member(path, sandbox, "task", str) if isinstance(sandbox, dict) and "task" in sandbox else None
         tasks |= {task} - {None}
@@ -77,6 +84,9 @@ def read_jams(path: str | Path) -> Draft:
             # Both have at most three decimals, and so has their sum, but for the binary rest.
             offset_s = round(onset_s + length_s, 6)
             rows.append(Row(0, task, Event(onset_s, offset_s, member(path, item, "value", str))))
+    if others and not n_read:
+        problem = f"has annotations of {shown(', '.join(sorted(others)))} only"
+        raise format_error(path, 0, problem, f"convert them to {NAMESPACES[0]}")
     duration, name, ours = about.get("duration"), about.get("title"), content.get("sandbox")
     duration_s = None if duration is None else parse_number(path, 0, duration)
     told = isinstance(ours, dict) and "taxonomy" in ours

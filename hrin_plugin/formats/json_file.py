@@ -65,7 +65,7 @@ def read_json(path: str | Path) -> Draft:
     version = content.get("version")
     if version != JSON_VERSION:
         problem = f"has version {version!r}, and only {JSON_VERSION} is known"
-        raise AnnotationError([Fault(path, 0, problem, "update hrin_plugin, or detect again")])
+        raise AnnotationError([Fault(path, 0, problem, "update hrin_plugin, or write it again")])
     rows = []
     levels = member(path, content, "levels", dict)
     for task in levels:

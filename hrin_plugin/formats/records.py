@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.text import read_plain
 
 
 def record_path(folder: str | Path, format: str) -> Path:
@@ -30,8 +31,8 @@ def read_record(path: str | Path) -> dict | None:
     True
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
@@ -123,4 +124,4 @@ def parse_taxonomy(path: str | Path, content: object) -> Taxonomy:
         return Taxonomy(content["levels"], content["parents"])
     except (KeyError, TypeError, ValueError) as error:
         problem = f"its taxonomy cannot be used ({error})"
-        raise AnnotationError([Fault(path, 0, problem, "correct it, or detect again")]) from None
+        raise AnnotationError([Fault(path, 0, problem, "correct it, or write it again")]) from None

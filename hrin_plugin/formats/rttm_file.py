@@ -9,6 +9,7 @@ from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.text import format_error, only_name, parse_number, read_text
+from hrin_plugin.text import shown
 
 
 def rttm_text(detection: Detection) -> str:
@@ -42,16 +43,18 @@ def read_rttm(path: str | Path) -> Draft:
     >>> read_rttm(path).name, read_rttm(path).rows[0].event
     ('news at 6', Event(onset_s=0.5, offset_s=2.0, label='music'))
     """
-    rows, names = [], set()
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
+    rows, names, lines = [], set(), read_text(path).splitlines()
+    for line, text in enumerate(lines, start=1):
         fields = text.split()
         if not fields or fields[0] != "SPEAKER":
             continue
         if len(fields) < 8:
-            raise format_error(path, line, f"{text!r} holds fewer than 8 fields")
+            raise format_error(path, line, f"{shown(text)} holds fewer than 8 fields")
         onset_s, length_s = (parse_number(path, line, field) for field in fields[3:5])
         rows.append(Row(line, None, Event(onset_s, round(onset_s + length_s, 6), unquote(fields[7]))))
         names.add(unquote(fields[1]))
+    if not rows and any(line.strip() for line in lines):
+        raise format_error(path, 0, "has no line that begins with SPEAKER")
     return Draft(rows, only_name(path, names))
 
 

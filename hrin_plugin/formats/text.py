@@ -8,10 +8,13 @@ from typing import Any
 
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Fault, read_text
+from hrin_plugin.text import shown
 from hrin_plugin.totals import milliseconds
 
 #: With these, spreadsheets take a cell for a formula; the wide ones are of East Asian keyboards.
 FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+#: The cure for a file that is not as its format says; it may be an annotation or a result.
+CORRECT = "correct it, or write it again"
 
 
 def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
@@ -105,15 +108,15 @@ def from_cell(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_SIGNS) else cell
 
 
-def format_error(path: str | Path, line: int, problem: str) -> AnnotationError:
+def format_error(path: str | Path, line: int, problem: str, cure: str = CORRECT) -> AnnotationError:
     """The error of a file that is not in its format; ``line`` counts from 1, and is 0 for the whole file.
 
     Example
     -------
     >>> print(format_error("a.vtt", 1, "does not begin with WEBVTT"))
-    a.vtt, line 1: does not begin with WEBVTT; correct it, or detect again
+    a.vtt, line 1: does not begin with WEBVTT; correct it, or write it again
     """
-    return AnnotationError([Fault(path, line, problem, "correct it, or detect again")])
+    return AnnotationError([Fault(path, line, problem, cure)])
 
 
 def parse_number(path: str | Path, line: int, text: Any) -> float:
@@ -124,12 +127,13 @@ def parse_number(path: str | Path, line: int, text: Any) -> float:
     >>> parse_number("a.csv", 2, "1:30")
     Traceback (most recent call last):
     ...
-    AnnotationError: a.csv, line 2: '1:30' is not a time in seconds; correct it, or detect again
+    AnnotationError: a.csv, line 2: '1:30' is not a time in seconds; write it with a decimal point, as in 0.5
     """
     try:
         return float(text)
     except (TypeError, ValueError, OverflowError):
-        raise format_error(path, line, f"{text!r} is not a time in seconds") from None
+        problem = f"{shown(text)} is not a time in seconds"
+        raise format_error(path, line, problem, "write it with a decimal point, as in 0.5") from None
 
 
 def parse_json(path: str | Path) -> Any:
@@ -142,12 +146,15 @@ def parse_json(path: str | Path) -> Any:
     >>> parse_json(path)
     {'name': 'a'}
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise format_error(path, error.lineno, f"is not JSON ({error.msg})") from None
     except RecursionError:
         raise format_error(path, 0, "is JSON nested too deep") from None
+    except ValueError:  # Python reads no number of more than 4300 digits
+        raise format_error(path, 0, "holds a number of thousands of digits") from None
 
 
 def member(path: str | Path, mapping: Any, key: str, kind: type = object) -> Any:
@@ -160,7 +167,7 @@ def member(path: str | Path, mapping: Any, key: str, kind: type = object) -> Any
     >>> member("a.json", {"name": "a"}, "levels", dict)
     Traceback (most recent call last):
     ...
-    AnnotationError: a.json: has no 'levels' where it must have one; correct it, or detect again
+    AnnotationError: a.json: has no 'levels' where it must have one; correct it, or write it again
     """
     if not isinstance(mapping, dict) or not isinstance(mapping.get(key), kind) or key not in mapping:
         raise format_error(path, 0, f"has no {key!r} where it must have one")

@@ -9,9 +9,10 @@ from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.text import format_error, read_text
+from hrin_plugin.text import shown
 from hrin_plugin.totals import milliseconds
 
-_CUE = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
+_CUE = re.compile(r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})")
 
 
 def webvtt_text(detection: Detection) -> str:
@@ -51,7 +52,7 @@ def read_webvtt(path: str | Path) -> Draft:
             continue
         cue = _CUE.match(text.strip())
         if cue is None:
-            raise format_error(path, line, f"{text!r} is not two times, hh:mm:ss.mmm --> hh:mm:ss.mmm")
+            raise format_error(path, line, f"{shown(text)} is not two times, hh:mm:ss.mmm --> hh:mm:ss.mmm")
         parts = [int(part or 0) for part in cue.groups()]
         onset_s, offset_s = (
             (((h * 60 + m) * 60 + s) * 1000 + ms) / 1000 for h, m, s, ms in (parts[:4], parts[4:])

@@ -17,6 +17,7 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
+from hrin_plugin.inference.silence import SilenceGate
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.hrin import check_two_levels
 from hrin_plugin.networks.states import begin_network
@@ -31,7 +32,8 @@ class MusicDetector(Pretrained):
     """Events and frame probabilities of recordings, by a trained model.
 
     Recordings of any length are processed in windows (:mod:`hrin_plugin.inference.windows`),
-    in constant memory. All methods give the same events for the same samples.
+    in constant memory. All methods give the same events for the same samples. Near-silence is no music
+    (:mod:`hrin_plugin.inference.silence`); ``Decoding(silence_gate_db=None)`` turns that off.
 
     Arguments
     ---------
@@ -202,7 +204,8 @@ class MusicDetector(Pretrained):
         path : str or pathlib.Path
             The recording.
         probabilities : bool
-            Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames.
+            Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames. In
+            near-silence no music has 1, and the others 0.
         progress : callable or None
             Called regularly with the processed seconds and the recording's length in seconds,
             None if the length is unknown.
@@ -272,6 +275,11 @@ class MusicDetector(Pretrained):
         """
         if getattr(wavs, "ndim", 0) not in (2, 3):
             raise ValueError("wavs must be an array or a tensor, [batch, time] or [batch, time, channel]")
+        if wavs.shape[0] > max(wavs.shape[1], 1):
+            raise ValueError(
+                f"wavs are {list(wavs.shape)}: {wavs.shape[0]} recordings of {wavs.shape[1]} samples; "
+                "give [batch, time] or [batch, time, channel]"
+            )
         lens = torch.ones(len(wavs)) if lens is None else torch.as_tensor(lens, dtype=torch.float32)
         if lens.shape != (len(wavs),) or not bool(((lens > 0) & (lens <= 1)).all()):
             raise ValueError(
@@ -376,9 +384,9 @@ class MusicDetector(Pretrained):
 
     def _levels(self, blocks):
         """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
-        if self._onnx is not None:
-            return window_probabilities(self.model, blocks, begin=self._onnx.begin)
-        return window_probabilities(self.model, blocks, begin=self._begin)
+        gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid)
+        begin = self._begin if self._onnx is None else self._onnx.begin
+        return gate.applied(window_probabilities(self.model, gate.listen(blocks), begin=begin))
 
     def _begin(self, context):
         """Start a signal with the model's network, in SpeechBrain's inference precision."""
@@ -466,4 +474,4 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
 def _read_decoding(folder):
     """The Decoding in a model's folder, else the paper's."""
     path = folder / DECODING_FILE
-    return read_decoding(path) if path.is_file() else Decoding("threshold")
+    return read_decoding(path) if path.exists() else Decoding("threshold")

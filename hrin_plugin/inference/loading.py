@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.networks.devices import check_device
 from hrin_plugin.pretrained.folder import SETTINGS_FILE
 from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
 from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.text import read_plain, shorten
 
 
 def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Taxonomy:
@@ -39,13 +41,15 @@ def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Ta
     if (folder / PROGRAM_FILE).is_file() and not path.is_file():
         return load_detector(model, "torch", "cpu", run_code=run_code).taxonomy
     try:
-        return Taxonomy(**json.loads(path.read_text(encoding="utf-8"))["taxonomy"])
+        return Taxonomy(**json.loads(read_plain(path))["taxonomy"])
     except OSError as error:
         raise ValueError(
             f"{path}: cannot be read ({error.strerror}); give the 'pretrained' folder of a finished training"
         ) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: holds no taxonomy ({error}); export the model again") from None
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: holds no taxonomy ({shorten(str(error), 200)}); export the model again"
+        ) from None
 
 
 def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
@@ -70,7 +74,7 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     Raises
     ------
     ValueError
-        If there is no such model, it needs `run_code`, or the decoding does not fit it.
+        If there is no such model or device, it needs `run_code`, or the decoding does not fit it.
 
     Example
     -------
@@ -82,6 +86,8 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
     >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
     0.4
     """
+    if device is not None:
+        check_device(device)
     detector = MusicDetector.from_hparams(
         model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hrin_plugin.archive.processes import MOST_JOBS
+from hrin_plugin.events import MOST_S
 from hrin_plugin.mixing.completion import complete_set, progress
 from hrin_plugin.mixing.excerpts import FOLD_STREAM, SOURCE_STREAM, Excerpt, plan_excerpts
 from hrin_plugin.mixing.programme import BROADCAST, PLAIN, Style
@@ -27,6 +29,7 @@ from hrin_plugin.mixing.sources import (
 from hrin_plugin.mixing.store import N_FOLDS, SAMPLE_RATE, SourceError, share_out
 from hrin_plugin.mixing.synthesis import synthesise_music, synthesise_noise, synthesise_speech
 from hrin_plugin.mixing.treatment import require_codecs
+from hrin_plugin.text import shown
 from hrin_plugin.timing import to_samples
 
 SHORTEST_EXCERPT_S = 2.0
@@ -256,8 +259,8 @@ def _settings(n_excerpts, seconds, seed):
 
 def _count_excerpts(hours, seconds):
     """Number of excerpts that last so many hours."""
-    if not 0 < hours < float("inf"):
-        raise ValueError(f"hours is {hours:g}; give a length above 0")
+    if not 0 < hours <= MOST_S / 3600:
+        raise ValueError(f"hours is {hours:g}; give a length above 0, and within three years")
     n_excerpts = -(-to_samples(hours * 3600, 1000) // to_samples(seconds, 1000))
     if n_excerpts < N_FOLDS:
         raise ValueError(
@@ -269,12 +272,12 @@ def _count_excerpts(hours, seconds):
 
 def _check_settings(seconds, seed, jobs):
     """Raise ValueError for settings out of range."""
-    if not SHORTEST_EXCERPT_S <= seconds < float("inf"):
+    if not SHORTEST_EXCERPT_S <= seconds <= MOST_S:
         raise ValueError(f"seconds is {seconds:g}; give a length of {SHORTEST_EXCERPT_S:g} s or more")
     if int(seed) != seed or seed < 0:
         raise ValueError(f"seed is {seed}; give a whole number, 0 or greater")
-    if jobs is not None and (int(jobs) != jobs or jobs < 1):
-        raise ValueError(f"jobs is {jobs}; give a whole number of processes, 1 or more")
+    if jobs is not None and (int(jobs) != jobs or not 1 <= jobs <= MOST_JOBS):
+        raise ValueError(f"jobs is {shown(jobs)}; give a whole number of processes, 1 or more")
 
 
 def _check_apart(folders):

@@ -1,6 +1,10 @@
 """Checks of a device before it is used."""
 
+import re
+
 import torch
+
+from hrin_plugin.text import shown
 
 
 def check_device(name, *precisions):
@@ -40,8 +44,8 @@ def _kind(name):
     kinds = {"cpu"}
     if torch.accelerator.is_available():
         kinds.add(torch.accelerator.current_accelerator().type)
-    if kind not in {*kinds, "cuda"} or (":" in str(name) and not index.isdecimal()):
-        raise ValueError(f"the device is {name!r}; use {', '.join(sorted({*kinds, 'cuda'}))}, or cuda:1")
+    if kind not in {*kinds, "cuda"} or (":" in str(name) and not re.fullmatch("[0-9]{1,3}", index)):
+        raise ValueError(f"the device is {shown(name)}; use {', '.join(sorted({*kinds, 'cuda'}))}, or cuda:1")
     if kind not in kinds:
         raise ValueError(f"the device is {name!r}, but torch sees no GPU here; use cpu")
     count = 1 if kind == "cpu" else torch.accelerator.device_count()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
@@ -20,7 +19,9 @@ from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.networks.classes import class_path, find_class, is_of_package
 from hrin_plugin.networks.contract import Network, check_description
+from hrin_plugin.pretrained.checks import check_settings, check_shapes, check_values, weight_shapes
 from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.text import decode, shorten, shown
 
 _logger = logging.getLogger(__name__)
 
@@ -137,23 +138,43 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no {name}; give the 'pretrained' folder of a finished training")
     with _blaming(folder, "export the model again"):
-        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        settings = json.loads(decode((folder / SETTINGS_FILE).read_bytes()))
         if settings["format"] not in FORMATS:
-            raise ValueError(
-                f"its format is {settings['format']}, and this version reads formats {PLAIN} and {QUANTISED}"
-            )
+            known = f"and this version reads formats {PLAIN} and {QUANTISED}"
+            raise ValueError(f"its format is {shown(settings['format'])}, {known}")
         network_settings = dict(settings["network"])
         path = str(network_settings.pop("class"))
         if not all(part.isidentifier() for part in path.split(".")):
-            raise ValueError(f"its network's class is {path!r}, which names no class")
+            raise ValueError(f"its network's class is {shown(path)}, which names no class")
     network_class = _import_class(folder, path, run_code)
     with _blaming(folder, "export the model again"):
-        network = network_class(**network_settings, taxonomy=Taxonomy(**settings["taxonomy"]))
-        check_description(network)
-        features = LogMel(**settings["features"])
-        model = PretrainedModel(features, BandStatistics(features.n_mels), network)
-        modules = nn.ModuleDict({"statistics": model.statistics, "network": model.network})
-        modules.load_state_dict(_restore(load_file(folder / WEIGHTS_FILE)))
+        taxonomy = Taxonomy(**settings["taxonomy"])
+        shapes = _plain_shapes(weight_shapes(folder / WEIGHTS_FILE))
+        features = _features(settings["features"], shapes)
+
+        def build():
+            """The statistics and the network, without their weights."""
+            network = network_class(**network_settings, taxonomy=taxonomy)
+            check_description(network)
+            return nn.ModuleDict({"statistics": BandStatistics(features.n_mels), "network": network})
+
+        if is_of_package(path):
+            check_settings(network_class, network_settings, len(shapes))
+            # Nothing is allocated before the sizes are known to be those of the file.
+            with torch.device("meta"):
+                draft = build()
+            n_inputs = draft["network"].settings["input_size"]
+            if n_inputs != features.n_mels:
+                raise ValueError(f"its network takes {n_inputs} bands, its features give {features.n_mels}")
+            check_shapes(draft, shapes)
+        modules = build()
+        weights = _restore(load_file(folder / WEIGHTS_FILE))
+        for name, tensor in modules.state_dict().items():
+            if name in weights and tensor.is_floating_point() != weights[name].is_floating_point():
+                raise ValueError(f"its weights are of the wrong type, {weights[name].dtype}, in {name}")
+        modules.load_state_dict(weights)
+        check_values(modules)
+        model = PretrainedModel(features, modules["statistics"], modules["network"])
     for module in model:
         module.eval()
     return model
@@ -178,8 +199,24 @@ def _blaming(folder, cure=None):
     """Context that names the folder in errors caused by its content."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ValueError("; ".join(filter(None, (f"{folder} cannot be loaded: {error}", cure)))) from error
+    except KeyError as error:
+        raise ValueError(f"{folder} cannot be loaded: it has no {error}; export the model again") from error
+    except Exception as error:  # of another's class, or of a library that is given nonsense
+        words = shorten(" ".join(str(error).split()), 400)
+        raise ValueError("; ".join(filter(None, (f"{folder} cannot be loaded: {words}", cure)))) from error
+
+
+def _features(settings, shapes):
+    """The features, once their number of bands is known to be that of the statistics."""
+    (n_bands,) = shapes["statistics.mean"]
+    if settings["n_mels"] != n_bands:
+        raise ValueError(f"its features have {shown(settings['n_mels'])} bands, its statistics {n_bands}")
+    return LogMel(**settings)
+
+
+def _plain_shapes(shapes):
+    """The shapes of weights without the scales of quantised ones."""
+    return {name: shape for name, shape in shapes.items() if not name.endswith(SCALE)}
 
 
 def _quantise(weights):

@@ -15,6 +15,7 @@ from hrin_plugin.networks.states import FrameMemory
 from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
 from hrin_plugin.pretrained.onnx_graph import build_graph
 from hrin_plugin.taxonomy import Taxonomy
+from hrin_plugin.text import shown
 
 #: Names of the outputs in files of earlier versions.
 FORMER_OUTPUTS = {"detection": "md", "loudness": "mrle"}
@@ -134,8 +135,16 @@ def _read_graph(path):
     # The parser's errors depend on the protobuf package beneath it.
     except Exception as error:
         raise ValueError(f"{path} cannot be read as ONNX: {error}; export the model again") from error
-    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(graph)):
-        raise ValueError(f"{path} refers to other files, which an exported model never does; export it again")
+    for tensor in _tensors(graph):
+        if onnx.external_data_helper.uses_external_data(tensor):
+            raise ValueError(
+                f"{path} refers to other files, which an exported model never does; export it again"
+            )
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                f"{path} holds a number that is not finite, in {shown(tensor.name)}; export the model again"
+            )
     return graph
 
 
@@ -161,7 +170,7 @@ def _read_settings(graph, path):
         if settings["format"] != PLAIN:
             raise ValueError(f"its format is {settings['format']}, and this version reads format {PLAIN}")
         return settings, LogMel(**settings["features"]), Taxonomy(**settings["taxonomy"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever nonsense leads to
         raise ValueError(f"the settings in {path} cannot be used: {error}; export the model again") from error
 
 

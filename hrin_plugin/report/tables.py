@@ -237,7 +237,7 @@ def _walk(path):
 
 def _is_report(path):
     """Whether a file is a report that :func:`write_csv` made."""
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() != ".csv" or not path.is_file():  # a pipe would be waited for
         return False
     try:
         with open(path, "rb") as file:

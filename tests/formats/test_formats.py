@@ -377,7 +377,7 @@ VALID = {
         ),
         ("a.txt", "0\t1\tmusic\n\n-1\t1\tmusic\n", "a.txt, line 3: onset -1.0 is negative"),
         ("a.txt", "read me\n", "a.txt, line 1: 'read me' is not start, end and label between tabs"),
-        ("a.csv", "x,y\n1,2\n", "a.csv, line 1: the columns name, task, onset, offset, label are not all"),
+        ("a.csv", "x,y\n1,2\n", "a.csv, line 1: its first line, 'x,y', names no column for onset, label"),
         ("a.csv", HEADER + "a,md,0,1\n", "a.csv, line 2: holds fewer columns"),
         ("a.csv", HEADER + "a,md,0,1,music\nb,md,0,1,music\n", "a.csv: holds two: a, b; give each"),
         ("a.csv", HEADER + "a,jazz,0,1,music\n", "a.csv, line 2: unknown task 'jazz'; use one of md, mrle"),
