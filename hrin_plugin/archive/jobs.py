@@ -41,6 +41,7 @@ class Order(NamedTuple):
     decoding: dict = {}  # what differs from the model's own Decoding
     run_code: bool = False  # whether the model may run code
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
+    track: int | None = None  # of sound, from 1 on; None for the first
 
 
 class Outcome(NamedTuple):
@@ -96,6 +97,8 @@ def claim_results(
         "levels": sorted(order.levels),
         "decoding": order.decoding,
     }
+    if order.track is not None:
+        settings["track"] = order.track
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     record = read_record(path)
     if record and not overwrite and settings == {"taxonomy": settings["taxonomy"], **record} != record:
@@ -196,7 +199,9 @@ def detect_recording(recording, notify, order, load):
         load, order.model, order.backend, order.device, json.dumps(order.decoding), order.run_code
     )
     try:
-        detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
+        detection = detector.detect_file(
+            recording.path, progress=lambda *told: notify(told), track=order.track
+        )
     except MemoryError:
         return Outcome(recording, None, f"{recording.path}: does not fit in memory; try fewer jobs")
     except Exception as error:  # whatever is wrong with one recording, the others go on

@@ -1,0 +1,119 @@
+"""Every byte of a recording is counted before it is read: what is sound, by whom it is decoded,
+and what is damaged, missing or of another recording.
+
+The format follows from the content, never from the name. A name of MP3 or AAC only widens the
+search for the first frame.
+"""
+
+import os
+
+from hrin_plugin.audio.au import count_au
+from hrin_plugin.audio.chunks import count_chunks, is_of_chunks
+from hrin_plugin.audio.flac import count_flac
+from hrin_plugin.audio.frames import ADTS, MP3, after_tags, count_frames, find_frames
+from hrin_plugin.audio.notes import Note
+from hrin_plugin.audio.ogg import count_pages
+from hrin_plugin.audio.parts import Part
+from hrin_plugin.audio.pieces import Span, Window
+from hrin_plugin.audio.transport import count_packets, packet_bytes
+
+#: Names of files that may begin within a frame, as cut from a broadcast.
+_FRAME_SUFFIXES = (".mp3", ".mp2", ".mpga", ".mpa", ".aac", ".adts")
+
+#: Bytes that are searched for the first frame where the name speaks for frames.
+_SEARCHED_BYTES = 1 << 20
+
+#: First bytes of other containers, long enough to find the beginning of a second file of their kind.
+_CONTAINERS = (
+    (b"\x1aE\xdf\xa3", (b"matroska", b"webm"), 64),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", (b"",), 16),
+    (b".RMF\0\0\0\x12", (b"",), 8),
+    (b"#!AMR", (b"\n", b"-WB\n"), 9),
+    (b"FLV\x01", (b"\0\0\0\x09",), 9),
+)
+
+
+def account(file, path):
+    """The parts of a recording, in their order in time.
+
+    Arguments
+    ---------
+    file : io.BufferedIOBase
+        An open file, read in binary; its position moves.
+    path : str or pathlib.Path
+        Its name.
+
+    Returns
+    -------
+    list of Part
+        At least one; whether it is sound at all shows when it is opened.
+
+    Example
+    -------
+    >>> import io
+    >>> account(io.BytesIO(b"no sound"), "a.txt")[0].pieces
+    (Span(start=0, end=8),)
+    """
+    window = Window(file)
+    parts, position = [], 0
+    while position < window.size and len(parts) < 10_000:
+        found, after = _parts_at(window, after_tags(window, position), os.fsdecode(path).lower())
+        if not found and parts:
+            break
+        parts += found
+        position = max(after, position + 1)
+    return parts or [Part((Span(0, window.size),))]
+
+
+def _parts_at(window, start, name):
+    """The parts of one kind from here on, and the position behind them; no parts for no known kind."""
+    head, is_first = window.get(start, 64), start == after_tags(window, 0)
+    if is_of_chunks(window, start):
+        return count_chunks(window, start)
+    if head[:4] == b".snd":
+        return count_au(window, start)
+    if head[:4] == b"fLaC":
+        return count_flac(window, start), window.size
+    if head[:4] == b"OggS":
+        return count_pages(window, start), window.size
+    if head[4:8] == b"ftyp":
+        return _boxes(window, start)
+    for mark, kinds, n_bytes in _CONTAINERS:
+        if head.startswith(mark) and any(kind in head[len(mark) : n_bytes] for kind in kinds):
+            return _alike(window, start, mark, kinds, n_bytes), window.size
+    if packet_bytes(window, start):
+        return count_packets(window, start), window.size
+    reach = _SEARCHED_BYTES if is_first and name.endswith(_FRAME_SUFFIXES) else 1
+    for framing in (ADTS, MP3):
+        first = find_frames(window, framing, start, min(start + reach, window.size))
+        if first is not None:
+            return count_frames(window, framing, first), window.size
+    return [], window.size
+
+
+def _alike(window, start, mark, kinds, n_bytes):
+    """Files of one kind that are joined, told by their first bytes."""
+    starts, position = [start], start
+    while (position := window.find(mark, position + 1, window.size)) >= 0:
+        head = window.get(position, n_bytes)
+        if any(kind in head[len(mark) :] for kind in kinds):
+            starts.append(position)
+    starts.append(window.size)
+    return [Part((Span(*span),), by="ffmpeg") for span in zip(starts, starts[1:])]
+
+
+def _boxes(window, start):
+    """Joined files of the MP4 family: each begins with its own ``ftyp`` and holds its own ``moov``."""
+    parts, begin, position, has_index = [], start, start, False
+    while len(head := window.get(position, 16)) >= 8 and head[4:8].isalnum():
+        size = int.from_bytes(head[:4], "big")
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size or window.size - position
+        if head[4:8] == b"ftyp" and has_index:
+            parts.append(Part((Span(begin, position),), by="ffmpeg"))
+            begin, has_index = position, False
+        has_index |= head[4:8] == b"moov"
+        position += max(size, 8)
+    notes = ()
+    if not has_index:
+        notes = (Note("its index (moov) is missing, as in a file that was cut off or never finished"),)
+    return [*parts, Part((Span(begin, window.size),), by="ffmpeg", notes=notes)], window.size

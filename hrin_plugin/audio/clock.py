@@ -1,0 +1,85 @@
+"""Where decoded frames stand in time, by their time stamps or by counting."""
+
+import bisect
+
+#: Time stamps may be so many seconds beside the counted time: they are rounded, and drift.
+TOLERANCE_S = 0.05
+
+#: The longest hole that is filled where no length is announced; a longer one is another clock.
+LONGEST_HOLE_S = 600
+
+
+class Clock:
+    """Places frames one after another: holes become silence, steps back and odd jumps are passed over.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Samples and ticks a second.
+    counts : bool
+        Whether time stamps are not trusted: frames then follow each other.
+    limit_s : float or None
+        The announced length: a hole that ends before it is filled.
+
+    Example
+    -------
+    >>> from hrin_plugin.audio.probe import DecodedFrame
+    >>> clock = Clock(1000, counts=False)
+    >>> [clock.place(DecodedFrame(stamp, 100, 1)) for stamp in (0, 100, 500)], clock.holes
+    ([0, 0, 300], [(200, 500)])
+    """
+
+    JUMP = "the clock of the recording jumps at {}; times after it are counted from the sound"
+
+    def __init__(self, sample_rate, counts, limit_s=None):
+        self._rate, self._counts, self._limit_s = sample_rate, counts, limit_s
+        self._position, self._offset, self._n_frames, self._origin = 0, 0, 0, 0
+        #: Filled holes and passed jumps, in samples.
+        self.holes, self.jumps = [], []
+        self._landmarks = []  # number, place and length of frames from which on all are alike
+
+    def begin(self, time_s):
+        """Let the clock stand at a time, as for sound that goes on from other sound."""
+        self._origin = round(time_s * self._rate)
+
+    def place(self, frame):
+        """Samples of silence before a frame."""
+        gap = 0
+        if frame.stamp is not None and not self._counts:
+            gap = self._gap(frame.stamp - self._origin)
+        self._position += gap
+        if not self._landmarks or gap or self._landmarks[-1][2] != frame.n_samples:
+            self._landmarks.append((self._n_frames, self._position, frame.n_samples))
+        self._n_frames += 1
+        self._position += frame.n_samples
+        return gap
+
+    def _gap(self, stamp):
+        """Samples of silence that the time stamp asks for."""
+        tolerance = TOLERANCE_S * self._rate
+        if self._offset and abs(stamp - self._position) <= tolerance:
+            self._offset = 0  # the clock is back
+        step = stamp + self._offset - self._position
+        if abs(step) <= tolerance or (step < 0 and not self._n_frames):
+            return 0
+        if step > 0 and self._may_fill(step):
+            if self._n_frames:
+                self.holes.append((self._position, self._position + step))
+            return step
+        self._offset -= step
+        self.jumps.append(self._position)
+        return 0
+
+    def _may_fill(self, step):
+        """Whether a hole is believed."""
+        if self._limit_s is None:
+            return step <= LONGEST_HOLE_S * self._rate
+        return self._position + step <= (self._limit_s + 1) * self._rate
+
+    def time_of(self, number):
+        """When a frame begins, in seconds; the end for a number behind the last."""
+        if number >= self._n_frames:
+            return self._position / self._rate
+        at = bisect.bisect_right(self._landmarks, number, key=lambda landmark: landmark[0]) - 1
+        first, position, n_samples = self._landmarks[at]
+        return (position + (number - first) * n_samples) / self._rate
