@@ -210,7 +210,7 @@ class _Walk:
             rest = after_tags(window, announced_end)
             rest += len(window.get(rest, 1 << 16)) - len(window.get(rest, 1 << 16).lstrip(b"\0"))
             if end - rest < 64 or self._is_no_sound(begin, rest, end):
-                if end - rest >= 64:
+                if end - rest > 0:
                     text = f"{end - rest} bytes after the announced end are no samples and are left out"
                     self.notes.append(Note(text, is_fault=False))
                 self.data.append(Span(begin, announced_end))
@@ -232,9 +232,7 @@ class _Walk:
             name, size, begin = self._header(position)
             is_known = name in _TRAILERS
             if name is None or (begin + size > self.window.size + 1 and not is_known):
-                if after_tags(self.window, position) >= self.window.size - 1:
-                    return True
-                return False
+                return after_tags(self.window, position) >= self.window.size - 1
             position = begin + size + -size % self.layout.multiple
         return False
 

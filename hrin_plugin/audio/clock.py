@@ -5,6 +5,9 @@ import bisect
 #: Time stamps may be so many seconds beside the counted time: they are rounded, and drift.
 TOLERANCE_S = 0.05
 
+#: Frames whose length has to agree with their time stamps before these are trusted.
+_CHECKED_FRAMES = 8
+
 #: The longest hole that is filled where no length is announced; a longer one is another clock.
 LONGEST_HOLE_S = 600
 
@@ -16,26 +19,28 @@ class Clock:
     ---------
     sample_rate : int
         Samples and ticks a second.
-    counts : bool
-        Whether time stamps are not trusted: frames then follow each other.
+    trust : str
+        "stamps"; "count" for frames that follow each other, whatever their time stamps; "check"
+        for stamps if they agree with the length of the first frames.
     limit_s : float or None
         The announced length: a hole that ends before it is filled.
 
     Example
     -------
     >>> from hrin_plugin.audio.probe import DecodedFrame
-    >>> clock = Clock(1000, counts=False)
+    >>> clock = Clock(1000)
     >>> [clock.place(DecodedFrame(stamp, 100, 1)) for stamp in (0, 100, 500)], clock.holes
     ([0, 0, 300], [(200, 500)])
     """
 
     JUMP = "the clock of the recording jumps at {}; times after it are counted from the sound"
 
-    def __init__(self, sample_rate, counts, limit_s=None):
-        self._rate, self._counts, self._limit_s = sample_rate, counts, limit_s
+    def __init__(self, sample_rate, trust="stamps", limit_s=None):
+        self._rate, self._trust, self._limit_s = sample_rate, trust, limit_s
         self._position, self._offset, self._n_frames, self._origin = 0, 0, 0, 0
         #: Filled holes and passed jumps, in samples.
         self.holes, self.jumps = [], []
+        self._before = None
         self._landmarks = []  # number, place and length of frames from which on all are alike
 
     def begin(self, time_s):
@@ -45,7 +50,9 @@ class Clock:
     def place(self, frame):
         """Samples of silence before a frame."""
         gap = 0
-        if frame.stamp is not None and not self._counts:
+        if frame.stamp is None:
+            self._before = None
+        elif self._is_trusted(frame):
             gap = self._gap(frame.stamp - self._origin)
         self._position += gap
         if not self._landmarks or gap or self._landmarks[-1][2] != frame.n_samples:
@@ -53,6 +60,16 @@ class Clock:
         self._n_frames += 1
         self._position += frame.n_samples
         return gap
+
+    def _is_trusted(self, frame):
+        """Whether the time stamps count."""
+        if self._trust == "check":
+            before, self._before = self._before, frame
+            if self._n_frames < _CHECKED_FRAMES:
+                if self._n_frames > 1 and before and abs(before.stamp + before.n_samples - frame.stamp) > 2:
+                    self._trust = "count"
+                return False
+        return self._trust != "count"
 
     def _gap(self, stamp):
         """Samples of silence that the time stamp asks for."""

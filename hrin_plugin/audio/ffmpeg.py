@@ -11,18 +11,17 @@ MP4, WebM). AAC in TS, ADTS, AVI and some MKV is 1024 samples late or more (23 m
 
 import collections
 import os
-import re
 import shutil
 import subprocess
 import threading
 
 import numpy as np
 
-from hrin_plugin.audio.clock import Clock
-from hrin_plugin.audio.notes import DOUBTFUL, HOLE, Note, missing
+from hrin_plugin.audio.clock import TOLERANCE_S, Clock
+from hrin_plugin.audio.notes import DOUBTFUL, HOLE, UNSURE, Note, missing
 from hrin_plugin.audio.pieces import BLOCK_BYTES
 from hrin_plugin.audio.probe import CONTAINERS, Messages
-from hrin_plugin.audio.recordings import BLOCK_SAMPLES, COPY, AudioError, reason
+from hrin_plugin.audio.recordings import BLOCK_SAMPLES, AudioError, reason
 
 #: Containers whose time stamps are absent or unreliable: their samples are counted.
 _WITHOUT_CLOCK = {
@@ -46,7 +45,10 @@ _WITHOUT_CLOCK = {
 _WITHOUT_LENGTH = {"mpeg", "mpegts"}
 
 #: How much sound may be missing from the announced length, in seconds.
-_TOLERANCE_S = 0.1
+_SHORT_S = 0.1
+
+#: A clock that begins later than this began before the recording.
+LONGEST_START_S = 60
 
 #: Rate of sound whose own rate is not known in advance.
 _ANY_RATE = 48000
@@ -105,7 +107,7 @@ class FfmpegPart:
     def __init__(self, path, program, part, track=None, probe=None, sample_rate=None, source=None):
         self.path, self._part, self._probe = path, part, probe
         self.sample_rate = sample_rate or (track and track.sample_rate) or _rate_of(part)
-        self._track, self.notes, self._n_read = track, [], 0
+        self.track, self.notes, self._n_read = track, [], 0
         url = "pipe:0" if source else input_name(path, part.span)
         inputs = ["-f", part.form, "-i", url] if part.form else ["-i", url]
         command = [
@@ -120,8 +122,12 @@ class FfmpegPart:
         self._feeder = threading.Thread(target=_feed, args=(self._process.stdin, source), daemon=True)
         if source:
             self._feeder.start()
-        counts = source is not None or probe.container.split(",")[0] in _WITHOUT_CLOCK
-        self._clock = Clock(self.sample_rate, counts, self._limit_s())
+        is_clockless = probe is None or probe.container.split(",")[0] in _WITHOUT_CLOCK
+        trust = "check" if part.form else "count" if is_clockless else "stamps"
+        self._clock, self._is_clockless = Clock(self.sample_rate, trust, self._limit_s()), is_clockless
+        if part.is_absolute and probe and TOLERANCE_S < probe.start_s < LONGEST_START_S:
+            self._clock.begin(-probe.start_s)
+            self.notes.append(Note(HOLE, 0.0, probe.start_s))
         try:
             self._ahead = collections.deque([self._messages.next_frame()])
             first = self._ahead[0]
@@ -137,7 +143,7 @@ class FfmpegPart:
         """Length in seconds that is announced or counted; None where none is."""
         if self._part.length_s is not None or self._probe is None:
             return self._part.length_s
-        told = self._probe.track_length_s(self._track) or self._probe.length_s
+        told = self._probe.track_length_s(self.track) or self._probe.length_s
         return told if self._tells_length() else None
 
     def __iter__(self):
@@ -191,31 +197,44 @@ class FfmpegPart:
         """Note what is damaged or missing."""
         status, read_s = self._process.wait(), self._n_read / self.sample_rate
         self._messages.join()
-        rate, clock = self.sample_rate, self._clock
-        damage = [clock.time_of(number) for number in self._messages.damaged(self._names())]
-        self.notes += [Note(HOLE, begin / rate, end / rate) for begin, end in clock.holes]
-        self.notes += [Note(clock.JUMP, at / rate) for at in clock.jumps]
-        self.notes += _damage_notes(damage, self.notes)
+        self._note_damage()
         announced_s = self.length_s
-        if status != 0:
+        if announced_s and read_s < announced_s - _SHORT_S and self._is_suspect():
+            self.notes.append(Note(missing(f"{announced_s:.3f} s are announced"), read_s))
+        elif status != 0:
             why = f"ffmpeg: {self._messages.first_error or status}"
             self.notes.append(Note(missing(why), read_s))
-        elif announced_s and read_s < announced_s - _TOLERANCE_S and self._is_suspect(damage):
-            self.notes.append(Note(missing(f"{announced_s:.3f} s are announced"), read_s))
+
+    def _note_damage(self):
+        """Note holes, jumps, and complaints that no hole explains."""
+        rate, clock = self.sample_rate, self._clock
+        codec, containers = self._names()
+        damage = [clock.time_of(number) for number in self._messages.complaints((codec, ""))]
+        self.notes += [Note(HOLE, begin / rate, end / rate) for begin, end in clock.holes]
+        self.notes += [Note(clock.JUMP, at / rate) for at in clock.jumps]
+        damage_notes = list(_damage_notes(damage, self.notes, self._n_read / rate))
+        # The container is read ahead, so that its complaints have no time.
+        if self._messages.complaints(containers, from_start=True) and not self.notes and not damage_notes:
+            self.notes.append(Note(f"the file is damaged (ffmpeg: {self._messages.first_error})"))
+        self.notes += damage_notes
+        if damage and self._is_clockless and not self._part.form:
+            self.notes.append(Note(UNSURE, damage[0]))
 
     def _names(self):
         """Names under which ffmpeg complains about this sound."""
-        codec = self._track.codec if self._track else self._part.form or "pcm"
+        codec = self.track.codec if self.track else self._part.form or "pcm"
         containers = self._probe.container.split(",") if self._probe else [codec]
-        return (codec, *containers, "")
+        return codec, containers
 
-    def _is_suspect(self, damage):
+    def _is_suspect(self):
         """Whether a short length means that something is missing.
 
         Beside pictures, sound may rightly end before them: then there must be another sign.
         """
         probe = self._probe
-        return probe is None or not probe.has_video or probe.track_length_s(self._track) or bool(damage)
+        is_sound_alone = probe is None or not probe.has_video or probe.track_length_s(self.track)
+        codec, containers = self._names()
+        return is_sound_alone or self._messages.complaints((codec, *containers, ""), from_start=True)
 
     def close(self):
         """Terminate ffmpeg if it still runs."""
@@ -292,8 +311,10 @@ def _portions(n_samples):
         n_samples -= BLOCK_SAMPLES
 
 
-def _damage_notes(damage, holes):
-    """Notes of complaints that are not explained by a hole of the clock."""
+def _damage_notes(damage, holes, end_s):
+    """Notes of complaints that are explained neither by a hole of the clock nor by the end."""
     for time_s in damage:
-        if not any(hole.start_s - 0.5 <= time_s <= (hole.end_s or hole.start_s) + 0.5 for hole in holes):
+        if time_s < end_s - 0.1 and not any(
+            hole.start_s - 0.5 <= time_s <= (hole.end_s or hole.start_s) + 0.5 for hole in holes
+        ):
             yield Note(DOUBTFUL, max(time_s - 0.05, 0.0), time_s + 0.05)

@@ -9,15 +9,12 @@ import re
 from typing import NamedTuple
 
 from hrin_plugin.audio.mp3 import FRAMES_IN_A_ROW, frame_of, mark_position, xing_counts
-from hrin_plugin.audio.notes import DAMAGED, Note, missing
+from hrin_plugin.audio.notes import DAMAGED, UNSURE, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import BLOCK_BYTES, Span
 
 #: A Xing header that counts so many frames more or less than there are is right: some count itself.
 _XING_TOLERANCE = 2
-
-#: From so many lost seconds on, times after lost frames of variable length are called uncertain.
-_SURE_S = 1.0
 
 _MP3_HEADER = re.compile(rb"\xff[\xe2-\xff]")
 _ADTS_HEADER = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
@@ -42,7 +39,8 @@ class Run(NamedTuple):
     frame: Frame  # the first
     last: int  # where the last frame begins
     is_first: bool  # whether a recording begins with it
-    counts: tuple  # numbers of frames and bytes in its Xing header, else zeros
+    announced: int  # frames that its Xing header counts, else 0
+    is_constant: bool  # whether all frames have the same length, but for padding
 
 
 class Framing(NamedTuple):
@@ -194,7 +192,7 @@ def _run(window, framing, start):
     """The run of frames that begins here; ends where another recording begins."""
     read, header_bytes, size = framing.read, framing.header_bytes, window.size
     first = read(window.get(start, header_bytes))
-    kind, position, last, n_frames = first.kind, start, start, 0
+    kind, position, last, n_frames, sizes = first.kind, start, start, 0, set()
     counts = _xing(window, framing, start)
     marks = ()
     if framing is MP3:
@@ -207,8 +205,10 @@ def _run(window, framing, start):
             break
         if n_frames and marks and head[mark : mark + 4] in marks:
             break
+        sizes.add(frame.size)
         last, n_frames, position = position, n_frames + 1, position + frame.size
-    return Run(start, position, n_frames, first, last, counts is not None, counts or (0, 0))
+    is_constant = framing is MP3 and max(sizes) - min(sizes) <= 4
+    return Run(start, position, n_frames, first, last, counts is not None, (counts or (0,))[0], is_constant)
 
 
 def _xing(window, framing, position):
@@ -274,18 +274,18 @@ def count_frames(window, framing, start):
     list of Part
         One for each recording of a single kind.
     """
-    parts, runs, before = [], [], []
+    parts, runs, lost = [], [], []
     for run in runs_of(window, framing, start):
-        if runs and _begins_another(window, runs[-1], run):
-            parts += _parts(framing, runs, before, lost_bytes=_lost_bytes(window, runs[-1].end, run.start))
-            runs, before = [], []
         if runs:
-            before.append(_lost_bytes(window, runs[-1].end, run.start))
+            lost.append(_lost_bytes(window, runs[-1], run.start))
+            if _begins_another(window, runs[-1], run):
+                parts += _parts(window, framing, runs, lost)
+                runs, lost = [], []
         runs.append(run)
     end = _without_zeros(window, after_tags(window, runs[-1].end))
     frame = framing.read(window.get(end, framing.header_bytes))
     is_cut = frame is not None and frame.kind == runs[-1].frame.kind  # the last frame, and nothing else
-    return parts + _parts(framing, runs, before, 0 if is_cut else window.size - end)
+    return parts + _parts(window, framing, runs, [*lost, 0 if is_cut else window.size - end])
 
 
 def _begins_another(window, run, following):
@@ -313,65 +313,72 @@ def _without_zeros(window, position):
     return position
 
 
-def _lost_bytes(window, end, start):
+def _lost_bytes(window, run, start):
     """Bytes between two runs that were sound: without tags and titles; negative where some are missing."""
-    lost = start - after_tags(window, end) if start >= end else start - end
-    title = window.find(b"StreamTitle=", max(end - 4096, 0), start)
-    if title > 0:
-        lost -= 1 + 16 * window.get(title - 1, 1)[0]
-    return lost
+    lost = start - after_tags(window, run.end) if start >= run.end else start - run.end
+    title = window.find(b"StreamTitle=", run.last, max(start, run.last))
+    return lost - 1 - 16 * window.get(title - 1, 1)[0] if title > 0 else lost
 
 
-def _parts(framing, runs, lost_before, lost_bytes=0):
-    """A Part of runs of one kind, with fillers where frames are lost; a list of none or one."""
-    frame, counts = runs[0].frame, runs[0].counts
-    has_header = runs[0].is_first
+def _parts(window, framing, runs, lost):
+    """A Part of runs of one kind, with fillers where frames are lost; a list of none or one.
+
+    `lost` are the bytes that are lost after each run.
+    """
+    frame, announced, has_header = runs[0].frame, runs[0].announced, runs[0].is_first
     n_good = sum(run.n_frames for run in runs) - has_header
     if n_good < 1:
         return []
-    mean = sum(run.end - run.start for run in runs) / (n_good + has_header)
-    n_lost = [max(0, round(lost / mean)) for lost in lost_before]
-    n_after = max(0, round(lost_bytes / mean))
-    announced = counts[0]
-    if announced and len(n_lost) == 1 and 0 < announced - n_good < 2 * n_lost[0] + 200:
-        n_lost = [announced - n_good]  # the header counts what is lost
-    seconds = frame.n_samples / frame.sample_rate
-    pieces, muted, notes, at = [], [], [], 0
+    n_lost, is_exact = _lost_frames(runs, lost, announced - n_good if announced else None)
     is_counted = announced and abs(n_good + sum(n_lost) - announced) <= _XING_TOLERANCE
-    for number, run in enumerate(runs):
-        start = run.start
-        if number == 0 and has_header and not is_counted:
-            start = run.start + frame.size  # a header that counts wrongly is left out
-        pieces.append(Span(start, run.end))
-        at += run.n_frames - (has_header and number == 0)
-        lost = n_lost[number] if number < len(n_lost) else n_after if number == len(runs) - 1 else None
-        if number < len(n_lost) or n_after:
-            filler = Span(run.last, run.end) if run.n_frames > 1 or number else pieces[-1]
-            pieces += [filler] * (lost or 0)
+    skipped = frame.size if has_header and not is_counted else 0  # a header that counts wrongly is left out
+    filler = _filler(window, framing, runs[0])
+    pieces, muted, at, seconds = [], [], -1 if has_header else 0, frame.n_samples / frame.sample_rate
+    for number, (run, n_missing) in enumerate(zip(runs, n_lost)):
+        pieces += [Span(run.start + (skipped if number == 0 else 0), run.end), *[filler] * n_missing]
+        at += run.n_frames + n_missing
+        if number < len(runs) - 1 or n_missing:
             # The frame before is cut, and those after need what it held.
-            muted.append(
-                ((at - 1) * seconds, (at + (lost or 0) + (2 if number < len(n_lost) else 0)) * seconds)
-            )
-            notes.append(Note(DAMAGED, *muted[-1]))
-            at += lost or 0
-    length_s = at * seconds
+            n_after = 2 if number < len(runs) - 1 else 0
+            muted.append(((at - n_missing - 1) * seconds, (at + n_after) * seconds))
+    notes = [Note(DAMAGED, *span) for span in muted]
     if announced and at < announced - _XING_TOLERANCE:
-        notes.append(Note(missing(f"the header announces {announced * seconds:.3f} s"), length_s))
-    is_variable = any((run.end - run.start) > run.n_frames * (frame.size + 1) for run in runs)
-    if n_lost and not is_counted and (is_variable or framing is ADTS) and sum(n_lost) * seconds > _SURE_S:
-        first_s = muted[0][0]
-        notes.append(
-            Note("times after {} may be wrong by a few seconds: how much is lost is an estimate", first_s)
-        )
+        notes.append(Note(missing(f"the header announces {announced * seconds:.3f} s"), at * seconds))
+    if not is_exact and muted:
+        notes.append(Note(UNSURE, muted[0][0]))
     return [
         Part(
             pieces=tuple(pieces),
             by=framing.by,
             form=framing.form,
             sample_rate=frame.sample_rate,
-            length_s=length_s,
+            length_s=at * seconds,
             is_counted=bool(is_counted),
             muted=tuple(muted),
             notes=tuple(notes),
         )
     ]
+
+
+def _lost_frames(runs, lost, n_expected):
+    """Frames that are lost after each run, and whether that is exact.
+
+    `n_expected` of them are lost if the header is right; None without a header.
+    """
+    mean = sum(run.end - run.start for run in runs) / sum(run.n_frames for run in runs)
+    counts = [max(0, round(n_bytes / mean)) for n_bytes in lost]
+    if n_expected is not None and -_XING_TOLERANCE <= n_expected <= 2 * sum(counts) + 10:
+        largest = counts.index(max(counts))
+        counts[largest] = max(0, counts[largest] + n_expected - sum(counts))
+        return counts, True
+    is_constant = all(run.is_constant for run in runs)
+    # Bytes that were overwritten are whole frames; what was added or cut out is not.
+    odd = [abs(n_bytes - count * mean) > count + 1 for n_bytes, count in zip(lost, counts)]
+    return counts, is_constant and not any(odd[: len(runs) - 1])
+
+
+def _filler(window, framing, run):
+    """The second frame of a recording, or its only one."""
+    second = run.start + run.frame.size
+    frame = framing.read(window.get(second, framing.header_bytes)) if run.n_frames > 1 else None
+    return Span(second, second + frame.size) if frame else Span(run.start, second)

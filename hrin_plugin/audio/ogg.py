@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from typing import NamedTuple
 
 from hrin_plugin.audio.notes import Note, missing
 from hrin_plugin.audio.parts import Part
@@ -9,6 +10,9 @@ from hrin_plugin.audio.pieces import Span
 
 _BEGINS, _ENDS = 2, 4
 _HEADER_BYTES = 27
+
+#: The time of a page in which no packet ends.
+_NO_GRANULE = (1 << 64) - 1
 
 #: Each byte with its bits in reverse order: Ogg's checksum is that of zip, from the other end.
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -43,45 +47,70 @@ def count_pages(window, start):
     list of Part
         One for each stream; one with damaged pages is for ffmpeg, which keeps its time.
     """
-    parts, begin, position = [], start, start
-    in_head, is_whole, numbers, open_streams = True, True, {}, set()
+    streams, position = [_Stream(start)], start
     while (position := window.find(b"OggS", at := position, window.size)) >= 0:
-        is_whole &= position == at
         page = _page(window, position)
-        if page is None:
-            is_whole, position = False, position + 4
-            continue
-        size, flags, serial, number = page
-        if flags & _BEGINS and not in_head:
-            parts.append(_part(begin, position, is_whole, open_streams))
-            begin, is_whole, numbers, open_streams = position, True, {}, set()
-        in_head = bool(flags & _BEGINS)
-        is_whole &= number == numbers.get(serial, number - 1) + 1
-        numbers[serial] = number
-        open_streams.add(serial)
-        if flags & _ENDS:
-            open_streams.discard(serial)
-        position += size
-        if position >= window.size:
-            break
-    return [*parts, _part(begin, window.size, is_whole, open_streams or not numbers)]
+        if page is not None and page.flags & _BEGINS and not streams[-1].in_head:
+            streams.append(_Stream(position))
+        elif position != at or page is None:
+            streams[-1].damage()
+        if page is not None:
+            streams[-1].add(page)
+        position += 4 if page is None else page.size
+    ends = [stream.start for stream in streams[1:]] + [window.size]
+    return [stream.part(end) for stream, end in zip(streams, ends)]
+
+
+class _Page(NamedTuple):
+    """What the header of a page tells."""
+
+    size: int
+    flags: int
+    granule: int  # time at its end
+    serial: int
+    number: int
+
+
+class _Stream:
+    """Pages from a beginning on, up to the next beginning."""
+
+    def __init__(self, start):
+        self.start, self.in_head, self._numbers, self._open = start, True, {}, set()
+        self._is_whole, self._has_sound, self._is_head_lost = True, False, False
+
+    def damage(self):
+        """Keep that bytes or pages are missing here."""
+        self._is_whole = False
+        self._is_head_lost |= not self._has_sound
+
+    def add(self, page):
+        """Count a page."""
+        self.in_head = bool(page.flags & _BEGINS)
+        if page.number != self._numbers.get(page.serial, page.number - 1) + 1:
+            self.damage()
+        self._numbers[page.serial] = page.number
+        self._has_sound |= 0 < page.granule < _NO_GRANULE
+        (self._open.discard if page.flags & _ENDS else self._open.add)(page.serial)
+
+    def part(self, end):
+        """The Part, which ends where the next stream begins."""
+        return Part(
+            (Span(self.start, end),),
+            by="libsndfile" if self._is_whole else "ffmpeg",
+            is_absolute=self._is_head_lost,
+            notes=(Note(_CUT),) if self._open or not self._numbers else (),
+        )
 
 
 def _page(window, position):
-    """Size, flags, stream and number of a page; None for a damaged or cut one."""
+    """The page that begins here; None for a damaged or cut one."""
     header = window.get(position, _HEADER_BYTES + 255)
     if len(header) < _HEADER_BYTES or header[4] != 0:
         return None
     n_segments = header[26]
     size = _HEADER_BYTES + n_segments + sum(header[_HEADER_BYTES : _HEADER_BYTES + n_segments])
     page = window.get(position, size)
-    serial, number, checksum = struct.unpack("<3I", header[14:26])
+    flags, granule, serial, number, checksum = struct.unpack("<BQ3I", header[5:26])
     if len(page) < size or page_checksum(page[:22] + bytes(4) + page[26:]) != checksum:
         return None
-    return size, header[5], serial, number
-
-
-def _part(start, end, is_whole, is_cut):
-    """One stream."""
-    notes = (Note(_CUT),) if is_cut else ()
-    return Part((Span(start, end),), by="libsndfile" if is_whole else "ffmpeg", notes=notes)
+    return _Page(size, flags, granule, serial, number)

@@ -19,6 +19,7 @@ class Part(NamedTuple):
     sample_rate: int | None = None
     length_s: float | None = None  # announced or counted
     is_counted: bool = False  # whether the header of an MP3 tells its true length
+    is_absolute: bool = False  # whether its clock began at zero, though its beginning is lost
     muted: tuple = ()  # (start, end) in seconds: what is decoded there is no sound
     notes: tuple = ()  # Notes, times from the beginning of the part
 

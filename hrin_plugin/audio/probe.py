@@ -1,5 +1,6 @@
 """What ffmpeg says: of a file before it is decoded, and of each frame while it is."""
 
+import contextlib
 import queue
 import re
 import subprocess
@@ -16,11 +17,14 @@ CONTAINERS = (
 _FRAMES_AHEAD = 10_000
 
 _DURATION = re.compile(r"\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)")
+_START = re.compile(r", start: (-?\d+\.\d+)")
 _INPUT = re.compile(r"\[info\] Input #0, (\S+), from ")
 _TRACK = re.compile(r"Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: Audio: (\w+)(.*)")
 _TRACK_LENGTH = re.compile(r"    DURATION(?:-\w+)? *: (\d+):(\d\d):(\d\d\.\d+)")
 _DOUBT = re.compile(r"detected only with low score of \d,")  # of 100: little but the name speaks for it
 _TAGS = re.compile(r"^(\[[^\]]*\] *)+")
+_STREAM = re.compile(r"Stream #0:(\d+)")
+_ERROR = re.compile(r"\[(error|fatal)\]")
 _WHO = re.compile(r"\[(\w*)[^\]]*\] *\[(?:error|fatal|warning)\]")
 _FRAME = re.compile(rb"n:\d+ pts:(\S+) .*?channels:(\d+) .*?nb_samples:(\d+) ")
 
@@ -40,6 +44,11 @@ class Track(NamedTuple):
     language: str | None = None
     description: str = ""
 
+    @property
+    def words(self):
+        """Codec, rate and channels, and the language, in a few words."""
+        return ", ".join([*self.description.split(", ")[:3], *filter(None, [self.language])])
+
 
 class Probe(NamedTuple):
     """What ffmpeg tells of a file."""
@@ -51,6 +60,7 @@ class Probe(NamedTuple):
     has_video: bool
     is_guess: bool  # whether the length is estimated from the bit rate
     first_error: str | None
+    start_s: float = 0.0  # the container's time at which the recording begins
 
     def track_length_s(self, track):
         """Length of a stream in seconds; None where it has none of its own."""
@@ -82,7 +92,7 @@ class Messages:
 
     def __init__(self, stream):
         self._stream, self._frames = stream, queue.Queue(_FRAMES_AHEAD)
-        self.first_error, self._damage, self._n_frames, self._is_closed = None, [], 0, False
+        self.first_error, self._complaints, self._n_frames, self._is_decoding = None, [], 0, False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -90,22 +100,23 @@ class Messages:
         """The next DecodedFrame; None after the last."""
         return self._frames.get()
 
-    def damaged(self, names):
-        """Numbers of the frames before which a decoder or container of these names complained."""
+    def complaints(self, names, from_start=False):
+        """Numbers of the frames before which something of these names complained.
+
+        With `from_start`, also what was said while the file was looked at, before it was decoded.
+        """
         return [
             number
-            for number, name in self._damage
-            if name == "" or name.startswith(tuple(filter(None, names)))
+            for number, name, is_decoding in self._complaints
+            if (is_decoding or from_start)
+            and any(name == each or each and name.startswith(each) for each in names)
         ]
 
     def join(self):
         """Wait until ffmpeg has said everything."""
-        self._is_closed = True
         while self._thread.is_alive():
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._frames.get(timeout=0.01)
-            except queue.Empty:
-                pass
         self._thread.join()
 
     def _listen(self):
@@ -123,12 +134,13 @@ class Messages:
 
     def _hear(self, line):
         """Keep errors."""
-        is_error = "[error]" in line or "[fatal]" in line
+        is_error = _ERROR.search(line) is not None
         if is_error and not self.first_error:
             self.first_error = first_words(line)
-        if (is_error or "orrupt" in line) and len(self._damage) < _FRAMES_AHEAD:
+        if (is_error or "orrupt" in line) and len(self._complaints) < _FRAMES_AHEAD:
             who = _WHO.search(line)
-            self._damage.append((self._n_frames, who[1] if who else ""))
+            self._complaints.append((self._n_frames, who[1] if who else "", self._is_decoding))
+        self._is_decoding |= "Stream mapping:" in line
 
 
 def first_words(line):
@@ -155,38 +167,34 @@ def read_probe(text):
     >>> read_probe("[info]   Stream #0:1(deu): Audio: aac (LC), 48000 Hz, stereo").tracks[0].language
     'deu'
     """
-    container, length_s, tracks, lengths_s, has_video, is_guess, error, stream = (
-        "",
-        None,
-        [],
-        {},
-        False,
-        False,
-        None,
-        None,
-    )
+    told, tracks, lengths_s, stream = Probe("", None, [], {}, False, False, None), [], {}, None
     for line in text.splitlines():
         if found := _INPUT.match(line):
-            container = found[1].rstrip(",")
+            told = told._replace(container=found[1].rstrip(","))
         elif found := _DURATION.match(line):
-            length_s = _seconds(found)
+            start = _START.search(line)
+            told = told._replace(length_s=_seconds(found), start_s=float(start[1]) if start else 0.0)
         elif found := _TRACK.search(line):
-            rate = re.search(r"(\d+) Hz", found[4])
-            stream = int(found[1])
+            rate, stream = re.search(r"(\d+) Hz", found[4]), int(found[1])
             words = " ".join(f"{found[3]}{found[4]}".split())
             tracks.append(Track(stream, found[3], int(rate[1]) if rate else None, found[2], words))
-        elif found := re.search(r"Stream #0:(\d+)", line):
+        elif found := _STREAM.search(line):
             stream = int(found[1])
+            told = told._replace(has_video=told.has_video or _is_video(line))
         elif (found := _TRACK_LENGTH.search(line)) and stream is not None:
             lengths_s[stream] = _seconds(found)
-        has_video |= ": Video: " in line and "(attached pic)" not in line
-        is_guess |= "Estimating duration" in line
-        if _DOUBT.search(line):
-            tracks, error = [], "no format fits"
-            break
-        if ("[error]" in line or "[fatal]" in line) and not error and "At least one output" not in line:
-            error = first_words(line)
-    return Probe(container, length_s, tracks, lengths_s, has_video, is_guess, error)
+        elif "Estimating duration" in line:
+            told = told._replace(is_guess=True)
+        elif _DOUBT.search(line):
+            return told._replace(first_error="no format fits")
+        elif _ERROR.search(line) and not told.first_error and "At least one output" not in line:
+            told = told._replace(first_error=first_words(line))
+    return told._replace(tracks=tracks, lengths_s=lengths_s)
+
+
+def _is_video(line):
+    """Whether a stream holds pictures that move."""
+    return ": Video: " in line and "(attached pic)" not in line
 
 
 def probe(command, popen):

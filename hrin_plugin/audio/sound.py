@@ -97,7 +97,8 @@ class Sound:
             return _only_track(reader, self._number)
         told = self._probe(part)
         if not told.tracks:
-            problem = f"cannot be read as audio (ffmpeg: {told.first_error or 'does not contain any stream of sound'})"
+            why = told.first_error or "does not contain any stream of sound"
+            problem = f"cannot be read as audio (ffmpeg: {why})"
             notes = [note.text for note in part.notes if note.start_s is None and "{}" not in note.text]
             raise AudioError(self.path, "; ".join([*notes, problem]), CURE)
         if self._number > len(told.tracks):
@@ -279,14 +280,11 @@ def _refuse_track(path, number, n_tracks):
 
 def _track_words(reader, others):
     """The tracks that are left out, in one line."""
-    tracks = sorted([reader._track, *others])
-    named = [
-        f"{number} ({track.description.partition(', fltp')[0]}{f', {track.language}' if track.language else ''})"
-        for number, track in enumerate(tracks, start=1)
-        if track in others
-    ]
-    used = tracks.index(reader._track) + 1
-    return f"has {len(tracks)} tracks of sound: {used} is used, left out are {', '.join(named)}; --track N chooses"
+    tracks = sorted([reader.track, *others])
+    numbers = {track: number for number, track in enumerate(tracks, start=1)}
+    named = ", ".join(f"{numbers[track]} ({track.words})" for track in sorted(others))
+    used = f"{numbers[reader.track]} ({reader.track.words})"
+    return f"has {len(tracks)} tracks of sound: {used} is used, left out: {named}; --track N chooses"
 
 
 def _with_channels(block, n_channels):
