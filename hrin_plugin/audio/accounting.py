@@ -6,12 +6,13 @@ search for the first frame.
 """
 
 import os
+import struct
 
 from hrin_plugin.audio.au import count_au
 from hrin_plugin.audio.chunks import count_chunks, is_of_chunks
 from hrin_plugin.audio.flac import count_flac
 from hrin_plugin.audio.frames import ADTS, MP3, after_tags, count_frames, find_frames
-from hrin_plugin.audio.notes import Note
+from hrin_plugin.audio.notes import Note, missing
 from hrin_plugin.audio.ogg import count_pages
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span, Window
@@ -23,10 +24,13 @@ _FRAME_SUFFIXES = (".mp3", ".mp2", ".mpga", ".mpa", ".aac", ".adts")
 #: Bytes that are searched for the first frame where the name speaks for frames.
 _SEARCHED_BYTES = 1 << 20
 
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
 #: First bytes of other containers, long enough to find the beginning of a second file of their kind.
 _CONTAINERS = (
     (b"\x1aE\xdf\xa3", (b"matroska", b"webm"), 64),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", (b"",), 16),
+    (_ASF, (b"",), 16),
     (b".RMF\0\0\0\x12", (b"",), 8),
     (b"#!AMR", (b"\n", b"-WB\n"), 9),
     (b"FLV\x01", (b"\0\0\0\x09",), 9),
@@ -99,21 +103,61 @@ def _alike(window, start, mark, kinds, n_bytes):
         if any(kind in head[len(mark) :] for kind in kinds):
             starts.append(position)
     starts.append(window.size)
-    return [Part((Span(*span),), by="ffmpeg") for span in zip(starts, starts[1:])]
+    spans = [Span(*span) for span in zip(starts, starts[1:])]
+    return [_asf(window, span) if mark == _ASF else Part((span,), by="ffmpeg") for span in spans]
+
+
+def _asf(window, span):
+    """A file of the WMA family, whose header tells its size and its length."""
+    head = window.get(span.start, 1 << 16)
+    at = head.find(_ASF_PROPERTIES)
+    if at < 0 or len(head) < at + 92:
+        return Part((span,), by="ffmpeg")
+    size, _, _, play, _, preroll_ms, flags = struct.unpack("<6QI", head[at + 40 : at + 92])
+    length_s = None if flags & 1 else max(play / 1e7 - preroll_ms / 1e3, 0.0)
+    notes = ()
+    if size > span.size and not flags & 1:
+        notes = (Note(missing(f"the header announces {length_s:.3f} s")),)
+    return Part((span,), by="ffmpeg", length_s=length_s, notes=notes)
 
 
 def _boxes(window, start):
-    """Joined files of the MP4 family: each begins with its own ``ftyp`` and holds its own ``moov``."""
-    parts, begin, position, has_index = [], start, start, False
-    while len(head := window.get(position, 16)) >= 8 and head[4:8].isalnum():
-        size = int.from_bytes(head[:4], "big")
+    """Files of the MP4 family, joined: each begins with its own ``ftyp`` and holds its own ``moov``."""
+    parts, spans, begin, position, kinds = [], [], start, start, set()
+    while len(head := window.get(position, 16)) >= 8:
+        kind, size = head[4:8], int.from_bytes(head[:4], "big")
         size = int.from_bytes(head[8:16], "big") if size == 1 else size or window.size - position
-        if head[4:8] == b"ftyp" and has_index:
-            parts.append(Part((Span(begin, position),), by="ffmpeg"))
-            begin, has_index = position, False
-        has_index |= head[4:8] == b"moov"
-        position += max(size, 8)
-    notes = ()
-    if not has_index:
-        notes = (Note("its index (moov) is missing, as in a file that was cut off or never finished"),)
-    return [*parts, Part((Span(begin, window.size),), by="ffmpeg", notes=notes)], window.size
+        if size < 8 or not kind.isalnum():
+            if b"moof" not in kinds:
+                break
+            # A damaged fragment: the next one has its own time.
+            spans.append(Span(begin, position))
+            begin = position = _next_fragment(window, position)
+            continue
+        if kind == b"ftyp" and b"moov" in kinds:
+            parts.append(_of_boxes([*spans, Span(begin, position)], kinds))
+            spans, begin, kinds = [], position, set()
+        kinds.add(kind)
+        position += size
+    last = [*spans, Span(begin, window.size)] if begin < window.size else spans
+    return [*parts, _of_boxes(last, kinds, is_cut=position > window.size)], window.size
+
+
+def _next_fragment(window, position):
+    """Where the next fragment of an MP4 file begins; the end of the file if there is none."""
+    while (position := window.find(b"moof", position + 5, window.size)) >= 0:
+        size = int.from_bytes(window.get(position - 4, 4), "big")
+        if window.get(position + size, 4) == b"mdat":
+            return position - 4
+    return window.size
+
+
+def _of_boxes(spans, kinds, is_cut=False):
+    """One file of the MP4 family."""
+    notes = []
+    if b"moov" not in kinds:
+        why = "as in a file that was cut off, damaged or never finished"
+        notes.append(Note(f"its index (moov) is missing or out of place, {why}"))
+    if b"moof" in kinds and is_cut:
+        notes.append(Note(missing("its last fragment is cut off")))
+    return Part(tuple(spans), by="ffmpeg", notes=tuple(notes))

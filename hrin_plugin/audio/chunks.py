@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 from hrin_plugin.audio.frames import after_tags
-from hrin_plugin.audio.notes import Note, missing
+from hrin_plugin.audio.notes import BEYOND, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span
 
@@ -215,8 +215,7 @@ class _Walk:
                     self.notes.append(Note(text, is_fault=False))
                 self.data.append(Span(begin, announced_end))
                 return False
-            text = "sound goes on behind {}, where the header announces its end, and is read"
-            self.notes.append(Note(text, self.seconds_of(size), is_fault=False))
+            self.notes.append(Note(BEYOND, self.seconds_of(size), is_fault=False))
         self.is_true = False
         self.data.append(Span(begin, end))
         return self.position < window.size

@@ -8,6 +8,9 @@ TOLERANCE_S = 0.05
 #: Frames whose length has to agree with their time stamps before these are trusted.
 _CHECKED_FRAMES = 8
 
+#: A hole among the first frames that is none: some decoders need frames to begin with.
+_LATE_START_S = 0.15
+
 #: The longest hole that is filled where no length is announced; a longer one is another clock.
 LONGEST_HOLE_S = 600
 
@@ -29,7 +32,7 @@ class Clock:
     -------
     >>> from hrin_plugin.audio.probe import DecodedFrame
     >>> clock = Clock(1000)
-    >>> [clock.place(DecodedFrame(stamp, 100, 1)) for stamp in (0, 100, 500)], clock.holes
+    >>> [clock.place(DecodedFrame(stamp, 100, 1), None) for stamp in (0, 100, 500)], clock.holes
     ([0, 0, 300], [(200, 500)])
     """
 
@@ -38,6 +41,8 @@ class Clock:
     def __init__(self, sample_rate, trust="stamps", limit_s=None):
         self._rate, self._trust, self._limit_s = sample_rate, trust, limit_s
         self._position, self._offset, self._n_frames, self._origin = 0, 0, 0, 0
+        #: Whether silence stands for the time before the first frame.
+        self.waits = False
         #: Filled holes and passed jumps, in samples.
         self.holes, self.jumps = [], []
         self._before = None
@@ -47,13 +52,13 @@ class Clock:
         """Let the clock stand at a time, as for sound that goes on from other sound."""
         self._origin = round(time_s * self._rate)
 
-    def place(self, frame):
-        """Samples of silence before a frame."""
+    def place(self, frame, following):
+        """Samples of silence before a frame; `following` is the one after it, or None."""
         gap = 0
         if frame.stamp is None:
             self._before = None
         elif self._is_trusted(frame):
-            gap = self._gap(frame.stamp - self._origin)
+            gap = self._gap(frame.stamp - self._origin, _agree(frame, following, TOLERANCE_S * self._rate))
         self._position += gap
         if not self._landmarks or gap or self._landmarks[-1][2] != frame.n_samples:
             self._landmarks.append((self._n_frames, self._position, frame.n_samples))
@@ -71,13 +76,16 @@ class Clock:
                 return False
         return self._trust != "count"
 
-    def _gap(self, stamp):
-        """Samples of silence that the time stamp asks for."""
+    def _gap(self, stamp, is_sure):
+        """Samples of silence that the time stamp asks for; one that is not sure is passed over."""
         tolerance = TOLERANCE_S * self._rate
         if self._offset and abs(stamp - self._position) <= tolerance:
             self._offset = 0  # the clock is back
         step = stamp + self._offset - self._position
-        if abs(step) <= tolerance or (step < 0 and not self._n_frames):
+        if abs(step) <= tolerance or not is_sure or not (self._n_frames or (self.waits and step > 0)):
+            return 0
+        if 0 < step < _LATE_START_S * self._rate and 0 < self._n_frames < _CHECKED_FRAMES:
+            self._offset -= step  # a decoder that begins late
             return 0
         if step > 0 and self._may_fill(step):
             if self._n_frames:
@@ -100,3 +108,10 @@ class Clock:
         at = bisect.bisect_right(self._landmarks, number, key=lambda landmark: landmark[0]) - 1
         first, position, n_samples = self._landmarks[at]
         return (position + (number - first) * n_samples) / self._rate
+
+
+def _agree(frame, following, tolerance):
+    """Whether the next frame follows a frame by its time stamp, too; those of damaged frames are odd."""
+    if following is None or following.stamp is None:
+        return True
+    return abs(frame.stamp + frame.n_samples - following.stamp) <= tolerance

@@ -9,7 +9,6 @@ the pictures is preceded by silence. The encoder delay is removed if the file st
 MP4, WebM). AAC in TS, ADTS, AVI and some MKV is 1024 samples late or more (23 ms at 44.1 kHz).
 """
 
-import collections
 import os
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ import numpy as np
 from hrin_plugin.audio.clock import TOLERANCE_S, Clock
 from hrin_plugin.audio.notes import DOUBTFUL, HOLE, UNSURE, Note, missing
 from hrin_plugin.audio.pieces import BLOCK_BYTES
-from hrin_plugin.audio.probe import CONTAINERS, Messages
+from hrin_plugin.audio.probe import CONTAINERS, Messages, read_probe
 from hrin_plugin.audio.recordings import BLOCK_SAMPLES, AudioError, reason
 
 #: Containers whose time stamps are absent or unreliable: their samples are counted.
@@ -110,8 +109,10 @@ class FfmpegPart:
         self.track, self.notes, self._n_read = track, [], 0
         url = "pipe:0" if source else input_name(path, part.span)
         inputs = ["-f", part.form, "-i", url] if part.form else ["-i", url]
+        checks = ["-err_detect", "crccheck"] if track and track.codec == "flac" else []
         command = [
             *opening(program),
+            *checks,
             *inputs,
             *("-map", "0:a:0" if track is None else f"0:{track.index}"),
             *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
@@ -125,12 +126,12 @@ class FfmpegPart:
         is_clockless = probe is None or probe.container.split(",")[0] in _WITHOUT_CLOCK
         trust = "check" if part.form else "count" if is_clockless else "stamps"
         self._clock, self._is_clockless = Clock(self.sample_rate, trust, self._limit_s()), is_clockless
+        self._clock.waits = probe is not None and (probe.has_video or part.is_absolute)
         if part.is_absolute and probe and TOLERANCE_S < probe.start_s < LONGEST_START_S:
             self._clock.begin(-probe.start_s)
             self.notes.append(Note(HOLE, 0.0, probe.start_s))
         try:
-            self._ahead = collections.deque([self._messages.next_frame()])
-            first = self._ahead[0]
+            self._ahead = first = self._messages.next_frame()
             if first is None:
                 self._raise_nothing()
             self.n_channels, self.first_s = first.n_channels, first.stamp and first.stamp / self.sample_rate
@@ -149,8 +150,9 @@ class FfmpegPart:
     def __iter__(self):
         """Blocks ``[sample, channel]``, float32, full scale at 1."""
         held, n_held = [], 0
-        while (frame := self._next()) is not None:
-            gap = self._clock.place(frame)
+        while (frame := self._ahead) is not None:
+            self._ahead = self._messages.next_frame()
+            gap = self._clock.place(frame, self._ahead)
             if gap or n_held >= BLOCK_SAMPLES:
                 yield from self._block(held)
                 held, n_held = [], 0
@@ -170,10 +172,6 @@ class FfmpegPart:
         if n_samples:
             self._n_read += n_samples
             yield samples[: n_samples * self.n_channels].reshape(-1, self.n_channels).copy()
-
-    def _next(self):
-        """The next frame that ffmpeg tells of; None at the end."""
-        return self._ahead.popleft() if self._ahead else self._messages.next_frame()
 
     def _limit_s(self):
         """Until when holes of the clock are filled, in seconds; None for no limit but a hole's own."""
@@ -197,26 +195,27 @@ class FfmpegPart:
         """Note what is damaged or missing."""
         status, read_s = self._process.wait(), self._n_read / self.sample_rate
         self._messages.join()
-        self._note_damage()
         announced_s = self.length_s
         if announced_s and read_s < announced_s - _SHORT_S and self._is_suspect():
-            self.notes.append(Note(missing(f"{announced_s:.3f} s are announced"), read_s))
+            end = [Note(missing(f"{announced_s:.3f} s are announced"), read_s)]
         elif status != 0:
-            why = f"ffmpeg: {self._messages.first_error or status}"
-            self.notes.append(Note(missing(why), read_s))
+            end = [Note(missing(f"ffmpeg: {self._messages.first_error or status}"), read_s)]
+        else:
+            end = []
+        self._note_damage(end)
 
-    def _note_damage(self):
-        """Note holes, jumps, and complaints that no hole explains."""
+    def _note_damage(self, end):
+        """Note holes, jumps, and complaints that neither these nor the end explain."""
         rate, clock = self.sample_rate, self._clock
         codec, containers = self._names()
-        damage = [clock.time_of(number) for number in self._messages.complaints((codec, ""))]
+        damage = [clock.time_of(number) for number, _ in self._messages.complaints((codec, ""))]
         self.notes += [Note(HOLE, begin / rate, end / rate) for begin, end in clock.holes]
         self.notes += [Note(clock.JUMP, at / rate) for at in clock.jumps]
-        damage_notes = list(_damage_notes(damage, self.notes, self._n_read / rate))
+        self.notes += [*_damage_notes(damage, list(self.notes), self._n_read / rate), *end]
         # The container is read ahead, so that its complaints have no time.
-        if self._messages.complaints(containers, from_start=True) and not self.notes and not damage_notes:
-            self.notes.append(Note(f"the file is damaged (ffmpeg: {self._messages.first_error})"))
-        self.notes += damage_notes
+        said = self._messages.complaints(containers, from_start=True)
+        if said and not self.notes:
+            self.notes.append(Note(f"the file is damaged (ffmpeg: {said[0][1]})"))
         if damage and self._is_clockless and not self._part.form:
             self.notes.append(Note(UNSURE, damage[0]))
 
@@ -278,6 +277,38 @@ def input_name(path, span=None):
     return f"subfile,,start,{span.start},end,{span.end},,:file:{whole}"
 
 
+def probe(path, program, part, source=None):
+    """What ffmpeg tells of a part of a file.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+    program : str
+        The ffmpeg program.
+    part : Part
+        What of it is looked at.
+    source : Stitched or None
+        Where it is read from, if it is not in one piece.
+
+    Returns
+    -------
+    Probe
+        What it tells; no tracks where it finds no sound.
+    """
+    command = [*opening(program), "-i", "pipe:0" if source else input_name(path, part.span)]
+    process = start(path, program, command, subprocess.PIPE if source else subprocess.DEVNULL)
+    feeder = threading.Thread(target=_feed, args=(process.stdin, source), daemon=True)
+    if source:
+        feeder.start()
+    with process:
+        text = process.stderr.read(1 << 20).decode("utf-8", "replace")
+        process.kill()
+    if source:
+        feeder.join()
+    return read_probe(text)
+
+
 def start(path, program, command, stdin):
     """Start ffmpeg; raises AudioError if there is no such program."""
     try:
@@ -297,7 +328,7 @@ def _rate_of(part):
 def _feed(pipe, source):
     """Write a row of frames to ffmpeg, from a thread of its own."""
     try:
-        with pipe:
+        with pipe, source:
             while data := source.read(BLOCK_BYTES):
                 pipe.write(data)
     except (OSError, ValueError):  # ffmpeg has ended, or is closed

@@ -32,6 +32,9 @@ DAMAGED = "sound is damaged or lost at {}, silence stands for it"
 #: Sound that may be wrong, but of which nothing is missing.
 DOUBTFUL = "sound is damaged at {}"
 
+#: The header ends before the sound.
+BEYOND = "sound goes on behind {}, where the header announces its end, and is read"
+
 #: What is lost is not counted by anything, or was never there.
 UNSURE = "times after {} may be off, as how much is lost there cannot be told"
 

@@ -130,3 +130,10 @@ class Stitched:
     def tell(self):
         """Position within the pieces."""
         return self._position if self._told is None else self._told
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        """Close the file."""
+        self._file.close()

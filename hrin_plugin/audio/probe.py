@@ -101,13 +101,13 @@ class Messages:
         return self._frames.get()
 
     def complaints(self, names, from_start=False):
-        """Numbers of the frames before which something of these names complained.
+        """Complaints of something of these names: the number of the frame before it, and the words.
 
         With `from_start`, also what was said while the file was looked at, before it was decoded.
         """
         return [
-            number
-            for number, name, is_decoding in self._complaints
+            (number, words)
+            for number, name, is_decoding, words in self._complaints
             if (is_decoding or from_start)
             and any(name == each or each and name.startswith(each) for each in names)
         ]
@@ -139,7 +139,9 @@ class Messages:
             self.first_error = first_words(line)
         if (is_error or "orrupt" in line) and len(self._complaints) < _FRAMES_AHEAD:
             who = _WHO.search(line)
-            self._complaints.append((self._n_frames, who[1] if who else "", self._is_decoding))
+            self._complaints.append(
+                (self._n_frames, who[1] if who else "", self._is_decoding, first_words(line))
+            )
         self._is_decoding |= "Stream mapping:" in line
 
 
@@ -195,26 +197,6 @@ def read_probe(text):
 def _is_video(line):
     """Whether a stream holds pictures that move."""
     return ": Video: " in line and "(attached pic)" not in line
-
-
-def probe(command, popen):
-    """Let ffmpeg open a file, and read what it tells.
-
-    Arguments
-    ---------
-    command : list of str
-        The command without an output.
-    popen : callable
-        Starts it.
-
-    Returns
-    -------
-    Probe
-        What it tells.
-    """
-    process = popen(command, subprocess.DEVNULL)
-    text = process.communicate()[1].decode("utf-8", "replace")
-    return read_probe(text[:1_000_000])
 
 
 def _seconds(found):

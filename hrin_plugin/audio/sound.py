@@ -9,11 +9,17 @@ import contextlib
 import numpy as np
 
 from hrin_plugin.audio.accounting import account
-from hrin_plugin.audio.ffmpeg import CURE, FfmpegPart, input_name, opening, start
-from hrin_plugin.audio.notes import Note, missing, warnings_of
+from hrin_plugin.audio.ffmpeg import CURE, FfmpegPart, probe
+from hrin_plugin.audio.notes import DOUBTFUL, Note, missing, warnings_of
 from hrin_plugin.audio.pieces import Stitched
-from hrin_plugin.audio.probe import probe
-from hrin_plugin.audio.recordings import AudioError, AudioFile, DamagedError, SndfilePart, UnknownFormatError
+from hrin_plugin.audio.recordings import (
+    BLOCK_SAMPLES,
+    AudioError,
+    AudioFile,
+    DamagedError,
+    SndfilePart,
+    UnknownFormatError,
+)
 
 #: Parts that are opened at the beginning, so that the length is known.
 _OPENED_AHEAD = 50
@@ -67,6 +73,9 @@ class Sound:
         """Open the first parts; raise if there is no sound in any."""
         first_error = None
         for number, part in enumerate(self._parts[:_OPENED_AHEAD]):
+            is_open = any(not isinstance(reader, AudioError) for reader in self._readers.values())
+            if is_open and (part.by == "ffmpeg" or part.muted):
+                continue  # later: ffmpeg begins to decode at once
             try:
                 self._readers[number] = self._open(part)
             except AudioError as error:
@@ -91,11 +100,13 @@ class Sound:
 
     def _open_with_ffmpeg(self, part, sample_rate=None):
         """The reader of a part by ffmpeg."""
-        if part.span is None or part.form:
-            source = Stitched(self._file, part.pieces)
-            reader = FfmpegPart(self.path, self._program, part, sample_rate=sample_rate, source=source)
+        if part.form:
+            reader = FfmpegPart(
+                self.path, self._program, part, sample_rate=sample_rate, source=self._source(part)
+            )
             return _only_track(reader, self._number)
-        told = self._probe(part)
+        is_whole = part.span is not None
+        told = probe(self.path, self._program, part, None if is_whole else self._source(part))
         if not told.tracks:
             why = told.first_error or "does not contain any stream of sound"
             problem = f"cannot be read as audio (ffmpeg: {why})"
@@ -104,22 +115,23 @@ class Sound:
         if self._number > len(told.tracks):
             _refuse_track(self.path, self._number, len(told.tracks))
         track = told.tracks[self._number - 1]
-        reader = FfmpegPart(self.path, self._program, part, track, told, sample_rate)
+        source = None if is_whole else self._source(part)
+        reader = FfmpegPart(self.path, self._program, part, track, told, sample_rate, source)
         reader.others = [other for other in told.tracks if other is not track]
         reader.told = told
         return reader
 
-    def _probe(self, part):
-        """What ffmpeg tells of a part."""
-        command = [*opening(self._program), "-i", input_name(self.path, part.span)]
-        return probe(command, lambda command, stdin: start(self.path, self._program, command, stdin))
+    def _source(self, part):
+        """The pieces of a part as a file of its own, to be read in another thread."""
+        return Stitched(AudioFile(self.path), part.pieces)
 
     @property
     def duration_s(self):
         """Length in seconds that is announced or counted; None where it is not known in advance."""
-        if len(self._parts) > len(self._readers):
-            return None
-        lengths = [reader.length_s for reader in self._readers.values() if not isinstance(reader, AudioError)]
+        lengths = [
+            getattr(self._readers.get(number, part), "length_s", 0.0)
+            for number, part in enumerate(self._parts)
+        ]
         return None if None in lengths else sum(lengths)
 
     @property
@@ -177,13 +189,14 @@ class Sound:
             self._notes.append(Note(missing(f"it {error.problem}{cure}"), self._at_s + counter.length_s))
             return
         with rescue:
-            n_skipped = counter.n_samples
+            n_skipped, damage.at_s = counter.n_samples, counter.length_s
             for block in rescue:
                 n_now = min(n_skipped, len(block))
                 n_skipped -= n_now
                 if n_now < len(block):
                     yield _with_channels(block[n_now:], reader.n_channels)
-            self._note(rescue.notes)
+            damaged = Note(DOUBTFUL, damage.at_s, damage.at_s + BLOCK_SAMPLES / reader.sample_rate)
+            self._note(rescue.notes or [damaged])
 
     def _follower(self, reader, others, length_s):
         """A reader of the track that begins where this one ends; None if there is none."""
