@@ -151,6 +151,8 @@ class FfmpegPart:
         """Blocks ``[sample, channel]``, float32, full scale at 1."""
         held, n_held = [], 0
         while (frame := self._ahead) is not None:
+            # First of all: ffmpeg tells nothing more until its samples are taken.
+            data = self._process.stdout.read(4 * self.n_channels * frame.n_samples)
             self._ahead = self._messages.next_frame()
             gap = self._clock.place(frame, self._ahead)
             if gap or n_held >= BLOCK_SAMPLES:
@@ -159,8 +161,7 @@ class FfmpegPart:
             for n_now in _portions(gap):
                 self._n_read += n_now
                 yield np.zeros((n_now, self.n_channels), np.float32)
-            # At once: ffmpeg waits until its samples are taken.
-            held.append(self._process.stdout.read(4 * self.n_channels * frame.n_samples))
+            held.append(data)
             n_held += frame.n_samples
         yield from self._block(held)
         self._check_end()
@@ -297,7 +298,8 @@ def probe(path, program, part, source=None):
         What it tells; no tracks where it finds no sound.
     """
     command = [*opening(program), "-i", "pipe:0" if source else input_name(path, part.span)]
-    process = start(path, program, command, subprocess.PIPE if source else subprocess.DEVNULL)
+    nothing = subprocess.DEVNULL
+    process = start(path, program, command, subprocess.PIPE if source else nothing, stdout=nothing)
     feeder = threading.Thread(target=_feed, args=(process.stdin, source), daemon=True)
     if source:
         feeder.start()
@@ -309,11 +311,11 @@ def probe(path, program, part, source=None):
     return read_probe(text)
 
 
-def start(path, program, command, stdin):
+def start(path, program, command, stdin, stdout=subprocess.PIPE):
     """Start ffmpeg; raises AudioError if there is no such program."""
     try:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, bufsize=1 << 18, stdin=stdin, stdout=pipe, stderr=pipe)
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, bufsize=1 << 18, **streams)
     except OSError as error:
         problem, cure = f"ffmpeg cannot be started ({reason(error)})", f"check {program}"
         raise AudioError(path, problem, cure) from None

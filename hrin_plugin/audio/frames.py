@@ -367,7 +367,7 @@ def _lost_frames(runs, lost, n_expected):
     """
     mean = sum(run.end - run.start for run in runs) / sum(run.n_frames for run in runs)
     counts = [max(0, round(n_bytes / mean)) for n_bytes in lost]
-    if n_expected is not None and -_XING_TOLERANCE <= n_expected <= 2 * sum(counts) + 10:
+    if n_expected is not None and any(counts) and -_XING_TOLERANCE <= n_expected <= 2 * sum(counts) + 10:
         largest = counts.index(max(counts))
         counts[largest] = max(0, counts[largest] + n_expected - sum(counts))
         return counts, True

@@ -25,6 +25,12 @@ class Note(NamedTuple):
         start_s, end_s = (None if time_s is None else time_s + seconds for time_s in self[1:3])
         return self._replace(start_s=start_s, end_s=end_s)
 
+    def is_end(self):
+        """Whether it tells that the end of a recording is missing."""
+        return self.text.startswith(_MISSING)
+
+
+_MISSING = "sound is missing from {} on"
 
 #: Sound that cannot be decoded, or of which bytes are missing; silence stands for it.
 DAMAGED = "sound is damaged or lost at {}, silence stands for it"
@@ -43,8 +49,14 @@ HOLE = "no sound is stored at {}, silence stands for it"
 
 
 def missing(why):
-    """Text of the note that the end of a recording is missing."""
-    return f"sound is missing from {{}} on ({why})"
+    """Text of the note that the end of a recording is missing.
+
+    Example
+    -------
+    >>> missing("the last page is missing")
+    'sound is missing from {} on (the last page is missing)'
+    """
+    return f"{_MISSING} ({why})"
 
 
 def texts_of(notes):

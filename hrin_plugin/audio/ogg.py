@@ -26,7 +26,7 @@ def page_checksum(page):
     Example
     -------
     >>> hex(page_checksum(b"OggS" + bytes(23)))
-    '0x9f858776'
+    '0x9ea1a511'
     """
     reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{reflected:032b}"[::-1], 2)

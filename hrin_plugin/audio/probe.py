@@ -3,7 +3,6 @@
 import contextlib
 import queue
 import re
-import subprocess
 import threading
 from typing import NamedTuple
 

@@ -217,7 +217,10 @@ class Sound:
 
     def _note(self, notes):
         """Keep notes of a part."""
-        self._notes += [note.later(self._at_s) for note in notes]
+        for note in notes:
+            note = note.later(self._at_s)
+            if not note.is_end() or not any(_is_same_end(note, other) for other in self._notes):
+                self._notes.append(note)
 
     def _conclude(self, part, length_s):
         """Keep what was known of a part before, and whether it was read to its end."""
@@ -225,7 +228,7 @@ class Sound:
             note._replace(start_s=length_s) if note.start_s is None and "{}" in note.text else note
             for note in part.notes
         ]
-        is_noted = any(note.text.startswith("sound is missing") for note in [*notes, *self._notes])
+        is_noted = any(note.is_end() for note in [*notes, *self._notes])
         if part.length_s and length_s < part.length_s - _TOLERANCE_S and not is_noted:
             notes.append(Note(missing(f"{part.length_s:.3f} s are announced"), length_s))
         self._note(notes)
@@ -249,6 +252,11 @@ class Sound:
 
 
 _WITHOUT_FFMPEG = Note("it is damaged, and without ffmpeg times after the damage may be too early")
+
+
+def _is_same_end(note, other):
+    """Whether two notes tell of the same missing end."""
+    return other.is_end() and abs((note.start_s or 0.0) - (other.start_s or 0.0)) < _TOLERANCE_S
 
 
 class _Counter:
