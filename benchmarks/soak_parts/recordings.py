@@ -62,6 +62,9 @@ FORMATS = [
 ]  # fmt: skip
 
 
+#: Formats of plain samples without checksums.
+PLAIN = {"wav", "wav 24 bit stereo", "w64", "rf64", "aiff", "au", "caf"}
+
 #: Words by which a warning tells that times are not to be relied on.
 _ABOUT_TIMES = ("times after", "header announces its end")
 
@@ -79,6 +82,7 @@ class Truth(NamedTuple):
     what: str  # was done to it
     announces: bool  # whether the whole file tells its length
     is_cut: bool
+    is_hidden: bool = False  # whether nothing in the file can tell that samples were overwritten
 
 
 class Verdict(NamedTuple):
@@ -159,9 +163,10 @@ def cases(folder, n_cuts, n_damages, seed=0):
             what, data = f"cut to {n_kept} of {len(data)} bytes", data[:n_kept]
         else:
             what, data = _damaged(data, rng)
+        is_hidden = name in PLAIN and (what.endswith("bits") or what.startswith(("zeros", "junk")))
         path = Path(folder, f"case{original.suffix}")
         path.write_bytes(data)
-        yield path, Truth(name, what, announces, number < n_cuts)
+        yield path, Truth(name, what, announces, number < n_cuts, is_hidden)
 
 
 def _damaged(data, rng):
@@ -226,6 +231,9 @@ def _wrong(sound, length_s, truth, decoded_s):
     ends = [LENGTH_S] if truth.announces or not truth.is_cut else [LENGTH_S, decoded_s]
     if min(abs(length_s - end_s) for end_s in ends) > TOLERANCE_S:
         yield f"length {length_s:.3f} s"
+    if truth.is_hidden:
+        yield from (f"tone of {begin_s} s at {found}" for begin_s, found in _displaced(sound, length_s))
+        return
     for begin_s, pitch in TONES.items():
         if begin_s + TONE_S > length_s - 0.05:
             continue

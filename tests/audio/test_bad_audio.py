@@ -218,7 +218,8 @@ def test_recording_that_ffmpeg_reads_cut_off(tmp_path, wav, name, options):
     path = encode(wav, tmp_path / name, *options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     read_s, words = warned(path)
-    assert f"sound is missing from {read_s:.1f}" in words and 1 < read_s < 3.5
+    end_s = float(re.search(r"sound is missing from (\d+\.\d+) s on \(", words)[1])
+    assert 1 < read_s < 3.5 and end_s == pytest.approx(read_s, abs=0.01)
     assert words.endswith("; copy or export it again")
 
 
@@ -240,8 +241,7 @@ def test_recording_cut_off_while_it_is_read(tmp_path):
         os.truncate(path, 500_000)
         n_samples = 8000 + sum(map(len, stream))
     assert n_samples == pytest.approx(250_000, abs=100)
-    (warning,) = stream.warnings
-    assert warning.startswith("sound is missing from 31.2")
+    assert "sound is missing from 31.2" in "; ".join(stream.warnings)
 
 
 @unix_only
