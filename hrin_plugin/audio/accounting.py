@@ -130,25 +130,28 @@ def _boxes(window, start):
         if size < 8 or not kind.isalnum():
             if b"moof" not in kinds:
                 break
-            # A damaged fragment: the next one has its own time.
-            spans.append(Span(begin, position))
-            begin = position = _next_fragment(window, position)
+            # A damaged fragment: it is passed over, and the next one has its own time.
+            following = _next_fragment(window, position + 8)
+            skipped = struct.pack(">I4s", following - position, b"free")
+            spans += [Span(begin, position), skipped]
+            begin, position = position + 8, following
             continue
         if kind == b"ftyp" and b"moov" in kinds:
             parts.append(_of_boxes([*spans, Span(begin, position)], kinds))
             spans, begin, kinds = [], position, set()
         kinds.add(kind)
         position += size
-    last = [*spans, Span(begin, window.size)] if begin < window.size else spans
-    return [*parts, _of_boxes(last, kinds, is_cut=position > window.size)], window.size
+    last = _of_boxes([*spans, Span(begin, window.size)], kinds, is_cut=position > window.size)
+    return [*parts, last], window.size
 
 
 def _next_fragment(window, position):
     """Where the next fragment of an MP4 file begins; the end of the file if there is none."""
-    while (position := window.find(b"moof", position + 5, window.size)) >= 0:
-        size = int.from_bytes(window.get(position - 4, 4), "big")
-        if window.get(position + size, 4) == b"mdat":
-            return position - 4
+    while (found := window.find(b"moof", position, window.size)) >= 0:
+        size = int.from_bytes(window.get(found - 4, 4), "big")
+        if window.get(found + size, 4) == b"mdat":
+            return found - 4
+        position = found + 1
     return window.size
 
 
@@ -158,6 +161,8 @@ def _of_boxes(spans, kinds, is_cut=False):
     if b"moov" not in kinds:
         why = "as in a file that was cut off, damaged or never finished"
         notes.append(Note(f"its index (moov) is missing or out of place, {why}"))
+    if len(spans) > 1:
+        notes.append(Note("a fragment of the file is damaged"))
     if b"moof" in kinds and is_cut:
         notes.append(Note(missing("its last fragment is cut off")))
     return Part(tuple(spans), by="ffmpeg", notes=tuple(notes))

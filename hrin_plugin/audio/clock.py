@@ -8,7 +8,7 @@ TOLERANCE_S = 0.05
 #: Frames whose length has to agree with their time stamps before these are trusted.
 _CHECKED_FRAMES = 8
 
-#: A hole among the first frames that is none: some decoders need frames to begin with.
+#: A hole after the first frame that is none: some decoders need frames to begin with.
 _LATE_START_S = 0.15
 
 #: The longest hole that is filled where no length is announced; a longer one is another clock.
@@ -84,7 +84,7 @@ class Clock:
         step = stamp + self._offset - self._position
         if abs(step) <= tolerance or not is_sure or not (self._n_frames or (self.waits and step > 0)):
             return 0
-        if 0 < step < _LATE_START_S * self._rate and 0 < self._n_frames < _CHECKED_FRAMES:
+        if 0 < step < _LATE_START_S * self._rate and self._n_frames == 1:
             self._offset -= step  # a decoder that begins late
             return 0
         if step > 0 and self._may_fill(step):
