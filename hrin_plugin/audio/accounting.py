@@ -165,4 +165,4 @@ def _of_boxes(spans, kinds, is_cut=False):
         notes.append(Note("a fragment of the file is damaged"))
     if b"moof" in kinds and is_cut:
         notes.append(Note(missing("its last fragment is cut off")))
-    return Part(tuple(spans), by="ffmpeg", notes=tuple(notes))
+    return Part(tuple(spans), by="ffmpeg", is_open_ended=b"moof" in kinds, notes=tuple(notes))

@@ -181,7 +181,7 @@ class FfmpegPart:
     def _tells_length(self):
         """Whether the container announces a length that does not come from its last time stamp."""
         probe = self._probe
-        if probe is None or probe.is_guess or not probe.length_s:
+        if probe is None or probe.is_guess or not probe.length_s or self._part.is_open_ended:
             return False
         return probe.container.split(",")[0] not in _WITHOUT_LENGTH
 

@@ -20,6 +20,7 @@ class Part(NamedTuple):
     length_s: float | None = None  # announced or counted
     is_counted: bool = False  # whether the header of an MP3 tells its true length
     is_absolute: bool = False  # whether its clock began at zero, though its beginning is lost
+    is_open_ended: bool = False  # whether what it announces is not its whole length
     muted: tuple = ()  # (start, end) in seconds: what is decoded there is no sound
     notes: tuple = ()  # Notes, times from the beginning of the part
 
