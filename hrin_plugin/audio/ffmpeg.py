@@ -104,7 +104,7 @@ class FfmpegPart:
     """
 
     def __init__(self, path, program, part, track=None, probe=None, sample_rate=None, source=None):
-        self.path, self._part, self._probe = path, part, probe
+        self.path, self.part, self.probe = path, part, probe
         self.sample_rate = sample_rate or (track and track.sample_rate) or _rate_of(part)
         self.track, self.notes, self._n_read = track, [], 0
         url = "pipe:0" if source else input_name(path, part.span)
@@ -142,10 +142,14 @@ class FfmpegPart:
     @property
     def length_s(self):
         """Length in seconds that is announced or counted; None where none is."""
-        if self._part.length_s is not None or self._probe is None:
-            return self._part.length_s
-        told = self._probe.track_length_s(self.track) or self._probe.length_s
+        if self.part.length_s is not None or self.probe is None:
+            return self.part.length_s
+        told = self.probe.track_length_s(self.track) or self.probe.length_s
         return told if self._tells_length() else None
+
+    def begin_at(self, time_s):
+        """Let the recording's time at which this sound begins be its beginning."""
+        self._clock.begin(time_s)
 
     def __iter__(self):
         """Blocks ``[sample, channel]``, float32, full scale at 1."""
@@ -176,12 +180,12 @@ class FfmpegPart:
 
     def _limit_s(self):
         """Until when holes of the clock are filled, in seconds; None for no limit but a hole's own."""
-        return self._probe.length_s if self._probe is not None and self._tells_length() else None
+        return self.probe.length_s if self.probe is not None and self._tells_length() else None
 
     def _tells_length(self):
         """Whether the container announces a length that does not come from its last time stamp."""
-        probe = self._probe
-        if probe is None or probe.is_guess or not probe.length_s or self._part.is_open_ended:
+        probe = self.probe
+        if probe is None or probe.is_guess or not probe.length_s or self.part.is_open_ended:
             return False
         return probe.container.split(",")[0] not in _WITHOUT_LENGTH
 
@@ -217,13 +221,13 @@ class FfmpegPart:
         said = self._messages.complaints(containers, from_start=True)
         if said and not self.notes:
             self.notes.append(Note(f"the file is damaged (ffmpeg: {said[0][1]})"))
-        if damage and self._is_clockless and not self._part.form:
+        if damage and self._is_clockless and not self.part.form:
             self.notes.append(Note(UNSURE, damage[0]))
 
     def _names(self):
         """Names under which ffmpeg complains about this sound."""
-        codec = self.track.codec if self.track else self._part.form or "pcm"
-        containers = self._probe.container.split(",") if self._probe else [codec]
+        codec = self.track.codec if self.track else self.part.form or "pcm"
+        containers = self.probe.container.split(",") if self.probe else [codec]
         return codec, containers
 
     def _is_suspect(self):
@@ -231,7 +235,7 @@ class FfmpegPart:
 
         Beside pictures, sound may rightly end before them: then there must be another sign.
         """
-        probe = self._probe
+        probe = self.probe
         is_sound_alone = probe is None or not probe.has_video or probe.track_length_s(self.track)
         codec, containers = self._names()
         return is_sound_alone or self._messages.complaints((codec, *containers, ""), from_start=True)

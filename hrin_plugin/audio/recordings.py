@@ -14,7 +14,7 @@ import tempfile
 import soundfile
 
 from hrin_plugin.audio.accounting import account
-from hrin_plugin.audio.notes import texts_of
+from hrin_plugin.audio.notes import DOUBTFUL, Note, texts_of
 from hrin_plugin.audio.pieces import Stitched
 
 #: Most samples that are read at once, of each channel.
@@ -172,6 +172,8 @@ class SndfilePart:
         The open file.
     part : Part
         What of it is read.
+    goes_on : bool
+        Whether complaints of the decoder become notes, since nothing else can decode it.
 
     Raises
     ------
@@ -183,8 +185,10 @@ class SndfilePart:
         While iterating, if the part cannot be read to its end.
     """
 
-    def __init__(self, file, part):
+    def __init__(self, file, part, goes_on=False):
         self.path, self._file, self._n_read, self._part = file.path, file, 0, part
+        #: Notes of what is wrong, where it goes on all the same.
+        self.notes, self._goes_on = [], goes_on
         self._is_mpeg = part.form == "mp3"
         if part.by != "libsndfile" and not self._is_mpeg:
             raise UnknownFormatError(self.path, "cannot be read as audio by libsndfile", _CONVERT)
@@ -231,9 +235,12 @@ class SndfilePart:
             self._file.check()
             raise self._damage(reason(error)) from None
         self._file.check()
-        if said:
+        if said and not self._goes_on:
             raise self._damage(said[0])
+        times_s = (n / self.sample_rate for n in (self._n_read, self._n_read + len(block)))
         self._n_read += len(block)
+        if said:
+            self.notes.append(Note(DOUBTFUL, *times_s))
         return block
 
     def _damage(self, why):

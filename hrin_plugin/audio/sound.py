@@ -88,14 +88,17 @@ class Sound:
         """The reader of a part."""
         if part.by == "libsndfile" and not (part.muted and self._program):
             try:
-                return _only_track(SndfilePart(self._file, part), self._number)
+                reader = SndfilePart(self._file, part, goes_on=self._program is None)
+                return _only_track(reader, self._number)
             except UnknownFormatError as refusal:
                 if self._program is None:
                     cure = "where it is a recording, install ffmpeg, or run: pip install imageio-ffmpeg"
                     problem = f"{refusal.problem}, and there is no ffmpeg to try"
                     raise AudioError(self.path, problem, cure) from None
         if self._program is None:
-            return self._open(part._replace(by="libsndfile", notes=(*part.notes, _WITHOUT_FFMPEG)))
+            reader = self._open(part._replace(by="libsndfile"))
+            reader.notes.append(_WITHOUT_FFMPEG)
+            return reader
         return self._open_with_ffmpeg(part)
 
     def _open_with_ffmpeg(self, part, sample_rate=None):
@@ -117,8 +120,7 @@ class Sound:
         track = told.tracks[self._number - 1]
         source = None if is_whole else self._source(part)
         reader = FfmpegPart(self.path, self._program, part, track, told, sample_rate, source)
-        reader.others = [other for other in told.tracks if other is not track]
-        reader.told = told
+        reader.others = [other for other in told.tracks if other is not track] if is_whole else []
         return reader
 
     def _source(self, part):
@@ -172,8 +174,9 @@ class Sound:
         """Blocks of a part; from where libsndfile cannot read on, by ffmpeg."""
         try:
             yield from reader
-            self._note(getattr(reader, "notes", ()))
+            self._note(reader.notes)
         except DamagedError as damage:
+            self._note(reader.notes)
             yield from self._rescued(reader, part, counter, damage)
 
     def _rescued(self, reader, part, counter, damage):
@@ -200,17 +203,17 @@ class Sound:
 
     def _follower(self, reader, others, length_s):
         """A reader of the track that begins where this one ends; None if there is none."""
-        if self._is_chosen or not others or (reader.told.length_s or 0) < length_s + _OVERLAP_S:
+        if self._is_chosen or not others or (reader.probe.length_s or 0) < length_s + _OVERLAP_S:
             return None
         for other in list(others):
             try:
-                follower = FfmpegPart(self.path, self._program, reader._part, other, reader.told)
+                follower = FfmpegPart(self.path, self._program, reader.part, other, reader.probe)
             except AudioError:
                 continue
             begin_s = follower.first_s or 0.0
             if begin_s >= length_s - _OVERLAP_S:
                 others.remove(other)
-                follower._clock.begin(length_s)
+                follower.begin_at(length_s)
                 return follower
             follower.close()
         return None
@@ -228,7 +231,8 @@ class Sound:
             note._replace(start_s=length_s) if note.start_s is None and "{}" in note.text else note
             for note in part.notes
         ]
-        is_noted = any(note.is_end() for note in [*notes, *self._notes])
+        earlier = (note for note in self._notes if (note.start_s or 0.0) >= self._at_s)
+        is_noted = any(note.is_end() for note in [*notes, *earlier])
         if part.length_s and length_s < part.length_s - _TOLERANCE_S and not is_noted:
             notes.append(Note(missing(f"{part.length_s:.3f} s are announced"), length_s))
         self._note(notes)

@@ -383,4 +383,13 @@ def test_chatter_of_the_mp3_decoder_becomes_a_warning(tmp_path, capfd, monkeypat
     (tmp_path / "a.mp3").write_bytes(data)
     samples, said = read(tmp_path / "a.mp3")
     assert capfd.readouterr().err == ""
-    assert "sound is" in said and len(samples) > 8 * 8000
+    assert "sound is damaged" in said and len(samples) / 8000 == pytest.approx(20, abs=0.5)
+
+
+def test_without_ffmpeg_it_is_said_that_times_may_be_off(tmp_path, monkeypatch):
+    monkeypatch.setattr("hrin_plugin.audio.streams.ffmpeg_program", lambda: None)
+    soundfile.write(tmp_path / "a.ogg", sound(20), RATE)
+    (tmp_path / "a.ogg").write_bytes(replaced((tmp_path / "a.ogg").read_bytes(), 0.5, JUNK))
+    samples, said = read(tmp_path / "a.ogg")
+    assert len(samples) > 10 * 8000
+    assert "without ffmpeg times after the damage may be too early" in said
