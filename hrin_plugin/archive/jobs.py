@@ -198,10 +198,9 @@ def detect_recording(recording, notify, order, load):
     detector = _detector(
         load, order.model, order.backend, order.device, json.dumps(order.decoding), order.run_code
     )
+    options = {} if order.track is None else {"track": order.track}
     try:
-        detection = detector.detect_file(
-            recording.path, progress=lambda *told: notify(told), track=order.track
-        )
+        detection = detector.detect_file(recording.path, progress=lambda *told: notify(told), **options)
     except MemoryError:
         return Outcome(recording, None, f"{recording.path}: does not fit in memory; try fewer jobs")
     except Exception as error:  # whatever is wrong with one recording, the others go on

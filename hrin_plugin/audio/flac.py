@@ -31,12 +31,11 @@ def count_flac(window, start):
     list of Part
         One for each; one that holds another number of samples than it announces is for ffmpeg.
     """
-    starts = [start]
-    for mark in (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"):
-        position = start
-        while (position := window.find(mark, position + 1, window.size)) >= 0:
+    starts, position = [start], start
+    while (position := window.find(b"fLaC", position + 1, window.size)) >= 0:
+        if window.get(position + 4, 4) in (b"\0\0\0\x22", b"\x80\0\0\x22"):
             starts.append(position)
-    starts = [*sorted(starts), window.size]
+    starts.append(window.size)
     return [_part(window, *span) for span in zip(starts, starts[1:])]
 
 
