@@ -18,7 +18,8 @@ class Detection(NamedTuple):
 
     ``events`` maps level names of ``taxonomy``, all or some, to lists of Event in the order of
     their onsets, times in seconds. ``probabilities``, where they were asked for, maps each level
-    name to an array ``[frame, class]``, float32; else it is None.
+    name to an array ``[frame, class]``, float32; else it is None. ``warnings`` say what is wrong with
+    the recording, as where sound is missing or damaged, each in a few words with its times.
 
     Example
     -------
@@ -33,3 +34,4 @@ class Detection(NamedTuple):
     events: Mapping[str, list[Event]]
     probabilities: "Mapping[str, np.ndarray] | None" = None
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model
+    warnings: tuple[str, ...] = ()  # of the recording

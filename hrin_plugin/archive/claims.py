@@ -144,6 +144,8 @@ def _settle(record, recordings, order, known, overwrite, live):
         "levels": sorted(order.levels),
         "decoding": order.decoding,
     }
+    if order.track is not None:
+        settings["track"] = order.track
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     recorded = record and {"taxonomy": settings["taxonomy"], **record}
     same = settings == recorded

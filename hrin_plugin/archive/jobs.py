@@ -123,12 +123,13 @@ def detect_recording(recording, notify, order, load):
     detector = _detector(
         load, order.model, order.backend, order.device, json.dumps(order.decoding), order.run_code
     )
+    options = {} if order.track is None else {"track": order.track}
     problem = _name_problem(recording, order) if order.output else None
     if problem:
         return Outcome(recording, None, problem)
     with Watch(recording.path) as watch:
         try:
-            detection = detector.detect_file(recording.path, progress=lambda *told: notify(told))
+            detection = detector.detect_file(recording.path, progress=lambda *told: notify(told), **options)
         except MemoryError:
             problem = f"{recording.path}: does not fit in memory; try fewer jobs"
         except Exception as error:  # whatever is wrong with one recording, the others go on

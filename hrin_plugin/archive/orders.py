@@ -23,3 +23,4 @@ class Order(NamedTuple):
     decoding: dict = {}  # what differs from the model's own Decoding
     run_code: bool = False  # whether the model may run code
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
+    track: int | None = None  # of sound, from 1 on; None for the first

@@ -1,8 +1,9 @@
 """Audio of any format, sample rate and length comes in, mono float32 at one rate goes out.
 
-``signals`` reads whole recordings, ``streams`` recordings of any length and live sound.
-``recordings`` opens formats of libsndfile, ``ffmpeg`` all others. ``chunks`` and ``mp3``
-detect truncated files.
+``signals`` reads whole recordings strictly, ``streams`` recordings of any length and live sound.
+``accounting`` counts the bytes of a file before it is read, by its kind (``chunks``, ``au``,
+``flac``, ``ogg``, ``frames``, ``transport``), and gives its parts. ``sound`` reads them one after
+another: ``recordings`` by libsndfile, ``ffmpeg`` what is damaged or of another format.
 """
 
 from hrin_plugin.audio.recordings import AudioError

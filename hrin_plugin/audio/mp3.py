@@ -1,9 +1,4 @@
-"""MPEG audio (MP3, MP2), presented to libsndfile so that it reads the whole file.
-
-libsndfile derives the length from the file size and the first frame, or from the first Xing
-header. It therefore reads only part of files with variable bit rate without a Xing header, and
-of several recordings joined byte by byte.
-"""
+"""Headers of MPEG audio frames (MP3, MP2, MP1)."""
 
 import struct
 
@@ -24,75 +19,6 @@ _BIT_RATES = {
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-
-#: Shown where the length is not known; libsndfile's guess of it then never ends before the file.
-_ENDLESS = 1 << 50
-
-
-class Mp3File:
-    """The MPEG audio in a file, as a file that starts at a frame.
-
-    Tags before the first frame are skipped. A Xing header is skipped if the file continues
-    after its announced end, as in joined recordings. Without a header, the reported size
-    is unlimited.
-
-    Arguments
-    ---------
-    file : io.BufferedIOBase
-        An open file, read in binary.
-    searched_bytes : int
-        Search range for the first frame after the tags, in bytes.
-
-    Raises
-    ------
-    ValueError
-        If the file holds no MPEG audio there.
-
-    Example
-    -------
-    >>> import io
-    >>> frame = bytes([0xFF, 0xFB, 0x90, 0xC0]) + bytes(413)  # 128 kbit/s at 44.1 kHz, mono
-    >>> Mp3File(io.BytesIO(5 * frame)).announced
-    False
-    """
-
-    def __init__(self, file, searched_bytes=0):
-        self._file, self._shown_end = file, None
-        self._start = first_frame(file, 0, searched_bytes)
-        if self._start is None:
-            raise ValueError("holds no MPEG audio")
-        file.seek(self._start)
-        frame = file.read(SEARCHED_BYTES)
-        n_frames, n_bytes = _xing(frame)
-        #: Whether a header tells the number of samples.
-        self.announced = n_frames > 0
-        if n_bytes and first_frame(file, self._start + n_bytes, SEARCHED_BYTES) is not None:
-            self.announced = False
-            self._start += _frame_length(frame)
-        # With a true header, libsndfile warns of a size that does not fit it.
-        self._shown_size = file.seek(0, 2) - self._start if self.announced else _ENDLESS
-        self.seek(0)
-
-    def goes_on(self):
-        """Whether unread frames follow; call it last, since it moves the position."""
-        return first_frame(self._file, self._file.tell(), SEARCHED_BYTES) is not None
-
-    def read(self, size):
-        """Read bytes; a truncated last frame is padded with zeros."""
-        data = self._file.read(size)
-        is_cut_frame = 0 < len(data) < size and size > 4
-        return data + bytes(size - len(data)) if is_cut_frame else data
-
-    def seek(self, offset, whence=0):
-        """Move within the audio; without a header, the end is reported beyond every frame."""
-        self._shown_end = self._shown_size + offset if whence == 2 else None
-        if whence == 2:
-            return self._shown_end
-        return self._file.seek(offset + (self._start if whence == 0 else 0), whence) - self._start
-
-    def tell(self):
-        """Position within the audio."""
-        return self._file.tell() - self._start if self._shown_end is None else self._shown_end
 
 
 def first_frame(file, position, searched_bytes):
@@ -144,6 +70,28 @@ def _is_stream(data, start):
 
 def _frame_length(header):
     """Length in bytes of the frame with this header; None for an invalid header."""
+    told = frame_of(header)
+    return told and told[0]
+
+
+def frame_of(header):
+    """Length in bytes, samples of each channel and sample rate of a frame.
+
+    Arguments
+    ---------
+    header : bytes
+        Its first four bytes.
+
+    Returns
+    -------
+    tuple of (int, int, int) or None
+        None for an invalid header.
+
+    Example
+    -------
+    >>> frame_of(bytes([0xFF, 0xFB, 0x90, 0xC0]))
+    (417, 1152, 44100)
+    """
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -151,18 +99,46 @@ def _frame_length(header):
     if version == 1 or layer == 4 or bit_rate in (0, 15) or rate == 3:
         return None
     bits_s = 1000 * _BIT_RATES[version == 3, layer][bit_rate - 1]
-    padding = header[2] >> 1 & 1
+    sample_rate, padding = _RATES[version][rate], header[2] >> 1 & 1
     if layer == 1:
-        return 4 * (12 * bits_s // _RATES[version][rate] + padding)
-    return (72 if layer == 3 and version != 3 else 144) * bits_s // _RATES[version][rate] + padding
+        return 4 * (12 * bits_s // sample_rate + padding), 384, sample_rate
+    n_samples = 576 if layer == 3 and version != 3 else 1152
+    return n_samples // 8 * bits_s // sample_rate + padding, n_samples, sample_rate
 
 
-def _xing(frame):
-    """Numbers of frames and bytes in a Xing header; 0 where it gives none."""
+def xing_counts(frame):
+    """Numbers of frames and bytes in a Xing header; 0 where it gives none.
+
+    Arguments
+    ---------
+    frame : bytes
+        The first frame of a recording, or the beginning of it.
+
+    Returns
+    -------
+    tuple of (int, int) or None
+        None where the frame is no such header.
+
+    Example
+    -------
+    >>> xing_counts(bytes([0xFF, 0xFB, 0x90, 0xC0]) + bytes(413)) is None
+    True
+    """
     is_mpeg_1, is_mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
-    at = 4 + {(True, False): 32, (False, True): 9}.get((is_mpeg_1, is_mono), 17)
-    if frame[at : at + 4] not in (b"Xing", b"Info"):
-        return 0, 0
+    at = mark_position(is_mpeg_1, is_mono)
+    if frame[at : at + 4] not in (b"Xing", b"Info") or len(frame) < at + 16:
+        return None
     flags, *numbers = struct.unpack(">3I", frame[at + 4 : at + 16])
     n_frames = numbers.pop(0) if flags & 1 else 0
     return n_frames, numbers[0] if flags & 2 else 0
+
+
+def mark_position(is_mpeg_1, is_mono):
+    """Where in a frame the name of a Xing header stands, in bytes.
+
+    Example
+    -------
+    >>> mark_position(True, False)
+    36
+    """
+    return 4 + {(True, False): 32, (False, True): 9}.get((is_mpeg_1, is_mono), 17)

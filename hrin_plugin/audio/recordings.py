@@ -1,19 +1,21 @@
-"""Block-wise reading of recordings in formats of libsndfile; faulty files raise an error.
+"""Block-wise reading of recordings by libsndfile; faulty files raise an error.
 
 The format follows from the content, never from the name. libsndfile would read an AAC file
 named ``.mp3`` as noise.
 """
 
+import contextlib
 import io
-import itertools
 import os
-import re
 import stat
+import sys
+import tempfile
 
 import soundfile
 
-from hrin_plugin.audio.chunks import sample_bytes
-from hrin_plugin.audio.mp3 import SEARCHED_BYTES, Mp3File
+from hrin_plugin.audio.accounting import account
+from hrin_plugin.audio.notes import DOUBTFUL, Note, texts_of
+from hrin_plugin.audio.pieces import Stitched
 
 #: Most samples that are read at once, of each channel.
 BLOCK_SAMPLES = 1 << 16
@@ -21,20 +23,14 @@ BLOCK_SAMPLES = 1 << 16
 #: The cure for a damaged recording.
 COPY = "copy or export it again"
 
-#: An MP3 header counts frames, of which the first and the last can hold no sound.
-_MP3_TOLERANCE = 2 * 1152
-
-#: Ogg files in circulation announce up to this many seconds more than they hold.
-_OGG_TOLERANCE_S = 0.5
-
-#: Names of files that may begin within a frame, as cut from a broadcast.
-_MP3_SUFFIXES = (".mp3", ".mp2", ".mpga", ".mpa")
+#: How much a recording may be shorter than it announces, in seconds; Ogg files in circulation are.
+TOLERANCE_S = {"OGG": 0.5, "MP3": 2 * 1152 / 44100}
 
 #: The length that libsndfile tells where it knows none.
 _UNKNOWN_LENGTH = (1 << 63) - 1
 
-#: Bytes at either end of an Ogg file in which pages are looked for; a page has 65307 at most.
-_OGG_SEARCHED = 1 << 17
+#: Shown for frames without a header; libsndfile's guess of their length then never ends before the file.
+_ENDLESS = 1 << 50
 
 
 class AudioError(ValueError):
@@ -75,10 +71,20 @@ class UnknownFormatError(AudioError):
     """
 
 
+class DamagedError(AudioError):
+    """Raised where libsndfile cannot read on; ffmpeg may.
+
+    Example
+    -------
+    >>> isinstance(DamagedError("a.flac", "cannot be decoded at 1.000 s", "copy it again"), AudioError)
+    True
+    """
+
+
 class Recording:
     """An open recording that libsndfile reads; iterating gives its blocks.
 
-    Its end is checked: a recording shorter than its header says is refused.
+    It is read strictly, as for training: whatever is missing, damaged or in doubt is refused.
 
     Arguments
     ---------
@@ -88,9 +94,9 @@ class Recording:
     Raises
     ------
     AudioError
-        If the file is missing, unreadable, empty, or shorter than its header says.
+        If the file is missing, unreadable, empty, or not what its header says.
     UnknownFormatError
-        If libsndfile does not know its format.
+        If libsndfile does not read it, or its parts differ.
 
     Example
     -------
@@ -102,48 +108,28 @@ class Recording:
     """
 
     def __init__(self, path):
-        self.path, self._n_read, self._disk = path, 0, _open_file(path)
-        try:
-            self._open()
-        except BaseException:
-            self._disk.close()
-            raise
-
-    def _open(self):
-        """Check the header and open the file with libsndfile."""
-        file = io.BufferedReader(self._disk, 1 << 16)
-        announced, held = sample_bytes(file) or (0, 0)
-        if held < announced:
-            problem = f"the header announces {announced} bytes of samples, the file holds {held}"
-            raise AudioError(self.path, problem, COPY)
-        is_mp3_name = os.fsdecode(self.path).lower().endswith(_MP3_SUFFIXES)
-        try:
-            self._mp3 = Mp3File(file, SEARCHED_BYTES if is_mp3_name else 0)
-        except ValueError:
-            self._mp3 = None
-            file.seek(0)
-        try:
-            self._sound = _Forward(self._mp3 or file)
-        except soundfile.SoundFileError as error:
-            self._check_disk()
-            cure = "check that it is a recording, and convert it to WAV or FLAC"
-            raise UnknownFormatError(self.path, f"cannot be read as audio ({reason(error)})", cure) from None
-        self.sample_rate, self.n_channels = self._sound.samplerate, self._sound.channels
-        if self._sound.format == "OGG" and _is_chained(file):
-            self._sound.close()
-            problem = "cannot be read as audio to its end (several Ogg streams in a row)"
-            raise UnknownFormatError(self.path, problem, "convert it to WAV or FLAC")
-        is_mpeg = self._sound.subtype.startswith("MPEG")
-        if is_mpeg and self._sound.format != "MP3":
-            self._sound.close()
-            problem = f"cannot be read as audio (MPEG audio in {self._sound.format})"
-            raise UnknownFormatError(self.path, problem, "convert it to WAV or FLAC")
-        is_known = self._mp3.announced if self._mp3 else not is_mpeg
+        self.path = path
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(AudioFile(path))
+            parts = account(self._file, path)
+            refuse_notes(path, [note for part in parts for note in part.notes])
+            self._parts = [opened.enter_context(SndfilePart(self._file, part)) for part in parts]
+            self._opened = opened.pop_all()
+        first = self._parts[0]
+        #: Samples a second, and channels.
+        self.sample_rate, self.n_channels = first.sample_rate, first.n_channels
+        if any(
+            (part.sample_rate, part.n_channels) != (first.sample_rate, first.n_channels)
+            for part in self._parts
+        ):
+            self.close()
+            cure = "join its parts as WAV or FLAC"
+            raise UnknownFormatError(
+                path, "cannot be read as one (its parts have several sample rates or channels)", cure
+            )
+        counts = [part.n_samples for part in self._parts]
         #: Samples of each channel that the header announces; None where it announces none.
-        self.n_samples = self._sound.frames if is_known and self._sound.frames < _UNKNOWN_LENGTH else None
-        if self.n_samples == 0:
-            self._sound.close()
-            raise AudioError(self.path, "holds no samples", COPY)
+        self.n_samples = None if None in counts else sum(counts)
 
     @property
     def duration_s(self):
@@ -152,43 +138,12 @@ class Recording:
 
     def __iter__(self):
         """Blocks ``[sample, channel]``, float32, full scale at 1."""
-        while len(block := self._read()):
-            yield block
-        self._check_end()
-
-    def _read(self):
-        """The next block; empty at the end."""
-        try:
-            block = self._sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, MemoryError) as error:
-            self._check_disk()
-            where = f"at {self._n_read / self.sample_rate:.3f} s or soon after"
-            raise AudioError(self.path, f"cannot be decoded {where} ({reason(error)})", COPY) from None
-        self._check_disk()
-        self._n_read += len(block)
-        return block
-
-    def _check_disk(self):
-        """Raise read errors of the disk or network, which libsndfile ignores."""
-        if self._disk.error:
-            cure = "check the disk or the network folder, and start again"
-            raise AudioError(self.path, f"cannot be read further ({reason(self._disk.error)})", cure)
-
-    def _check_end(self):
-        """Raise AudioError for a truncated recording."""
-        announced, tolerance = self.n_samples or 1, _MP3_TOLERANCE if self._mp3 else 0
-        if self._sound.format == "OGG":
-            tolerance = _OGG_TOLERANCE_S * self.sample_rate
-        if self._n_read < announced - tolerance or not self._n_read:
-            raise AudioError(self.path, f"only {self._n_read} of {announced} samples can be read", COPY)
-        if self._mp3 and not self._mp3.announced and self._mp3.goes_on():
-            problem = f"changes its format after {self._n_read / self.sample_rate:.3f} s"
-            raise AudioError(self.path, problem, "join its parts as WAV or FLAC")
+        for part in self._parts:
+            yield from part
 
     def close(self):
         """Close the file."""
-        self._sound.close()
-        self._disk.close()
+        self._opened.close()
 
     def __enter__(self):
         return self
@@ -197,12 +152,176 @@ class Recording:
         self.close()
 
 
+def refuse_notes(path, notes):
+    """Raise AudioError for a recording of which something is missing or damaged.
+
+    Example
+    -------
+    >>> refuse_notes("a.wav", [])
+    """
+    if notes:
+        raise AudioError(path, "; ".join(texts_of(notes)), COPY)
+
+
+class SndfilePart:
+    """A part of an open file that libsndfile reads; iterating gives its blocks.
+
+    Arguments
+    ---------
+    file : AudioFile
+        The open file.
+    part : Part
+        What of it is read.
+    goes_on : bool
+        Whether complaints of the decoder become notes, since nothing else can decode it.
+
+    Raises
+    ------
+    UnknownFormatError
+        If libsndfile does not know the format.
+    AudioError
+        If it holds no samples.
+    DamagedError
+        While iterating, if the part cannot be read to its end.
+    """
+
+    def __init__(self, file, part, goes_on=False):
+        self.path, self._file, self._n_read, self._part = file.path, file, 0, part
+        #: Notes of what is wrong, where it goes on all the same.
+        self.notes, self._goes_on = [], goes_on
+        self._is_mpeg = part.form == "mp3"
+        if part.by != "libsndfile" and not self._is_mpeg:
+            raise UnknownFormatError(self.path, "cannot be read as audio by libsndfile", _CONVERT)
+        endless = _ENDLESS if self._is_mpeg and not part.is_counted else None
+        try:
+            with _quiet() if self._is_mpeg else contextlib.nullcontext():
+                self._sound = _Forward(Stitched(file, part.pieces, endless))
+        except soundfile.SoundFileError as error:
+            file.check()
+            problem = f"cannot be read as audio ({reason(error)})"
+            raise UnknownFormatError(self.path, problem, _CONVERT) from None
+        self.sample_rate, self.n_channels = self._sound.samplerate, self._sound.channels
+        if self._sound.subtype.startswith("MPEG") and not self._is_mpeg:
+            self._sound.close()
+            problem = f"cannot be read as audio (MPEG audio in {self._sound.format})"
+            raise UnknownFormatError(self.path, problem, _CONVERT)
+        is_known = self._sound.frames < _UNKNOWN_LENGTH and endless is None
+        #: Samples of each channel that are announced; None where none are.
+        self.n_samples = self._sound.frames if is_known else None
+        if self.n_samples == 0:
+            self._sound.close()
+            raise AudioError(self.path, "holds no samples", COPY)
+
+    @property
+    def length_s(self):
+        """Length in seconds that is announced or counted, or None."""
+        return self._part.length_s if self.n_samples is None else self.n_samples / self.sample_rate
+
+    def __iter__(self):
+        """Blocks ``[sample, channel]``, float32, full scale at 1."""
+        while len(block := self._read()):
+            yield block
+        announced = self.n_samples or 1
+        tolerance = TOLERANCE_S.get(self._sound.format, 0) * self.sample_rate
+        if self._n_read < announced - tolerance or not self._n_read:
+            raise DamagedError(self.path, f"only {self._n_read} of {announced} samples can be read", COPY)
+
+    def _read(self):
+        """The next block; empty at the end."""
+        try:
+            with _quiet() if self._is_mpeg else contextlib.nullcontext([]) as said:
+                block = self._sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, MemoryError) as error:
+            self._file.check()
+            raise self._damage(reason(error)) from None
+        self._file.check()
+        if said and not self._goes_on:
+            raise self._damage(said[0])
+        times_s = (n / self.sample_rate for n in (self._n_read, self._n_read + len(block)))
+        self._n_read += len(block)
+        if said:
+            self.notes.append(Note(DOUBTFUL, *times_s))
+        return block
+
+    def _damage(self, why):
+        """The error for a place that cannot be decoded."""
+        where = f"at {self._n_read / self.sample_rate:.3f} s or soon after"
+        return DamagedError(self.path, f"cannot be decoded {where} ({why})", COPY)
+
+    def close(self):
+        """Close what libsndfile opened; the file stays open."""
+        self._sound.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+_CONVERT = "check that it is a recording, and convert it to WAV or FLAC"
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the complaints of the MP3 decoder from the terminal; gives a list that gets its errors."""
+    said = []
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no terminal or file for them
+        yield said
+        return
+    with tempfile.TemporaryFile() as heard:
+        sys.stderr and sys.stderr.flush()
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            lines = heard.read().decode("utf-8", "replace").splitlines()
+            said += [line.rpartition("error: ")[2].strip() for line in lines if "error: " in line]
+
+
 class _Forward(soundfile.SoundFile):
     """A file without seeking: seeks between blocks corrupt MP3 of variable bit rate."""
 
     def seekable(self):
         """Never."""
         return False
+
+
+class AudioFile(io.BufferedReader):
+    """A file that is open for reading, and keeps read errors, which C libraries do not pass on.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+
+    Raises
+    ------
+    AudioError
+        For folders, unreadable and empty files.
+
+    Example
+    -------
+    >>> AudioFile(getfixture("tmp_path"))
+    Traceback (most recent call last):
+    ...
+    AudioError: ... is not a file; name a recording
+    """
+
+    def __init__(self, path):
+        self.path = path
+        super().__init__(_open_file(path), 1 << 16)
+
+    def check(self):
+        """Raise read errors of the disk or network, which libsndfile ignores."""
+        if self.raw.error:
+            cure = "check the disk or the network folder, and start again"
+            raise AudioError(self.path, f"cannot be read further ({reason(self.raw.error)})", cure)
 
 
 class _Disk(io.FileIO):
@@ -258,21 +377,3 @@ def reason(error):
     """
     words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return " ".join(words.split()).rstrip(".") or type(error).__name__
-
-
-def _is_chained(file):
-    """Whether an Ogg file ends with another stream than it begins with; keeps the position.
-
-    The library stops at the end of the first; radio stations begin one with each title.
-    """
-    position = file.tell()
-    file.seek(0)
-    head = file.read(_OGG_SEARCHED)
-    file.seek(max(0, file.seek(0, os.SEEK_END) - _OGG_SEARCHED))
-    tail = file.read()
-    file.seek(position)
-    pages = re.finditer(rb"OggS\0(.)", head, re.DOTALL)
-    first_pages = itertools.takewhile(lambda page: page[1][0] & 2, pages)  # marked as a stream's beginning
-    begun = {head[page.start() + 14 : page.start() + 18] for page in first_pages}
-    last_page = tail.rfind(b"OggS\0")
-    return last_page >= 0 and tail[last_page + 14 : last_page + 18] not in begun

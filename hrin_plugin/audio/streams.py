@@ -13,8 +13,7 @@ import weakref
 import numpy as np
 import soxr
 
-from hrin_plugin.audio.ffmpeg import FfmpegRecording, ffmpeg_program
-from hrin_plugin.audio.recordings import AudioError, Recording, UnknownFormatError
+from hrin_plugin.audio.ffmpeg import ffmpeg_program
 from hrin_plugin.audio.signals import (
     cancelled_channel,
     downmix,
@@ -23,6 +22,7 @@ from hrin_plugin.audio.signals import (
     resampled_length,
     scale_problem,
 )
+from hrin_plugin.audio.sound import Sound
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class AudioStream:
 
     Arguments
     ---------
-    recording : Recording or FfmpegRecording
+    sound : Sound
         The open recording.
     sample_rate : int
         Samples a second of the blocks.
@@ -61,22 +61,22 @@ class AudioStream:
     >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, np.zeros(12000), 8000)
-    >>> stream = AudioStream(Recording(path), 16000)
+    >>> stream = AudioStream(Sound(path), 16000)
     >>> stream.duration_s, [len(block) for block in stream]
     (1.5, [16000, 8000])
     """
 
-    def __init__(self, recording, sample_rate):
-        self.sample_rate = sample_rate
+    def __init__(self, sound, sample_rate):
+        self.sample_rate, self._sound = sample_rate, sound
         #: Length in seconds that the recording announces, or None.
-        self.duration_s = recording.duration_s
-        self._close_recording = weakref.finalize(self, recording.close)
-        self._blocks = _convert(
-            recording,
-            recording.sample_rate,
-            sample_rate,
-            lambda time_s: not_finite_error(recording.path, time_s),
-        )
+        self.duration_s = sound.duration_s
+        self._close_recording = weakref.finalize(self, sound.close)
+        self._blocks = _cut(_of_parts(sound, sample_rate), BLOCK_S * sample_rate)
+
+    @property
+    def warnings(self):
+        """What is wrong with the recording, in a few words with the times; complete after the last block."""
+        return self._sound.warnings
 
     def __iter__(self):
         return self
@@ -100,13 +100,16 @@ class AudioStream:
         self.close()
 
 
-def open_stream(path, sample_rate):
+def open_stream(path, sample_rate, track=None):
     """Open a recording of any length and kind as a stream of mono blocks.
 
-    libsndfile reads it, or ffmpeg for formats unknown to libsndfile. The format follows from the
-    content, not the name. The concatenated blocks equal the result of
-    :func:`hrin_plugin.audio.signals.read_audio`, except for the downmix. It is chosen for each
-    span of ``MIX_S`` seconds: the mean, or the strongest channel if the mean cancels out.
+    libsndfile reads it, or ffmpeg for formats unknown to libsndfile and for damaged files. The
+    format follows from the content, not the name. Every second of sound is read, or
+    ``warnings`` says from where to where it is missing.
+
+    The concatenated blocks equal the result of :func:`hrin_plugin.audio.signals.read_audio`,
+    except for the downmix. It is chosen for each span of ``MIX_S`` seconds: the mean, or the
+    strongest channel if the mean cancels out.
 
     Arguments
     ---------
@@ -114,6 +117,8 @@ def open_stream(path, sample_rate):
         The recording.
     sample_rate : int
         Samples a second of the blocks.
+    track : int or None
+        Which of several tracks of sound is read, from 1 on; None for the first.
 
     Returns
     -------
@@ -132,19 +137,13 @@ def open_stream(path, sample_rate):
     >>> path = getfixture("tmp_path") / "a.flac"
     >>> soundfile.write(path, np.zeros((110250, 2)), 44100)
     >>> with open_stream(path, 8000) as stream:
-    ...     stream.duration_s, [block.shape for block in stream]
-    (2.5, [(8000,), (8000,), (4000,)])
+    ...     stream.duration_s, [block.shape for block in stream], stream.warnings
+    (2.5, [(8000,), (8000,), (4000,)], [])
     """
     _check_rate("sample_rate", sample_rate)
-    try:
-        recording = Recording(path)
-    except UnknownFormatError as refusal:
-        program = ffmpeg_program()
-        if program is None:
-            cure = "where it is a recording, install ffmpeg, or run: pip install imageio-ffmpeg"
-            raise AudioError(path, f"{refusal.problem}, and there is no ffmpeg to try", cure) from None
-        recording = FfmpegRecording(path, program)
-    return AudioStream(recording, int(sample_rate))
+    if track is not None and (not isinstance(track, int) or track < 1):
+        raise ValueError(f"track is {track!r}; give a whole number, 1 or more")
+    return AudioStream(Sound(path, ffmpeg_program(), track), int(sample_rate))
 
 
 def resample_blocks(blocks, source_rate, sample_rate):
@@ -241,8 +240,28 @@ def _as_channels(block, number):
 
 def _convert(blocks, source_rate, sample_rate, refusal):
     """Mono blocks at the new rate; `refusal` makes an error from the time of a bad sample."""
+    return _cut(_converted(blocks, source_rate, sample_rate, refusal), BLOCK_S * sample_rate)
+
+
+def _converted(blocks, source_rate, sample_rate, refusal):
+    """The same in blocks of any length."""
     mono = _mono(_finite(blocks, source_rate, refusal), source_rate)
-    return _cut(_resampled(mono, source_rate, sample_rate), BLOCK_S * sample_rate)
+    return _resampled(mono, source_rate, sample_rate)
+
+
+def _of_parts(sound, sample_rate):
+    """Mono blocks of all parts of a recording, at the new rate."""
+    n_samples = 0
+    for source_rate, blocks in sound:
+        before_s = n_samples / sample_rate
+        for block in _converted(
+            blocks,
+            source_rate,
+            sample_rate,
+            lambda time_s: not_finite_error(sound.path, before_s + time_s),  # noqa: B023
+        ):
+            n_samples += len(block)
+            yield block
 
 
 def _finite(blocks, sample_rate, refusal):

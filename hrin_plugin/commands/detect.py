@@ -71,6 +71,13 @@ def add_parser(commands):
         help="md: music or no music. mrle: foreground, background or no music. both: both. For another "
         "model: its upper or its lower classes (default: %(default)s)",
     )
+    parser.add_argument(
+        "--track",
+        type=int,
+        metavar="N",
+        help="track of sound to use where a recording has several, as of several languages; 1 is the first "
+        "(default: the first)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_model_options(parser)
     decoding = parser.add_argument_group("decisions", "Each default is the model's own setting.")
@@ -185,8 +192,11 @@ def _detect_all(arguments, until):
     for recording, detection, problem, _ in detect_recordings(to_do, order, run, load_detector):
         if problem:
             report(problem)
-        else:
-            detections[recording.name] = detection
+            continue
+        detections[recording.name] = detection
+        if detection.warnings:
+            words = "; ".join(detection.warnings)
+            tqdm.write(printable(f"{recording.path}: warning: {words}"), file=sys.stderr)
     if not order.output:
         _print(detections.values(), order)
     if detections:
@@ -211,6 +221,8 @@ def _order(arguments):
     from hrin_plugin.inference import load_taxonomy
 
     levels = LEVELS[arguments.level]
+    if arguments.track is not None and arguments.track < 1:
+        raise ValueError(f"--track is {arguments.track}; give a whole number, 1 or more")
     if not arguments.output and len(output_paths("", "a", arguments.format, levels)) > 1:
         raise ValueError(
             f"{arguments.format} has a file for each level; give --output DIR, or another --format"
@@ -232,6 +244,7 @@ def _order(arguments):
         decoding=_decoding(arguments, taxonomy),
         taxonomy=taxonomy,
         run_code=arguments.run_code,
+        track=arguments.track,
     )
 
 

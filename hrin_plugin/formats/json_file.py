@@ -45,6 +45,8 @@ def json_text(detection: Detection) -> str:
         "taxonomy": detection.taxonomy.to_dict(),
         "levels": levels,
     }
+    if detection.warnings:
+        content["warnings"] = list(detection.warnings)
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -196,8 +196,13 @@ class MusicDetector(Pretrained):
         path: str | Path,
         probabilities: bool = False,
         progress: Callable[[float, float | None], None] | None = None,
+        track: int | None = None,
     ) -> Detection:
         """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
+
+        Every second of sound is read, or the Detection's ``warnings`` tell where some is missing.
+        Times count from the beginning of the file as a player shows it, of a video from its
+        first picture.
 
         Arguments
         ---------
@@ -209,6 +214,8 @@ class MusicDetector(Pretrained):
         progress : callable or None
             Called regularly with the processed seconds and the recording's length in seconds,
             None if the length is unknown.
+        track : int or None
+            Which of several tracks of sound is used, from 1 on; None for the first.
 
         Returns
         -------
@@ -232,10 +239,11 @@ class MusicDetector(Pretrained):
         >>> found.name, found.duration_s, sorted(found.events)
         ('a', 1.0, ['md', 'mrle'])
         """
-        with open_stream(path, self.grid.sample_rate) as stream:
+        with open_stream(path, self.grid.sample_rate, track) as stream:
             tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
             try:
-                return self._detect(stream, Path(path).stem, probabilities, tell)
+                found = self._detect(stream, Path(path).stem, probabilities, tell)
+                return found._replace(warnings=tuple(stream.warnings))
             except AudioError:
                 raise
             except ValueError as error:

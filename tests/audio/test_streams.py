@@ -323,12 +323,15 @@ def test_joined_mp3_files_are_read_to_the_end_of_the_last(tmp_path, source):
 
 
 @needs_ffmpeg
-def test_joined_mp3_files_of_different_kind_are_refused(tmp_path, source):
+def test_joined_mp3_files_of_different_kind_are_read(tmp_path, source):
     stereo = encode(source, tmp_path / "a.mp3", "-ac", "2").read_bytes()
     slower = encode(source, tmp_path / "b.mp3", "-ar", "22050").read_bytes()
     (tmp_path / "c.mp3").write_bytes(stereo + slower)
-    with pytest.raises(ValueError, match=r"c\.mp3: changes its format after 4\.\d+ s; join its parts"):
-        streamed(tmp_path / "c.mp3")
+    read = streamed(tmp_path / "c.mp3")
+    np.testing.assert_allclose(read[:32000], streamed(tmp_path / "a.mp3"), atol=1e-6)
+    np.testing.assert_allclose(read[32000:], streamed(tmp_path / "b.mp3"), atol=1e-6)
+    with pytest.raises(ValueError, match=r"c\.mp3: cannot be read as one .*; join its parts as WAV or FLAC"):
+        read_audio(tmp_path / "c.mp3", 8000)
 
 
 @needs_ffmpeg
@@ -387,7 +390,7 @@ def test_what_only_ffmpeg_reads_is_decoded_in_time(tmp_path, source, name, codec
 
 
 @needs_ffmpeg
-def test_of_several_streams_of_sound_the_default_is_taken(tmp_path, source, tone):
+def test_of_several_tracks_the_first_is_taken_and_the_others_are_named(tmp_path, source, tone):
     soundfile.write(tmp_path / "other.wav", tone(4 * 44100, 44100), 44100)
     streams = ["-i", tmp_path / "other.wav", "-f", "lavfi", "-i", "testsrc=duration=6:size=64x64:rate=5"]
     maps = [
@@ -405,7 +408,17 @@ def test_of_several_streams_of_sound_the_default_is_taken(tmp_path, source, tone
         "0",
     ]
     path = encode(source, tmp_path / "a.mkv", *streams, *maps, "-disposition:a:1", "default")
-    np.testing.assert_allclose(streamed(path), read_audio(tmp_path / "other.wav", 8000), atol=1e-4)
+    for track, expected in ((None, source), (1, source), (2, tmp_path / "other.wav")):
+        with open_stream(path, 8000, track) as stream:
+            np.testing.assert_allclose(joined(stream), read_audio(expected, 8000), atol=1e-4)
+        words = "has 2 tracks of sound: 1 (flac, 44100 Hz, mono) is used, left out: 2 (flac, 44100 Hz, mono)"
+        assert stream.warnings == ([] if track else [f"{words}; --track N chooses"])
+    with pytest.raises(ValueError, match="has 2 tracks of sound, no track 3; choose one of 1 to 2"):
+        open_stream(path, 8000, 3)
+    with pytest.raises(ValueError, match="has 1 track of sound, no track 2; leave"):
+        open_stream(source, 8000, 2)
+    with pytest.raises(ValueError, match="track is 0; give a whole number, 1 or more"):
+        open_stream(source, 8000, 0)
 
 
 @needs_ffmpeg
@@ -476,14 +489,14 @@ def test_closing_early_ends_ffmpeg(tmp_path, source, monkeypatch):
     started.clear()
     with open_stream(path, 8000) as stream:
         assert len(next(stream)) == 8000
-        assert started[0].poll() is None
-    assert started[0].poll() is not None
+        assert started[1].poll() is None
+    assert started[1].poll() is not None
     stream.close()
     del stream
     forgotten = open_stream(path, 8000)
     next(forgotten)
     del forgotten
-    assert started[1].poll() is not None
+    assert started[3].poll() is not None
 
 
 def test_a_stream_read_to_its_end_holds_no_file(tmp_path):
