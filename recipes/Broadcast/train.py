@@ -30,6 +30,7 @@ from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import StemCache
+from hrin_plugin.networks import keep_statistics
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.devices import check_device
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
@@ -82,6 +83,9 @@ def train(hparams, run_opts):
     planner = Planner(cache, hparams["seed"], hparams["music_weights"], hparams["noise_weights"])
     model, statistics = hparams["model"], hparams["modules"]["statistics"]
     begins = hparams["checkpointer"].find_checkpoint() is None
+    if hparams["init_from"]:
+        # Means of smaller batches would be worse than those of the training before.
+        keep_statistics(model)
     if begins and hparams["init_from"]:
         start_from(hparams["init_from"], model, statistics)
     facts = describe_training(hparams, cache)
