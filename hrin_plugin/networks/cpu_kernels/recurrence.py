@@ -84,6 +84,7 @@ class _Recurrence(torch.autograd.Function):
     """The steps, as those of ``networks.cpu_recurrence``."""
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx, loops, inputs, weight, bias, initial):
         """States of all steps."""
         inputs, weight = inputs.contiguous(), weight.contiguous()
@@ -100,6 +101,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, state_grads):
         """Gradients of the inputs, the weight and the bias."""
         weight, states, gates, new, recalled = ctx.saved_tensors
