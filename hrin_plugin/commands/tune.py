@@ -58,7 +58,9 @@ def _tune(arguments):
     from hrin_plugin.inference import load_detector, load_taxonomy
 
     taxonomy = load_taxonomy(arguments.model, arguments.run_code)
-    to_tune, to_test = (_references(folder, taxonomy) for folder in (arguments.labelled, arguments.test))
+    to_tune, to_test = (
+        annotated_recordings(folder, taxonomy) for folder in (arguments.labelled, arguments.test)
+    )
     detector = load_detector(
         arguments.model, arguments.backend, arguments.device, run_code=arguments.run_code
     )
@@ -78,8 +80,31 @@ def _tune(arguments):
     return 0
 
 
-def _references(folder, taxonomy):
-    """The annotated recordings of a folder; an empty list for None."""
+def annotated_recordings(folder, taxonomy):
+    """The annotated recordings of a folder, each annotated on every level.
+
+    Arguments
+    ---------
+    folder : str or None
+        The folder.
+    taxonomy : Taxonomy
+        The levels.
+
+    Returns
+    -------
+    list of Reference
+        By name; an empty list for None.
+
+    Raises
+    ------
+    Failure
+        If there is none, or some are annotated on the upper level alone.
+
+    Example
+    -------
+    >>> annotated_recordings(None, None)
+    []
+    """
     from hrin_plugin.archive.references import read_references
 
     if folder is None:
