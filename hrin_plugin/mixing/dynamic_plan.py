@@ -43,11 +43,11 @@ RELATIVE_LU = {"fg-music": (2.0, 20.0), "bg-music": (-27.0, -3.0)}
 #: How many excerpts are one passage throughout, and what that is: class, speech, noise.
 WHOLE_SHARE = 0.2
 WHOLES = {
-    ("fg-music", False, False): 0.5,
-    ("bg-music", True, False): 0.1,
+    ("fg-music", False, False): 0.4,
+    ("bg-music", True, False): 0.3,
     ("bg-music", False, True): 0.05,
-    ("no-music", False, True): 0.2,
-    ("no-music", True, False): 0.15,
+    ("no-music", False, True): 0.15,
+    ("no-music", True, False): 0.1,
 }
 #: How many excerpts are nearly silent, and the level of what they have, in dBFS.
 SILENT_SHARE, FLOOR_DBFS = 0.04, (-105.0, -72.0)

@@ -26,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from broadcast_stems import synthesise_stems
 from dynamic_brain import DynamicBrain, Plans
+from finish import calibrate, draw_rehearsal
 from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
@@ -34,6 +35,7 @@ from hrin_plugin.networks import keep_statistics
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.devices import check_device
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.pretrained.rehearsal import save_rehearsal
 from hrin_plugin.training.recipe import find_hparams, load_hparams, refusing
 from validation import as_table, score_kinds
 
@@ -41,6 +43,8 @@ logger = get_logger(__name__)
 
 #: What writes the log of the steps.
 LOG_NAME = "train_log.txt"
+#: Folders of the model: in 8 bits, and as it was trained.
+MODELS = ("pretrained", "full_precision")
 
 
 def main(argv):
@@ -112,6 +116,13 @@ def train(hparams, run_opts):
     brain.fit_steps(
         hparams["loader_options"], hparams["log_interval_steps"], hparams["save_interval_min"], write_log
     )
+    if hparams["number_of_steps"]:
+        facts["temperatures"] = calibrate(brain, planner, **hparams["calibration"])
+        export(output_folder, brain, facts | {"steps": brain.progress.step}, hparams)
+        rehearsal = draw_rehearsal(brain, planner, **hparams["rehearsal"])
+        for name in MODELS:
+            save_rehearsal(output_folder / name, rehearsal)
+        write_log(f"temperatures of the levels: {facts['temperatures']}")
     kinds = sorted({stem.kind for stem in cache.of("music", "valid")})
     table = as_table(score_kinds(brain, planner, kinds, **hparams["validation"]))
     write_atomically(output_folder / "validation.tsv", table)
@@ -151,9 +162,9 @@ def export(output_folder, brain, facts, hparams):
     """Write the averaged model, in 8 bits with its decoding, and in full precision."""
     average = brain.average.module
     model = PretrainedModel(brain.features, brain.modules.statistics, average)
-    save_pretrained(output_folder / "pretrained", model, quantised=True, training=facts)
-    write_atomically(output_folder / "pretrained" / "decoding.json", json.dumps(hparams["decoding"]) + "\n")
-    save_pretrained(output_folder / "full_precision", model, training=facts)
+    for name in MODELS:
+        save_pretrained(output_folder / name, model, quantised=name == MODELS[0], training=facts)
+    write_atomically(output_folder / MODELS[0] / "decoding.json", json.dumps(hparams["decoding"]) + "\n")
 
 
 if __name__ == "__main__":
