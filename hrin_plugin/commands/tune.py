@@ -62,7 +62,8 @@ def _tune(arguments):
 
     taxonomy = load_taxonomy(arguments.model, arguments.run_code)
     to_tune, to_test = (
-        _references(folder, taxonomy, arguments.unlabelled) for folder in (arguments.labelled, arguments.test)
+        annotated_recordings(folder, taxonomy, arguments.unlabelled)
+        for folder in (arguments.labelled, arguments.test)
     )
     _note_absent(
         to_tune, taxonomy, f"{arguments.labelled}: {{}} never occurs; what is tuned for it is a guess"
@@ -96,8 +97,33 @@ def _note_absent(references, taxonomy, words):
                 print(words.format(label), file=sys.stderr)
 
 
-def _references(folder, taxonomy, unlabelled):
-    """The annotated recordings of a folder; an empty list for None."""
+def annotated_recordings(folder, taxonomy, unlabelled=None):
+    """The annotated recordings of a folder, each annotated on every level.
+
+    Arguments
+    ---------
+    folder : str or None
+        The folder.
+    taxonomy : Taxonomy
+        The levels.
+    unlabelled : str or None
+        The class of what is not annotated; None to refuse gaps.
+
+    Returns
+    -------
+    list of Reference
+        By name; an empty list for None.
+
+    Raises
+    ------
+    Failure
+        If there is none, or some are annotated on the upper level alone.
+
+    Example
+    -------
+    >>> annotated_recordings(None, None)
+    []
+    """
     from hrin_plugin.archive.references import read_references
 
     if folder is None:

@@ -41,13 +41,13 @@ NOISE_WEIGHTS = {0.0: 0.15, 0.3: 0.15, 1.0: 0.35, 3.0: 0.25, 50.0: 0.1}
 #: Levels over everything else, in LU; what lies between is the neutral zone, and never drawn.
 RELATIVE_LU = {"fg-music": (2.0, 20.0), "bg-music": (-27.0, -3.0)}
 #: How many excerpts are one passage throughout, and what that is: class, speech, noise.
-WHOLE_SHARE = 0.15
+WHOLE_SHARE = 0.2
 WHOLES = {
     ("fg-music", False, False): 0.4,
-    ("bg-music", True, False): 0.2,
+    ("bg-music", True, False): 0.3,
     ("bg-music", False, True): 0.05,
-    ("no-music", False, True): 0.2,
-    ("no-music", True, False): 0.15,
+    ("no-music", False, True): 0.15,
+    ("no-music", True, False): 0.1,
 }
 #: How many excerpts are nearly silent, and the level of what they have, in dBFS.
 SILENT_SHARE, FLOOR_DBFS = 0.04, (-105.0, -72.0)

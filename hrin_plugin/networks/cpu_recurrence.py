@@ -2,12 +2,14 @@
 
 ``torch.nn.GRU`` has no fused CPU kernel. Each time step takes a dozen small operations for
 each direction, all recorded by autograd. Here both directions step together, and the gradient
-of eq. (4) to (7) is written by hand, with three operations a step. The weights are those of
-the ``torch.nn.GRU``.
+of eq. (4) to (7) is written by hand, with three operations a step, or compiled where there is a
+compiler. The weights are those of the ``torch.nn.GRU``.
 """
 
 import torch
 from torch.autograd.function import once_differentiable
+
+from hrin_plugin.networks.cpu_kernels.recurrence import compiled_recurrence, weight_gradients
 
 
 def bidirectional_gru(gru, frames, lengths=None, initial=None):
@@ -59,9 +61,15 @@ def bidirectional_gru(gru, frames, lengths=None, initial=None):
         projected = torch.nn.functional.linear(outputs, input_weight.flatten(0, 1), input_bias.flatten())
         ahead, behind = projected.chunk(2, dim=-1)
         inputs = torch.stack((ahead, _reorder(behind, backwards)), dim=1)
-        states = _Recurrence.apply(
-            inputs, hidden_weight.transpose(1, 2), hidden_bias[:, None], initial[2 * layer : 2 * layer + 2]
+        steps = (
+            inputs,
+            hidden_weight.transpose(1, 2),
+            hidden_bias[:, None],
+            initial[2 * layer : 2 * layer + 2],
         )
+        states = compiled_recurrence(*steps)
+        if states is None:
+            states = _Recurrence.apply(*steps)
         last += states[-1] if lengths is None else states[lengths - 1, :, torch.arange(batch)].unbind(1)
         outputs = torch.cat((states[:, 0], _reorder(states[:, 1], backwards)), dim=-1)
         if real is not None:
@@ -72,32 +80,6 @@ def bidirectional_gru(gru, frames, lengths=None, initial=None):
 def _reorder(sequence, order):
     """The frames of ``[frame, batch, value]`` in another order for each recording, ``[frame, batch]``."""
     return sequence.gather(0, order[..., None].expand_as(sequence))
-
-
-def weight_gradients(before, hidden_grads):
-    """Gradients of the recurrent weight and bias.
-
-    Arguments
-    ---------
-    before : torch.Tensor
-        The state before each step, ``[frame, direction, batch, hidden]``.
-    hidden_grads : torch.Tensor
-        Gradient of what it gave to the gates, ``[frame, direction, batch, 3 * hidden]``.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        ``[direction, hidden, 3 * hidden]`` and ``[direction, 1, 3 * hidden]``.
-
-    Example
-    -------
-    >>> weight_grad, bias_grad = weight_gradients(torch.ones(7, 2, 3, 4), torch.ones(7, 2, 3, 12))
-    >>> weight_grad.shape, bias_grad.shape
-    (torch.Size([2, 4, 12]), torch.Size([2, 1, 12]))
-    """
-    by_direction = hidden_grads.transpose(0, 1).flatten(1, 2)
-    weight_grad = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_direction
-    return weight_grad, by_direction.sum(dim=1, keepdim=True)
 
 
 class _Recurrence(torch.autograd.Function):

@@ -7,6 +7,21 @@ import torch
 from hrin_plugin.text import shown
 
 
+def default_device():
+    """A GPU where there is one, else the CPU.
+
+    Returns
+    -------
+    str
+        Its name.
+
+    Example
+    -------
+    >>> check_device(default_device())
+    """
+    return torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+
+
 def check_device(name, *precisions):
     """Raise ValueError for a missing device, or one without the requested precision.
 
@@ -30,10 +45,7 @@ def check_device(name, *precisions):
     ...
     ValueError: fp16 is not for a CPU; use bf16 or fp32, or a GPU
     """
-    if name is None:
-        kind = "cpu" if not torch.accelerator.is_available() else torch.accelerator.current_accelerator().type
-    else:
-        kind = _kind(name)
+    kind = default_device() if name is None else _kind(name)
     if kind == "cpu" and "fp16" in precisions:
         raise ValueError("fp16 is not for a CPU; use bf16 or fp32, or a GPU")
 

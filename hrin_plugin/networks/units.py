@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
+from hrin_plugin.networks.cpu_kernels.convolutions import compiled_convolutions
 from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
 
 #: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
@@ -84,9 +85,21 @@ class ConvUnit(nn.Module):
         return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
 
     def _convolve(self, frames):
+        if self._trains_on_cpu(frames) and (found := compiled_convolutions(self.layers, frames)) is not None:
+            return found
         if self.training or torch.is_grad_enabled() or frames.device.type != "cpu":
             return self._convolve_at_once(frames)
         return torch.cat([self._convolve_at_once(part) for part in frames.split(FRAMES_AT_ONCE)])
+
+    def _trains_on_cpu(self, frames):
+        """Whether compiled loops may have a gradient to compute: of a training with fixed statistics."""
+        return (
+            self.training
+            and self.statistics_stay
+            and frames.device.type == "cpu"
+            and torch.is_grad_enabled()
+            and not torch.compiler.is_compiling()
+        )
 
     def _convolve_at_once(self, frames):
         images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)

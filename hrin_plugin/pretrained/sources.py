@@ -13,6 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from hrin_plugin.pretrained.folder import SETTINGS_FILE, WEIGHTS_FILE
+from hrin_plugin.pretrained.rehearsal import REHEARSAL_FILE
 
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
 
@@ -20,7 +21,7 @@ DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
 SHIPPED_MODEL = "pretrained/models/hrin_cr"
 
 #: What a model consists of.
-DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE)
+DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
 
 #: A name on the Hugging Face Hub: owner/model.
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)

@@ -26,11 +26,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from broadcast_stems import synthesise_stems
 from dynamic_brain import DynamicBrain, Plans
+from finish import calibrate, draw_rehearsal
 from hrin_plugin.files import write_atomically
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import SAMPLES_FILE, TABLE_FILE, StemCache
+from hrin_plugin.networks import keep_statistics
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
+from hrin_plugin.pretrained.rehearsal import save_rehearsal
 from hrin_plugin.training.checksums import Checksums
 from hrin_plugin.training.loggers import STEP, keep_epochs
 from hrin_plugin.training.openbmat import MINIATURE
@@ -43,6 +46,8 @@ logger = get_logger(__name__)
 LOG_NAME = "train_log.txt"
 #: Files of a cache of stems.
 FILES = (TABLE_FILE, SAMPLES_FILE)
+#: Folders of the model: in 8 bits, and as it was trained.
+MODELS = ("pretrained", "full_precision")
 
 
 def main(argv):
@@ -95,6 +100,9 @@ def train(hparams, run_opts):
     planner = Planner(cache, hparams["seed"], hparams["music_weights"], hparams["noise_weights"])
     model, statistics = hparams["model"], hparams["modules"]["statistics"]
     begins = hparams["checkpointer"].is_empty()
+    if hparams["init_from"]:
+        # Means of smaller batches would be worse than those of the training before.
+        keep_statistics(model)
     if begins and hparams["init_from"]:
         start_from(hparams["init_from"], model, statistics)
     facts = describe_training(hparams, cache)
@@ -125,6 +133,13 @@ def train(hparams, run_opts):
         write_log,
         keep_log=lambda step: keep_epochs(output_folder / LOG_NAME, step, STEP),
     )
+    if hparams["number_of_steps"]:
+        facts["temperatures"] = calibrate(brain, planner, **hparams["calibration"])
+        export(output_folder, brain, facts | {"steps": brain.progress.step}, hparams)
+        rehearsal = draw_rehearsal(brain, planner, **hparams["rehearsal"])
+        for name in MODELS:
+            save_rehearsal(output_folder / name, rehearsal)
+        write_log(f"temperatures of the levels: {facts['temperatures']}")
     kinds = sorted({stem.kind for stem in cache.of("music", "valid")})
     table = as_table(score_kinds(brain, planner, kinds, **hparams["validation"]))
     write_atomically(output_folder / "validation.tsv", table)
@@ -164,9 +179,9 @@ def export(output_folder, brain, facts, hparams):
     """Write the averaged model, in 8 bits with its decoding, and in full precision."""
     average = brain.average.module
     model = PretrainedModel(brain.features, brain.modules.statistics, average)
-    save_pretrained(output_folder / "pretrained", model, quantised=True, training=facts)
-    write_atomically(output_folder / "pretrained" / "decoding.json", json.dumps(hparams["decoding"]) + "\n")
-    save_pretrained(output_folder / "full_precision", model, training=facts)
+    for name in MODELS:
+        save_pretrained(output_folder / name, model, quantised=name == MODELS[0], training=facts)
+    write_atomically(output_folder / MODELS[0] / "decoding.json", json.dumps(hparams["decoding"]) + "\n")
 
 
 if __name__ == "__main__":

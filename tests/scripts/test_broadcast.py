@@ -15,11 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 import broadcast_stems
+import finish
 from hrin_plugin.cli import main as hrin
 from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import BLOCK, BatchStyle, Planner
 from hrin_plugin.mixing.loudness import gated_loudness, step_powers
 from hrin_plugin.mixing.stem_cache import ROLES, SAMPLE_RATE, StemCache, write_cache
+from hrin_plugin.pretrained.rehearsal import load_rehearsal
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "Broadcast"
 KINDS = ("ambient", "rock")
@@ -218,6 +220,8 @@ def start_training(stems_folder, results, **options):
         "steps_together": 2,
         "save_environment": False,
         "validation": "{n_batches: 1, n_excerpts: 1, seconds: 6.144}",
+        "calibration": "{n_batches: 1, n_excerpts: 2, seconds: 6.144}",
+        "rehearsal": "{n_excerpts: 2, seconds: 6.144}",
         **options,
     }
     words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
@@ -248,7 +252,10 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(stems_folder, tmp_path):
     assert log.count("step 1,") == 1 and "step 4," in log
     facts = json.loads((folders[0] / "pretrained" / "model.json").read_text())["training"]
     assert facts["stems_sha256"] == StemCache(stems_folder).sha256 and facts["steps"] == 4
+    assert len(facts["temperatures"]) == 2 and all(0.33 < each < 3.01 for each in facts["temperatures"])
     assert (folders[0] / "pretrained" / "decoding.json").is_file()
+    rehearsal = load_rehearsal(folders[0] / "pretrained")
+    assert rehearsal.frames.shape == (2, 97, 128) and int(rehearsal.classes.max()) <= 2
     table = (folders[0] / "validation.tsv").read_text().splitlines()
     assert sorted(row.split("\t")[0] for row in table[1:]) == sorted(KINDS)
 
@@ -304,6 +311,14 @@ def test_debug_leaves_nothing(stems_folder, tmp_path):
     said = trial.communicate(timeout=300)[0]
     assert trial.returncode == 0, said
     assert not (tmp_path / "results" / "broadcast").exists()
+
+
+def test_probabilities_are_calibrated():
+    # Trust that is twice too much, as logits go: the frames come true less often than they say.
+    right = torch.randn(20000, 3, generator=torch.Generator().manual_seed(0))
+    targets = torch.bernoulli(torch.sigmoid(right), generator=torch.Generator().manual_seed(1))
+    assert finish._best_temperature(2 * right, targets) == pytest.approx(2.0, rel=0.05)
+    assert finish._best_temperature(right, targets) == pytest.approx(1.0, rel=0.05)
 
 
 def test_half_precision_without_scaling_is_refused():

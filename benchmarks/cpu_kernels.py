@@ -1,24 +1,23 @@
-"""How much the compiled loops save: ``python benchmarks/compiled_loops.py``.
+"""How much the compiled loops save: ``python benchmarks/cpu_kernels.py``.
 
-A training step of HRIN-cr whose normalisation keeps its statistics, as in the later trainings of the
-shipped model: with ``recipes/OpenBMAT/compiled.py``, and with the package as it is, each in a
-process of its own, and each in single precision and in bfloat16. The last columns are the arithmetic
-done a second, and its share of what a large matrix product in single precision reaches on this machine.
+A training step of HRIN-cr whose normalisation keeps its statistics, as in fine-tuning: with the
+compiled loops and through torch, each in a process of its own, and each in single precision and in
+bfloat16. The last columns are the arithmetic done a second, and its share of what a large matrix
+product in single precision reaches on this machine.
 """
 
 import argparse
 import itertools
 import multiprocessing
+import os
 import statistics
-import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import torch
 
 from hrin_plugin.hierarchy.losses import HierarchicalLoss
+from hrin_plugin.networks.cpu_kernels.library import SWITCH
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.networks.units import keep_statistics
@@ -32,12 +31,7 @@ def step_s(compiled, half, repeats, threads):
     """Median seconds of a training step."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    if compiled:
-        sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "OpenBMAT"))
-        from compiled import compile_loops, use
-
-        with tempfile.TemporaryDirectory() as folder:
-            use(compile_loops(folder))
+    os.environ[SWITCH] = "on" if compiled else "off"
     network = HRIN(**SETTINGS)
     keep_statistics(network)
     frames, targets = torch.randn(BATCH, FRAMES, 128), torch.randint(3, (BATCH, FRAMES))
@@ -66,7 +60,7 @@ def main():
     print(f"{'loops':20}{'s a step':>10}{'ratio':>7}{'GFLOP/s':>9}{'of limit':>10}")
     first_s = None
     for compiled, half in itertools.product((True, False), (False, True)):
-        name = ("compiled" if compiled else "package's") + (", bfloat16" if half else "")
+        name = ("compiled" if compiled else "torch's") + (", bfloat16" if half else "")
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             seconds = pool.submit(step_s, compiled, half, arguments.repeats, arguments.threads).result()
         first_s = first_s or seconds
