@@ -82,7 +82,11 @@ def _adapt(arguments):
         raise Failure(f"{output}: holds a model already; choose another --output, or delete it")
     source = find_model(arguments.model)
     taxonomy = load_taxonomy(arguments.model, arguments.run_code)
-    parts = hold_out(annotated_recordings(arguments.labelled, taxonomy), arguments.held_out, arguments.seed)
+    labelled, other = (
+        annotated_recordings(folder, taxonomy, arguments.unlabelled)
+        for folder in (arguments.labelled, arguments.test)
+    )
+    parts = hold_out(labelled, arguments.held_out, arguments.seed)
     tests = [Part(reference, 0.0, reference.detection.duration_s) for reference in other]
     judged = {"held out": parts[1], "test": tests} if tests else {"held out": parts[1]}
     for name, known in {"to train on": parts[0], **judged}.items():

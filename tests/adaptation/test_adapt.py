@@ -160,7 +160,7 @@ def test_where_nothing_is_gained_the_network_is_as_it_was(parts, tmp_path):
 
 
 def test_what_is_rehearsed_is_kept_in_bytes(tmp_path):
-    frames, classes = -60 + 20 * torch.randn(3, 50, 128), torch.randint(0, 3, (3, 50))
+    frames, classes = -100 + 120 * torch.rand(3, 50, 128), torch.randint(0, 3, (3, 50))
     save_rehearsal(tmp_path, Rehearsal(frames, classes))
     found = load_rehearsal(tmp_path)
     assert torch.equal(found.classes, classes)
