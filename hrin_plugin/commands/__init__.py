@@ -31,7 +31,7 @@ def subcommands():
     Example
     -------
     >>> [module.__name__.rpartition(".")[2] for module in subcommands()][:2]
-    ['detect', 'evaluate']
+    ['adapt', 'detect']
     """
     names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
