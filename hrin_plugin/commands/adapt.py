@@ -76,7 +76,7 @@ def _adapt(arguments):
     device = arguments.device or default_device()
     check_device(device)
     if arguments.minutes is not None and not 0 < arguments.minutes < float("inf"):
-        raise Failure(f"--minutes is {arguments.minutes:g}; give a number above 0, such as 10")
+        raise ValueError(f"--minutes is {arguments.minutes:g}; give a number above 0, such as 10")
     output = Path(arguments.output)
     if (output / SETTINGS_FILE).exists():
         raise Failure(f"{output}: holds a model already; choose another --output, or delete it")
