@@ -187,7 +187,7 @@ def test_whatever_stands_in_a_decoding_is_read_or_refused_in_one_line(tmp_path, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--min-duration", "1e308"], "min_event_s is 1e+308; give seconds, 0 to 1e+08"),
+        (["--min-duration", "1e308"], "min_event_s is 1e+308; give seconds, 0 or more, 1e+08 at most"),
         (["--min-duration", "9" * 5000], "min_event_s is inf; give seconds"),
         (["--switching-cost", "1e308s"], "switching_cost_s is 1e+308; give seconds"),
         (["--threshold", "x" * 200_000], "is not a number"),
