@@ -140,6 +140,14 @@ def test_weights_that_are_not_finite_are_refused_by_name(model_folder, tmp_path,
         load_pretrained(tmp_path)
 
 
+def test_a_detector_of_modules_with_a_weight_that_is_not_finite_is_refused(make_model):
+    model = make_model(hidden_size=4, num_layers=1)
+    with torch.no_grad():
+        model.network.heads.layers[1].bias[0] = float("nan")
+    with pytest.raises(ValueError, match="hold a number that is not finite, in network.heads.layers.1.bias"):
+        MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
+
+
 def test_weights_of_a_wrong_type_are_refused(model_folder, tmp_path):
     weights = load_file(model_folder / "HRIN/model.safetensors")
     weights["statistics.mean"] = weights["statistics.mean"].to(torch.int8)
