@@ -12,10 +12,12 @@ import soundfile
 
 from hrin_plugin.archive.references import tile_levels
 from hrin_plugin.cli import main
+from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event, check_events, write_tsv
 from hrin_plugin.formats import write_detection
 from hrin_plugin.metrics.scores import sed_eval_scores
+from hrin_plugin.pretrained.folder import save_pretrained
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 TABLE = Path(__file__).parents[1] / "docs/annotations.md"
@@ -374,9 +376,8 @@ def test_two_names_that_differ_in_accents_only_are_refused(tmp_path, capsys):
 
 
 def test_tune_says_which_class_never_occurs(recorded, make_model, tmp_path, capsys):
-    from hrin_plugin.pretrained.folder import save_pretrained
-
     save_pretrained(tmp_path / "model", make_model(hidden_size=4, num_layers=1))
+    write_decoding(tmp_path / "model/decoding.json", Decoding("argmax", silence_gate_db=None))
     write_tsv(recorded[0] / "a.tsv", FOUND)
     options = [
         "--model",
@@ -388,10 +389,12 @@ def test_tune_says_which_class_never_occurs(recorded, make_model, tmp_path, caps
         "--device",
         "cpu",
     ]
-    assert main(["tune", str(recorded[0]), *options]) == 0
+    assert main(["tune", str(recorded[0]), "--output", str(tmp_path / "tuned.json"), *options]) == 0
     error = capsys.readouterr().err
     assert f"{recorded[0]}: bg-music never occurs; what is tuned for it is a guess" in error
     assert "fg-music never" not in error
+    # What the recordings were heard with is not searched.
+    assert read_decoding(tmp_path / "tuned.json").silence_gate_db is None
 
 
 # The checks by themselves

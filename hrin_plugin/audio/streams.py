@@ -265,25 +265,33 @@ def _of_parts(sound, sample_rate):
 
 
 def _finite(blocks, sample_rate, refusal):
-    """The same blocks; raises at the first sample that is not finite, or for a wrong scale or shape."""
-    n_before, channels = 0, None
+    """The same blocks; raises at the first sample that is not finite, or for swapped axes.
+
+    A wrong scale is refused in a file, and named once in live sound, whose sender may mend it.
+    """
+    n_before, channels, is_named = 0, None, False
     for channels in blocks:
         broken = first_not_finite(channels)
         if broken is not None:
             raise refusal((n_before + broken) / sample_rate)
-        _refuse(scale_problem(channels, 0), refusal(n_before / sample_rate))
+        found = None if is_named else scale_problem(channels, 0)
+        if found:
+            _refuse_in_a_file(found, refusal(n_before / sample_rate))
+            _logger.warning("%s; %s", *found)
+            is_named = True
         n_before += len(channels)
         yield channels
     if channels is not None and channels.shape[1] > MOST_CHANNELS_SURE:
-        _refuse(scale_problem(channels[:0], n_before), refusal(0.0))
+        found = scale_problem(channels[:0], n_before)
+        if found:
+            _refuse_in_a_file(found, refusal(0.0))
+            raise ValueError("; ".join(found))
 
 
-def _refuse(found, like):
-    """Raise an error of the kind of another for a problem and its cure; None is no problem."""
-    if found and hasattr(like, "path"):
+def _refuse_in_a_file(found, like):
+    """Raise a problem and its cure as an error of a file, if another error is of one."""
+    if hasattr(like, "path"):
         raise type(like)(like.path, *found)
-    if found:
-        raise ValueError("; ".join(found))
 
 
 def _cut(blocks, size):

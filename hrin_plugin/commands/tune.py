@@ -82,7 +82,9 @@ def _tune(arguments):
         print(f"\nTuned on {arguments.labelled}, the best first:\n")
         print("\n".join(f"- {decoding}" for decoding in tuning.best.values()))
     if arguments.output:
-        best = next(iter(tuning.best.values()))
+        # What the recordings were heard with; it is not searched.
+        gate = {"silence_gate_db": detector.decoding.silence_gate_db}
+        best = next(iter(tuning.best.values())).changed(gate)
         write_decoding(arguments.output, best)
         print(f"\n{arguments.output}: {best}")
     return 0

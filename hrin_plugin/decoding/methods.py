@@ -113,13 +113,21 @@ class Decoding:
         for name, value in _numbers("thresholds", self.thresholds):
             _check_number(name, value, 0.0, 1.0, "a probability, 0 to 1")
         if self.switching_cost is None:
-            _check_number("switching_cost_s", self.switching_cost_s, 0.0, MOST_S, "seconds, 0 or more")
+            _check_number(
+                "switching_cost_s",
+                self.switching_cost_s,
+                0.0,
+                MOST_S,
+                f"seconds, 0 or more, {MOST_S:g} at most",
+            )
         else:
             _check_number("switching_cost", self.switching_cost, 0.0, _LARGEST, "a number of nats, 0 or more")
             object.__setattr__(self, "switching_cost_s", None)
-        _check_number("median_s", self.median_s, 0.0, MOST_MEDIAN_S, f"seconds, 0 to {MOST_MEDIAN_S:g}")
+        _check_number(
+            "median_s", self.median_s, 0.0, MOST_MEDIAN_S, f"seconds, 0 or more, {MOST_MEDIAN_S:g} at most"
+        )
         for name, value in _numbers("min_event_s", self.min_event_s):
-            _check_number(name, value, 0.0, MOST_S, f"seconds, 0 to {MOST_S:g}")
+            _check_number(name, value, 0.0, MOST_S, f"seconds, 0 or more, {MOST_S:g} at most")
         for name, value in _numbers("offsets", self.offsets):
             _check_number(name, value, -_LARGEST, _LARGEST, "a number of nats")
         if self.silence_gate_db is not None:

@@ -21,6 +21,7 @@ from hrin_plugin.inference.silence import SilenceGate
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.hrin import check_two_levels
 from hrin_plugin.networks.states import begin_network
+from hrin_plugin.pretrained.checks import check_values
 from hrin_plugin.pretrained.folder import SETTINGS_FILE, PretrainedModel, load_pretrained
 from hrin_plugin.pretrained.sources import DECODING_FILE, PROGRAM_FILE, check_program, find_model
 from hrin_plugin.taxonomy import Taxonomy
@@ -48,7 +49,7 @@ class MusicDetector(Pretrained):
     Raises
     ------
     ValueError
-        If a module or the decoding is missing or invalid.
+        If a module or the decoding is missing or invalid, or a weight is not a finite number.
 
     Example
     -------
@@ -477,6 +478,7 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
     if not isinstance(getattr(network, "taxonomy", None), Taxonomy):
         raise ValueError(f"the model's network, a {type(network).__name__}, has no taxonomy; give it one")
     check_two_levels(network.taxonomy)
+    check_values(nn.ModuleDict({"statistics": modules["statistics"], "network": network}))
 
 
 def _read_decoding(folder):
