@@ -321,7 +321,7 @@ FOUND = [
     rf"splits/splits\.csv, line 4: there is no recording of '{LONE}'; restore the recording or .*",
     rf"audio/{NAMES[4]}\.wav: cannot be read as audio \(.*\); check that it is a recording, .*",
     rf"audio/{NAMES[6]}\.wav: holds no samples; copy or export it again",
-    rf"audio/{NAMES[8]}\.wav: sound is missing from .* \(the header announces 2000 bytes .* holds 956\); copy .*",
+    rf"audio/{NAMES[8]}\.wav: sound is missing from .* \(the header announces 2000 bytes .* 956\); copy .*",
     rf"{MRLE.format('a', NAMES[10])}, line 1: unknown label 'jazz'; use one of .*",
     rf"{MRLE.format('a', NAMES[10])}, line 2: offset 0\.1 is not after onset 0\.2; correct the two times",
     rf"{MRLE.format('a', NAMES[10])}, line 2: onset 0\.2 is before 0\.3, the end of line 1; order .*",
