@@ -8,10 +8,12 @@ import math
 import struct
 from typing import NamedTuple
 
-from hrin_plugin.audio.frames import after_tags
+from hrin_plugin.audio.frames import find_frames
+from hrin_plugin.audio.framing import ADTS, MP3
 from hrin_plugin.audio.notes import BEYOND, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span
+from hrin_plugin.audio.tags import after_tags
 
 #: Sizes that programs announce when the size is not known, as in a pipe or before the end.
 _UNKNOWN_SIZES = {
@@ -28,9 +30,6 @@ _UNKNOWN_SIZES = {
 
 #: Largest size of a RIFF file; longer ones are presented as RF64.
 _LONGEST_RIFF = (1 << 32) - 4096
-
-#: From so many bits a byte on, bytes are random: compressed or encrypted, no samples.
-_RANDOM_BITS = 7.9
 
 #: Bytes at the end in which chunks after samples of unknown size are looked for.
 _SEARCHED_BYTES = 1 << 20
@@ -236,12 +235,22 @@ class _Walk:
         return False
 
     def _begins_file(self, position):
-        """Whether another file of chunks begins here."""
+        """Whether another file begins here."""
+        position = after_tags(self.window, position)
+        if any(find_frames(self.window, kind, position, position + 1) is not None for kind in (MP3, ADTS)):
+            return True
         head = self.window.get(position, 12)
         is_wave = head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:] == b"WAVE"
         is_aiff = head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC")
         is_w64 = head == b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"[:12]
-        return is_wave or is_aiff or is_w64 or head[:6] == b"caff\0\1" or head[:4] in (b"OggS", b"fLaC")
+        return (
+            is_wave
+            or is_aiff
+            or is_w64
+            or head[:6] == b"caff\0\1"
+            or head[:4] in (b"OggS", b"fLaC")
+            or head[4:8] == b"ftyp"
+        )
 
     def _trailer(self, position):
         """Where chunks begin that stand at the end of the file after samples of unknown size."""
