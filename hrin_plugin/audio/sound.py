@@ -9,7 +9,8 @@ import contextlib
 import numpy as np
 
 from hrin_plugin.audio.accounting import account
-from hrin_plugin.audio.ffmpeg import CURE, FfmpegPart, probe
+from hrin_plugin.audio.decoding import FfmpegPart
+from hrin_plugin.audio.ffmpeg import CURE, probe
 from hrin_plugin.audio.notes import DOUBTFUL, Note, missing, warnings_of
 from hrin_plugin.audio.pieces import Stitched
 from hrin_plugin.audio.recordings import (
