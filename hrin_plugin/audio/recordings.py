@@ -6,6 +6,7 @@ named ``.mp3`` as noise.
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 
@@ -24,6 +25,9 @@ TOLERANCE_S = {"OGG": 0.5, "MP3": 2 * 1152 / 44100}
 
 #: The length that libsndfile tells where it knows none.
 _UNKNOWN_LENGTH = (1 << 63) - 1
+
+#: What the MP3 decoder says.
+_CHATTER = re.compile(r"\s*(\[[^]]*mpg123|Note: |Warning: |$)")
 
 #: Shown for frames without a header; libsndfile's guess of their length then never ends before the file.
 _ENDLESS = 1 << 50
@@ -248,8 +252,12 @@ def _quiet():
             os.dup2(kept, 2)
             os.close(kept)
             heard.seek(0)
-            lines = heard.read().decode("utf-8", "replace").splitlines()
-            said += [line.rpartition("error: ")[2].strip() for line in lines if "error: " in line]
+            lines = heard.read().decode("utf-8", "replace").splitlines(keepends=True)
+            ours = [line for line in lines if _CHATTER.match(line)]
+            said += [line.rpartition("error: ")[2].strip() for line in ours if "error: " in line]
+            for line in lines:
+                if line not in ours:  # of another thread
+                    os.write(2, line.encode("utf-8"))
 
 
 class _Forward(soundfile.SoundFile):
