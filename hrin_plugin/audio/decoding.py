@@ -83,6 +83,7 @@ class FfmpegPart:
         checks = ["-err_detect", "crccheck"] if track and track.codec == "flac" else []
         command = [
             *opening(program),
+            *("-dts_delta_threshold", "1000000"),  # how to take jumps of the clock is decided here
             *checks,
             *inputs,
             *("-map", "0:a:0" if track is None else f"0:{track.index}"),
@@ -97,6 +98,7 @@ class FfmpegPart:
         is_clockless = probe is None or probe.container.split(",")[0] in _WITHOUT_CLOCK
         trust = "check" if part.form else "count" if is_clockless else "stamps"
         self._clock, self._is_clockless = Clock(self.sample_rate, trust, self._limit_s()), is_clockless
+        self._begin_s = 0.0
         self._clock.waits = probe is not None and (probe.has_video or part.is_absolute)
         if part.is_absolute and probe and TOLERANCE_S < probe.start_s < LONGEST_START_S:
             self._clock.begin(-probe.start_s)
@@ -116,11 +118,12 @@ class FfmpegPart:
         if self.part.length_s is not None or self.probe is None:
             return self.part.length_s
         told = self.probe.track_length_s(self.track) or self.probe.length_s
-        return told if self._tells_length() else None
+        return told if self.tells_length() else None
 
     def begin_at(self, time_s):
         """Let the recording's time at which this sound begins be its beginning."""
         self._clock.begin(time_s)
+        self._begin_s = time_s
 
     def __iter__(self):
         """Blocks ``[sample, channel]``, float32, full scale at 1."""
@@ -151,9 +154,9 @@ class FfmpegPart:
 
     def _limit_s(self):
         """Until when holes of the clock are filled, in seconds; None for no limit but a hole's own."""
-        return self.probe.length_s if self.probe is not None and self._tells_length() else None
+        return self.probe.length_s if self.probe is not None and self.tells_length() else None
 
-    def _tells_length(self):
+    def tells_length(self):
         """Whether the container announces a length that does not come from its last time stamp."""
         probe = self.probe
         if probe is None or probe.is_guess or not probe.length_s or self.part.is_open_ended:
@@ -172,7 +175,7 @@ class FfmpegPart:
         status, read_s = self._process.wait(), self._n_read / self.sample_rate
         self._messages.join()
         announced_s = self.length_s
-        if announced_s and read_s < announced_s - _SHORT_S and self._is_suspect():
+        if announced_s and self._begin_s + read_s < announced_s - _SHORT_S and self._is_suspect():
             end = [Note(missing(f"{announced_s:.3f} s are announced"), read_s)]
         elif status != 0:
             end = [Note(missing(f"ffmpeg: {self._messages.first_error or status}"), read_s)]
@@ -204,10 +207,12 @@ class FfmpegPart:
     def _is_suspect(self):
         """Whether a short length means that something is missing.
 
-        Beside pictures, sound may rightly end before them: then there must be another sign.
+        Beside pictures and other tracks, sound may rightly end before them: then there must be
+        another sign.
         """
         probe = self.probe
-        is_sound_alone = probe is None or not probe.has_video or probe.track_length_s(self.track)
+        has_own_length = probe is None or probe.track_length_s(self.track)
+        is_sound_alone = has_own_length or not (probe.has_video or len(probe.tracks) > 1)
         codec, containers = self._names()
         return is_sound_alone or self._messages.complaints((codec, *containers, ""), from_start=True)
 

@@ -204,7 +204,9 @@ class Sound:
 
     def _follower(self, reader, others, length_s):
         """A reader of the track that begins where this one ends; None if there is none."""
-        if self._is_chosen or not others or (reader.probe.length_s or 0) < length_s + _OVERLAP_S:
+        if self._is_chosen or not others:
+            return None
+        if reader.tells_length() and reader.probe.length_s < length_s + _OVERLAP_S:
             return None
         for other in list(others):
             try:
