@@ -80,10 +80,15 @@ class FfmpegPart:
         self.track, self.notes, self._n_read = track, [], 0
         url = "pipe:0" if source else input_name(path, part.span)
         inputs = ["-f", part.form, "-i", url] if part.form else ["-i", url]
+        has_others = probe is not None and (probe.has_video or len(probe.tracks) > 1)
+        is_broadcast = probe is not None and probe.container.split(",")[0] in _WITHOUT_LENGTH
+        #: The time of the container at which the recording begins, where ffmpeg does not subtract it.
+        self._zero_s = probe.start_s if has_others and is_broadcast else 0.0
         checks = ["-err_detect", "crccheck"] if track and track.codec == "flac" else []
         command = [
             *opening(program),
             *("-dts_delta_threshold", "1000000"),  # how to take jumps of the clock is decided here
+            *(["-copyts"] if self._zero_s else []),  # else its clock begins with this track
             *checks,
             *inputs,
             *("-map", "0:a:0" if track is None else f"0:{track.index}"),
@@ -99,6 +104,7 @@ class FfmpegPart:
         trust = "check" if part.form else "count" if is_clockless else "stamps"
         self._clock, self._is_clockless = Clock(self.sample_rate, trust, self._limit_s()), is_clockless
         self._begin_s = 0.0
+        self._clock.begin(self._zero_s)
         self._clock.waits = probe is not None and (probe.has_video or part.is_absolute)
         if part.is_absolute and probe and TOLERANCE_S < probe.start_s < LONGEST_START_S:
             self._clock.begin(-probe.start_s)
@@ -107,7 +113,10 @@ class FfmpegPart:
             self._ahead = first = self._messages.next_frame()
             if first is None:
                 self._raise_nothing()
-            self.n_channels, self.first_s = first.n_channels, first.stamp and first.stamp / self.sample_rate
+            self.n_channels, self.first_s = (
+                first.n_channels,
+                (first.stamp or 0) / self.sample_rate - self._zero_s,
+            )
         except BaseException:
             self.close()
             raise
@@ -122,7 +131,7 @@ class FfmpegPart:
 
     def begin_at(self, time_s):
         """Let the recording's time at which this sound begins be its beginning."""
-        self._clock.begin(time_s)
+        self._clock.begin(self._zero_s + time_s)
         self._begin_s = time_s
 
     def __iter__(self):
@@ -189,7 +198,7 @@ class FfmpegPart:
         codec, containers = self._names()
         damage = [clock.time_of(number) for number, _ in self._messages.complaints((codec, ""))]
         self.notes += [Note(HOLE, begin / rate, end / rate) for begin, end in clock.holes]
-        self.notes += [Note(clock.JUMP, at / rate) for at in clock.jumps]
+        self.notes += [Note(clock.JUMP, at / rate, is_fault=False) for at in clock.jumps]
         self.notes += [*_damage_notes(damage, list(self.notes), self._n_read / rate), *end]
         # The container is read ahead, so that its complaints have no time.
         said = self._messages.complaints(containers, from_start=True)

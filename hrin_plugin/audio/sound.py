@@ -213,8 +213,7 @@ class Sound:
                 follower = FfmpegPart(self.path, self._program, reader.part, other, reader.probe)
             except AudioError:
                 continue
-            begin_s = follower.first_s or 0.0
-            if begin_s >= length_s - _OVERLAP_S:
+            if follower.first_s >= length_s - _OVERLAP_S:
                 others.remove(other)
                 follower.begin_at(length_s)
                 return follower

@@ -331,7 +331,8 @@ def test_what_holds_no_sound_that_can_be_read_is_refused(tmp_path, suffix, make,
 
 
 @needs_ffmpeg
-def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_path):
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_path, suffix):
     soundfile.write(tmp_path / "source.wav", sound(), RATE)
     pictures = ["-f", "lavfi", "-i", "testsrc=duration=10:size=64x64:rate=5"]
     late = [
@@ -348,9 +349,9 @@ def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_p
         "-c:a",
         "aac",
     ]
-    run = [FFMPEG, "-v", "error", "-y", *pictures, *late, tmp_path / "a.mkv"]
+    run = [FFMPEG, "-v", "error", "-y", *pictures, *late, tmp_path / f"a{suffix}"]
     subprocess.run(run, check=True, stdin=subprocess.DEVNULL)
-    samples, said = read(tmp_path / "a.mkv")
+    samples, said = read(tmp_path / f"a{suffix}")
     assert said == "" and not samples[: int(4.8 * 8000)].any()
     assert tone_ends(samples) == pytest.approx([10], abs=0.1)
 
