@@ -310,6 +310,21 @@ def test_detect_decides_as_it_is_told(detect, model, archive, capsys, options, d
     assert capsys.readouterr().out == expected(model, archive / "day1/a.wav", levels, "json", **decoding)
 
 
+def test_detect_tells_what_is_missing_and_writes_the_rest(detect, archive, capsys):
+    cut = archive / "cut.wav"
+    soundfile.write(cut, np.random.default_rng(0).normal(0, 0.1, 32000), 8000)
+    cut.write_bytes(cut.read_bytes()[:-16000])
+    assert detect(cut, "--output", archive / "results", "--format", "json") == 0
+    line = "warning: sound is missing from 3.000 s on (the header announces 64000 bytes of samples, the file"
+    assert f"{cut}: {line} holds 48000); copy or export it again\n" in capsys.readouterr().err
+    content = json.loads((archive / "results" / "cut.json").read_text())
+    assert content["duration"] == 3.0 and content["warnings"][0].startswith("sound is missing from 3.000 s")
+    assert detect(cut, "--track", 2) == 1
+    assert "cut.wav: has 1 track of sound, no track 2; leave" in capsys.readouterr().err
+    assert detect(cut, "--track", 0) == 2
+    assert "--track is 0; give a whole number, 1 or more" in capsys.readouterr().err
+
+
 def test_detect_reports_a_bad_recording_and_does_the_others(detect, archive, capsys):
     (archive / "day1/a.wav").write_bytes(b"RIFF")
     (archive / "day2/c.mp3").write_bytes(b"")

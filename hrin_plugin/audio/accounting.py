@@ -11,11 +11,13 @@ import struct
 from hrin_plugin.audio.au import count_au
 from hrin_plugin.audio.chunks import count_chunks, is_of_chunks
 from hrin_plugin.audio.flac import count_flac
-from hrin_plugin.audio.frames import ADTS, MP3, after_tags, count_frames, find_frames
+from hrin_plugin.audio.frames import count_frames, find_frames
+from hrin_plugin.audio.framing import ADTS, MP3
 from hrin_plugin.audio.notes import Note, missing
 from hrin_plugin.audio.ogg import count_pages
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span, Window
+from hrin_plugin.audio.tags import after_tags
 from hrin_plugin.audio.transport import count_packets, packet_bytes
 
 #: Names of files that may begin within a frame, as cut from a broadcast.

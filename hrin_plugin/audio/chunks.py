@@ -8,10 +8,14 @@ import math
 import struct
 from typing import NamedTuple
 
-from hrin_plugin.audio.frames import after_tags
+from hrin_plugin.audio.frames import find_frames
+from hrin_plugin.audio.framing import ADTS, MP3
+from hrin_plugin.audio.headers import patched
+from hrin_plugin.audio.junk import is_no_sound
 from hrin_plugin.audio.notes import BEYOND, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span
+from hrin_plugin.audio.tags import after_tags
 
 #: Sizes that programs announce when the size is not known, as in a pipe or before the end.
 _UNKNOWN_SIZES = {
@@ -25,12 +29,6 @@ _UNKNOWN_SIZES = {
     (1 << 63) - 1,
     (1 << 64) - 1,
 }
-
-#: Largest size of a RIFF file; longer ones are presented as RF64.
-_LONGEST_RIFF = (1 << 32) - 4096
-
-#: From so many bits a byte on, bytes are random: compressed or encrypted, no samples.
-_RANDOM_BITS = 7.9
 
 #: Bytes at the end in which chunks after samples of unknown size are looked for.
 _SEARCHED_BYTES = 1 << 20
@@ -103,7 +101,7 @@ _LAYOUTS = {
 }
 
 
-class _Walk:
+class Walk:
     """One file of chunks, from its beginning to the end of what belongs to it."""
 
     def __init__(self, window, start):
@@ -209,7 +207,7 @@ class _Walk:
         if not is_wrapped and not is_unknown:
             rest = after_tags(window, announced_end)
             rest += len(window.get(rest, 1 << 16)) - len(window.get(rest, 1 << 16).lstrip(b"\0"))
-            if end - rest < 64 or self._is_no_sound(begin, rest, end):
+            if end - rest < 64 or is_no_sound(window, begin, rest, end):
                 if end - rest > 0:
                     text = f"{end - rest} bytes after the announced end are no samples and are left out"
                     self.notes.append(Note(text, is_fault=False))
@@ -236,26 +234,28 @@ class _Walk:
         return False
 
     def _begins_file(self, position):
-        """Whether another file of chunks begins here."""
+        """Whether another file begins here."""
+        position = after_tags(self.window, position)
+        if any(find_frames(self.window, kind, position, position + 1) is not None for kind in (MP3, ADTS)):
+            return True
         head = self.window.get(position, 12)
         is_wave = head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:] == b"WAVE"
         is_aiff = head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC")
         is_w64 = head == b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"[:12]
-        return is_wave or is_aiff or is_w64 or head[:6] == b"caff\0\1" or head[:4] in (b"OggS", b"fLaC")
+        return (
+            is_wave
+            or is_aiff
+            or is_w64
+            or head[:6] == b"caff\0\1"
+            or head[:4] in (b"OggS", b"fLaC")
+            or head[4:8] == b"ftyp"
+        )
 
     def _trailer(self, position):
         """Where chunks begin that stand at the end of the file after samples of unknown size."""
         data = self.window.get(position, self.window.size - position)
         found = [position + at for name in _TRAILERS if (at := data.find(name)) >= 0]
         return min((at for at in found if self._is_end(at)), default=self.window.size)
-
-    def _is_no_sound(self, begin, rest, end):
-        """Whether the bytes behind the announced end are text, or random where the sound before is not."""
-        head = self.window.get(rest, min(end - rest, 1 << 16))
-        if sum(byte in _TEXT for byte in head) > 0.95 * len(head):
-            return True
-        before = self.window.get(max(begin, rest - (1 << 16)), min(rest - begin, 1 << 16))
-        return len(head) >= 1024 and _bits(head) > _limit(len(head)) and _bits(before) < _bits(head) - 0.1
 
     def seconds_of(self, n_bytes):
         """Length of so many bytes of samples; None where it cannot be told."""
@@ -273,46 +273,9 @@ class _Walk:
             whole = end if end < self.window.size or self.start else self.window.size
             pieces = (Span(self.start, whole),)
         else:
-            pieces = self._patched(n_bytes)
+            pieces = patched(self, n_bytes)
         length_s = self.seconds_of(self.data[-1].size) if self.data else None
         return Part(pieces, sample_rate=self.rate or None, length_s=length_s, notes=tuple(self.notes))
-
-    def _patched(self, n_bytes):
-        """A header with the true size, and the samples."""
-        if self.frame_bytes:
-            n_bytes -= n_bytes % self.frame_bytes
-        head = bytearray(self.window.get(self.start, self.first - self.start))
-        size_at, width = self.size_at - self.start, self.layout.header_bytes
-        order, size = self.layout.header[0], n_bytes + self.layout.before
-        if self.magic in (b"RIFF", b"RF64", b"BW64"):
-            chunks = bytes(head[12:size_at])
-            while (at := chunks.find(b"ds64")) >= 0:
-                chunks = chunks[:at] + chunks[at + 8 + int.from_bytes(chunks[at + 4 : at + 8], "little") :]
-            if n_bytes > _LONGEST_RIFF:
-                frames = n_bytes // (self.frame_bytes or 1)
-                ds64 = b"ds64" + struct.pack("<I3QI", 28, n_bytes + len(chunks) + 48, n_bytes, frames, 0)
-                head = b"RF64\xff\xff\xff\xffWAVE" + ds64 + chunks + b"data\xff\xff\xff\xff"
-            else:
-                sizes = struct.pack("<I", n_bytes + len(chunks) + 12), struct.pack("<I", n_bytes)
-                head = b"RIFF" + sizes[0] + b"WAVE" + chunks + b"data" + sizes[1]
-        elif width == 8:
-            head[size_at + 4 : size_at + 8] = struct.pack(order + "I", min(size, 0xFFFFFFFF))
-            head[4:8] = struct.pack(order + "I", min(len(head) - 8 + n_bytes, 0xFFFFFFFF))
-            if self.magic == b"FORM" and self.frame_bytes:
-                at = self.frames_at - self.start
-                head[at : at + 4] = struct.pack(">I", min(n_bytes // self.frame_bytes, 0xFFFFFFFF))
-        else:
-            counted = size + (width if self.layout.counts_header else 0)
-            head[size_at + width - 8 : size_at + width] = struct.pack(order + "Q", counted)
-            if self.magic == b"riff":
-                head[16:24] = struct.pack("<Q", len(head) + n_bytes)
-        return (bytes(head), *self._cut(n_bytes))
-
-    def _cut(self, n_bytes):
-        """The spans of the samples, whole frames of them."""
-        for span in self.data:
-            yield Span(span.start, span.start + min(span.size, n_bytes))
-            n_bytes -= min(span.size, n_bytes)
 
 
 _PCM_TYPES = (
@@ -329,18 +292,6 @@ _PCM_TYPES = (
     b"ulaw",
     b"alaw",
 )
-_TEXT = frozenset((9, 10, 13, *range(32, 127)))
-
-
-def _bits(data):
-    """Entropy of bytes, in bits a byte."""
-    counts = [data.count(bytes([value])) for value in range(256)]
-    return -sum(n / len(data) * math.log2(n / len(data)) for n in counts if n)
-
-
-def _limit(n_bytes):
-    """From how many bits a byte so many bytes are random."""
-    return 8 - 255 / (2 * math.log(2) * n_bytes) * 1.5 - 0.01
 
 
 def count_chunks(window, start):
@@ -370,7 +321,7 @@ def count_chunks(window, start):
     """
     parts = []
     while is_of_chunks(window, start):
-        walk = _Walk(window, start)
+        walk = Walk(window, start)
         parts.append(walk.part())
         start = max(walk.position, start + 12)
     return parts, start

@@ -82,6 +82,9 @@ class Clock:
         if self._offset and abs(stamp - self._position) <= tolerance:
             self._offset = 0  # the clock is back
         step = stamp + self._offset - self._position
+        if not self._n_frames and step < -tolerance:
+            self._offset -= step  # what came before lasts longer
+            return 0
         if abs(step) <= tolerance or not is_sure or not (self._n_frames or (self.waits and step > 0)):
             return 0
         if 0 < step < _LATE_START_S * self._rate and self._n_frames == 1:

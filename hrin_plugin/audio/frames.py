@@ -5,29 +5,17 @@ what is damaged, for how long, and where another recording begins. Lost frames a
 a copy of a good one, which keeps all later times right; the copies are silenced after decoding.
 """
 
-import re
 from typing import NamedTuple
 
-from hrin_plugin.audio.mp3 import FRAMES_IN_A_ROW, frame_of, mark_position, xing_counts
+from hrin_plugin.audio.framing import MP3, Frame
+from hrin_plugin.audio.mp3 import FRAMES_IN_A_ROW, mark_position, xing_counts
 from hrin_plugin.audio.notes import DAMAGED, UNSURE, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import BLOCK_BYTES, Span
+from hrin_plugin.audio.tags import after_tags
 
 #: A Xing header that counts so many frames more or less than there are is right: some count itself.
 _XING_TOLERANCE = 2
-
-_MP3_HEADER = re.compile(rb"\xff[\xe2-\xff]")
-_ADTS_HEADER = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
-_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-
-
-class Frame(NamedTuple):
-    """What the header of a frame tells."""
-
-    size: int  # in bytes
-    kind: tuple  # equal for all frames of a stream
-    n_samples: int
-    sample_rate: int
 
 
 class Run(NamedTuple):
@@ -41,76 +29,6 @@ class Run(NamedTuple):
     is_first: bool  # whether a recording begins with it
     announced: int  # frames that its Xing header counts, else 0
     is_constant: bool  # whether all frames have the same length, but for padding
-
-
-class Framing(NamedTuple):
-    """A kind of frames: how a header looks, and how it is read."""
-
-    form: str  # the name that ffmpeg has for it
-    by: str  # what decodes it
-    header: re.Pattern
-    header_bytes: int
-    read: object  # takes a header, gives a Frame or None
-
-
-def adts_frame(header):
-    """What the header of an AAC frame tells.
-
-    Arguments
-    ---------
-    header : bytes
-        Seven bytes.
-
-    Returns
-    -------
-    Frame or None
-        None for anything else.
-
-    Example
-    -------
-    >>> adts_frame(bytes.fromhex("fff15080017ffc")).sample_rate
-    44100
-    """
-    if len(header) < 7 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
-        return None
-    rate = header[2] >> 2 & 15
-    size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
-    if rate >= len(_ADTS_RATES) or size < 8:
-        return None
-    kind = (header[1] & 0x08, header[2] & 0xFD, header[3] & 0xC0)
-    return Frame(size, kind, 1024 * (1 + (header[6] & 3)), _ADTS_RATES[rate])
-
-
-_known_headers = {}
-
-
-def mp3_frame(header):
-    """What the header of an MPEG audio frame tells.
-
-    Arguments
-    ---------
-    header : bytes
-        Four bytes.
-
-    Returns
-    -------
-    Frame or None
-        None for anything else.
-
-    Example
-    -------
-    >>> mp3_frame(bytes([0xFF, 0xFB, 0x90, 0xC0]))
-    Frame(size=417, kind=(250, 0, True), n_samples=1152, sample_rate=44100)
-    """
-    if header not in _known_headers:
-        told = frame_of(header)
-        kind = told and (header[1] & 0xFE, header[2] & 0x0C, header[3] >> 6 == 3)
-        _known_headers[header] = told and Frame(told[0], kind, *told[1:])
-    return _known_headers[header]
-
-
-MP3 = Framing("mp3", "libsndfile", _MP3_HEADER, 4, mp3_frame)
-ADTS = Framing("aac", "ffmpeg", _ADTS_HEADER, 7, adts_frame)
 
 
 def find_frames(window, framing, position, end):
@@ -214,47 +132,6 @@ def _run(window, framing, start):
 def _xing(window, framing, position):
     """Numbers of frames and bytes in a Xing header; None where there is no such header."""
     return xing_counts(window.get(position, 256)) if framing is MP3 else None
-
-
-def after_tags(window, position):
-    """Position after the tags that stand here: ID3, APE, Lyrics3.
-
-    Arguments
-    ---------
-    window : Window
-        The file.
-    position : int
-        Where tags may begin.
-
-    Returns
-    -------
-    int
-        Position in the file, in bytes.
-
-    Example
-    -------
-    >>> import io
-    >>> from hrin_plugin.audio.pieces import Window
-    >>> after_tags(Window(io.BytesIO(b"TAG" + bytes(200))), 0)
-    128
-    """
-    while True:
-        head = window.get(position, 32)
-        if head[:3] == b"TAG":
-            size = 227 if head[:4] == b"TAG+" else 128
-        elif head[:3] == b"ID3" and len(head) >= 10:
-            size = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0)))
-        elif head[:8] == b"APETAGEX":
-            # Counted without the header, but with the footer; where this is the footer, it ends here.
-            is_header = len(head) >= 24 and head[23] & 0x20
-            size = 32 + (int.from_bytes(head[12:16], "little") if is_header else 0)
-        elif head[:11] == b"LYRICSBEGIN":
-            end = max(window.find(b"LYRICS200", position, position + (1 << 20)), 0)
-            end = end or max(window.find(b"LYRICSEND", position, position + 6000), 0)
-            size = end + 9 - position if end else 11
-        else:
-            return position
-        position += size
 
 
 def count_frames(window, framing, start):

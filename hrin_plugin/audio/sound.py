@@ -9,7 +9,8 @@ import contextlib
 import numpy as np
 
 from hrin_plugin.audio.accounting import account
-from hrin_plugin.audio.ffmpeg import CURE, FfmpegPart, probe
+from hrin_plugin.audio.decoding import FfmpegPart
+from hrin_plugin.audio.ffmpeg import CURE, probe
 from hrin_plugin.audio.notes import DOUBTFUL, Note, missing, warnings_of
 from hrin_plugin.audio.pieces import Stitched
 from hrin_plugin.audio.recordings import (
@@ -203,15 +204,16 @@ class Sound:
 
     def _follower(self, reader, others, length_s):
         """A reader of the track that begins where this one ends; None if there is none."""
-        if self._is_chosen or not others or (reader.probe.length_s or 0) < length_s + _OVERLAP_S:
+        if self._is_chosen or not others:
+            return None
+        if reader.tells_length() and reader.probe.length_s < length_s + _OVERLAP_S:
             return None
         for other in list(others):
             try:
                 follower = FfmpegPart(self.path, self._program, reader.part, other, reader.probe)
             except AudioError:
                 continue
-            begin_s = follower.first_s or 0.0
-            if begin_s >= length_s - _OVERLAP_S:
+            if follower.first_s >= length_s - _OVERLAP_S:
                 others.remove(other)
                 follower.begin_at(length_s)
                 return follower

@@ -331,7 +331,8 @@ def test_what_holds_no_sound_that_can_be_read_is_refused(tmp_path, suffix, make,
 
 
 @needs_ffmpeg
-def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_path):
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_path, suffix):
     soundfile.write(tmp_path / "source.wav", sound(), RATE)
     pictures = ["-f", "lavfi", "-i", "testsrc=duration=10:size=64x64:rate=5"]
     late = [
@@ -348,11 +349,46 @@ def test_sound_that_begins_after_the_pictures_keeps_the_clock_of_the_video(tmp_p
         "-c:a",
         "aac",
     ]
-    run = [FFMPEG, "-v", "error", "-y", *pictures, *late, tmp_path / "a.mkv"]
+    run = [FFMPEG, "-v", "error", "-y", *pictures, *late, tmp_path / f"a{suffix}"]
     subprocess.run(run, check=True, stdin=subprocess.DEVNULL)
-    samples, said = read(tmp_path / "a.mkv")
+    samples, said = read(tmp_path / f"a{suffix}")
     assert said == "" and not samples[: int(4.8 * 8000)].any()
     assert tone_ends(samples) == pytest.approx([10], abs=0.1)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
+def test_a_track_that_begins_where_the_first_ends_is_read_on(tmp_path, suffix):
+    soundfile.write(tmp_path / "source.wav", sound(), RATE)
+    both = ["-i", tmp_path / "source.wav", "-itsoffset", "5", "-i", tmp_path / "source.wav"]
+    run = [
+        FFMPEG,
+        "-v",
+        "error",
+        "-y",
+        *both,
+        "-map",
+        "0:a",
+        "-map",
+        "1:a",
+        "-c:a",
+        "aac",
+        tmp_path / f"a{suffix}",
+    ]
+    subprocess.run(run, check=True, stdin=subprocess.DEVNULL)
+    samples, said = read(tmp_path / f"a{suffix}")
+    assert said == ""
+    assert tone_ends(samples) == pytest.approx([5, 10], abs=0.2)
+
+
+@needs_ffmpeg
+def test_a_long_hole_in_a_broadcast_keeps_its_length(tmp_path):
+    data = encoded(tmp_path, ".ts", "-c:a", "mp2", seconds=40.0)
+    n_packets = len(data) // 188
+    (tmp_path / "a.ts").write_bytes(data[: 188 * (n_packets // 10)] + data[188 * (n_packets * 6 // 10) :])
+    samples, said = read(tmp_path / "a.ts")
+    assert tone_ends(samples) == pytest.approx([40], abs=0.1)
+    assert re.fullmatch(r"no sound is stored at 4\.\d+-24\.\d+ s, .*", said)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a file with a hole")
