@@ -7,7 +7,6 @@ import pytest
 import soundfile
 import torch
 
-from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.features import LogMel
 from hrin_plugin.features.cache import FeatureLoader
 
@@ -114,7 +113,7 @@ def test_a_recording_too_short_for_a_frame_is_named(features, tmp_path):
 def test_an_unreadable_recording_is_named(features, tmp_path):
     path = tmp_path / "noise.wav"
     path.write_bytes(b"not audio")
-    with pytest.raises(AudioError, match="noise.wav"):
+    with pytest.raises(ValueError, match="noise.wav: cannot be read as audio"):
         FeatureLoader(features, tmp_path / "cache").fill([path])
 
 

@@ -177,7 +177,7 @@ def test_silent_music_is_left_out(cache):
 
 def test_levels_are_from_full_scale_to_far_below(cache, mixer):
     wavs = torch.cat(
-        [mixer.render(planner(cache).draw(step, BatchStyle(3.072, 16))).wavs for step in range(3)]
+        [mixer.render(planner(cache).draw(step, BatchStyle(3.072, 16))).wavs for step in range(6)]
     )
     assert bool(torch.isfinite(wavs).all()) and float(wavs.abs().max()) <= 1.0
     level_db = 20 * torch.log10(wavs.abs().amax(dim=1).clamp(min=1e-6))

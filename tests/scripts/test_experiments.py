@@ -239,7 +239,7 @@ def test_data_are_told_apart_by_content_not_by_place(miniature, tmp_path):
     copy = tmp_path / "elsewhere"
     shutil.copytree(miniature, copy)
     assert identify_data(copy) == identify_data(miniature)
-    assert identify_data(copy).startswith("20 recordings (")
+    assert identify_data(copy).startswith("20 synthetic recordings (")
     changed = next((copy / "annotations/tsv/RMLE_mapping/annotator_a").glob("*.tsv"))
     changed.write_text("0\t2\tno-music\n")
     assert identify_data(copy) != identify_data(miniature)

@@ -171,7 +171,7 @@ def test_every_bad_file_is_named_at_once_or_left_out(tmp_path, caplog):
     with pytest.raises(AnnotationError) as error:
         prepare_speechmusic(root, tmp_path / "out", classes)
     assert re.search(
-        r"cut\.wav: the header announces 44100 bytes .*; copy or export it again", str(error.value)
+        r"cut\.wav: sound is missing .*announces 44100 bytes .*; copy or export it again", str(error.value)
     )
     assert re.search(r"empty\.wav: .* is empty\); copy or export it again", str(error.value))
     assert not (tmp_path / "out").exists()
