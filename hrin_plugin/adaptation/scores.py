@@ -80,8 +80,12 @@ def _accuracy(sums):
 
 
 def _by_minute(truth, result, duration_s, labels):
-    """Frames that are right, and all frames, of each minute, ``[minute, 2]``."""
+    """Decisions that are right, and all, of each minute, ``[minute, 2]``.
+
+    As sed_eval counts them: each frame is a decision for each class, and a wrong one is wrong for two.
+    """
     n_frames = max(GRID.frame_at(duration_s), 1)
-    right = np.equal(*(events_to_frames(events, labels, GRID, n_frames) for events in (truth, result)))
+    wrong = np.not_equal(*(events_to_frames(events, labels, GRID, n_frames) for events in (truth, result)))
     starts = np.arange(0, n_frames, MINUTE)
-    return np.stack([np.add.reduceat(right, starts), np.diff([*starts, n_frames])], axis=1)
+    n_decisions = len(labels) * np.diff([*starts, n_frames])
+    return np.stack([n_decisions - 2 * np.add.reduceat(wrong, starts), n_decisions], axis=1)

@@ -70,7 +70,7 @@ def _adapt(arguments):
     from hrin_plugin.networks.devices import check_device, default_device
     from hrin_plugin.pretrained import load_pretrained
     from hrin_plugin.pretrained.folder import SETTINGS_FILE
-    from hrin_plugin.pretrained.rehearsal import load_rehearsal
+    from hrin_plugin.pretrained.rehearsal import load_rehearsal, save_rehearsal
     from hrin_plugin.pretrained.sources import find_model
 
     device = arguments.device or default_device()
@@ -106,6 +106,8 @@ def _adapt(arguments):
         )
     scores = [_scores(source, judged, taxonomy, arguments)]
     _write_model(output, model, source, arguments.labelled, parts[0])
+    if rehearsal is not None:
+        save_rehearsal(output, rehearsal)
     scores.append(_scores(output, judged, taxonomy, arguments))
     shutil.rmtree(work_folder)
     print(_table(*scores))
@@ -167,12 +169,10 @@ def _write_model(output, model, source, labelled, train):
 
     from hrin_plugin.pretrained import save_pretrained
     from hrin_plugin.pretrained.folder import SETTINGS_FILE
-    from hrin_plugin.pretrained.rehearsal import REHEARSAL_FILE
     from hrin_plugin.pretrained.sources import DECODING_FILE
 
-    for name in (DECODING_FILE, REHEARSAL_FILE):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, output / name)
+    if (source / DECODING_FILE).is_file():
+        shutil.copyfile(source / DECODING_FILE, output / DECODING_FILE)
     facts = {
         "adapted_from": json.loads((source / SETTINGS_FILE).read_text(encoding="utf-8")).get("training"),
         "recordings": Path(labelled).name,

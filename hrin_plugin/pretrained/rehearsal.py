@@ -11,6 +11,9 @@ from safetensors.torch import save as to_bytes
 from hrin_plugin.files import replacing
 
 REHEARSAL_FILE = "rehearsal.safetensors"
+#: The model that comes with the package, and its excerpts.
+SHIPPED_FOLDER, SHIPPED_NAME = Path(__file__).resolve().parent / "models", "hrin_cr"
+SHIPPED_REHEARSAL = Path(__file__).resolve().parent / "rehearsal_excerpts" / REHEARSAL_FILE
 #: Decibels from one of the 256 values of a frame's band to the next.
 STEP_DB = 0.5
 
@@ -62,6 +65,8 @@ def save_rehearsal(folder: str | Path, rehearsal: Rehearsal) -> None:
 def load_rehearsal(folder: str | Path) -> Rehearsal | None:
     """The excerpts of a model's folder; None if it holds none.
 
+    Those of the model that comes with the package lie beside it: they are no part of what detects.
+
     Arguments
     ---------
     folder : str or pathlib.Path
@@ -83,6 +88,8 @@ def load_rehearsal(folder: str | Path) -> Rehearsal | None:
     True
     """
     path = Path(folder) / REHEARSAL_FILE
+    if Path(folder).resolve() == SHIPPED_FOLDER / SHIPPED_NAME:
+        path = SHIPPED_REHEARSAL
     if not path.is_file():
         return None
     try:
