@@ -132,9 +132,12 @@ def adapt(
     >>> from hrin_plugin.adaptation import hold_out
     >>> from hrin_plugin.archive.references import read_references
     >>> folder = getfixture("tmp_path")
-    >>> soundfile.write(folder / "a.wav", np.random.default_rng(0).normal(0, 0.1, 880000), 8000)
-    >>> _ = (folder / "a.tsv").write_text("0\\t60\\tfg-music\\n60\\t110\\tno-music\\n")
+    >>> sound = np.random.default_rng(0).normal(0, 0.1, 880000)
+    >>> sound[:240000] /= 100
+    >>> soundfile.write(folder / "a.wav", sound, 8000)
+    >>> _ = (folder / "a.tsv").write_text("0\\t30\\tfg-music\\n30\\t110\\tno-music\\n")
     >>> parts = hold_out(read_references(folder), 0.25)
+    >>> _ = torch.manual_seed(0)
     >>> network = HRIN(hidden_size=4, num_layers=1).eval()
     >>> model = PretrainedModel(LogMel(hop_length=512, n_fft=1024), BandStatistics(128), network)
     >>> settings = AdaptSettings(max_epochs=1, lr=0.01)
