@@ -26,6 +26,8 @@ from hrin_plugin.text import decode, shorten, shown
 _logger = logging.getLogger(__name__)
 
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+#: The model that comes with the package, a folder below it.
+SHIPPED_MODEL = "pretrained/models/hrin_cr"
 #: Of files whose numbers are as they are computed with, and of those with quantised matrices.
 FORMATS = PLAIN, QUANTISED = (1, 2)
 #: Ends the name of the rows' scales of a quantised matrix.

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
 from hrin_plugin.files import replacing
+from hrin_plugin.pretrained.folder import SHIPPED_MODEL
 
 REHEARSAL_FILE = "rehearsal.safetensors"
-#: The model that comes with the package, and its excerpts.
-SHIPPED_FOLDER, SHIPPED_NAME = Path(__file__).resolve().parent / "models", "hrin_cr"
+#: Excerpts of the model that comes with the package.
 SHIPPED_REHEARSAL = Path(__file__).resolve().parent / "rehearsal_excerpts" / REHEARSAL_FILE
 #: Decibels from one of the 256 values of a frame's band to the next.
 STEP_DB = 0.5
@@ -88,7 +88,7 @@ def load_rehearsal(folder: str | Path) -> Rehearsal | None:
     True
     """
     path = Path(folder) / REHEARSAL_FILE
-    if Path(folder).resolve() == SHIPPED_FOLDER / SHIPPED_NAME:
+    if Path(folder).resolve() == SHIPPED_REHEARSAL.parents[2] / SHIPPED_MODEL:
         path = SHIPPED_REHEARSAL
     if not path.is_file():
         return None

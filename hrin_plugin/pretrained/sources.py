@@ -12,13 +12,10 @@ from typing import NamedTuple
 
 import yaml
 
-from hrin_plugin.pretrained.folder import SETTINGS_FILE, WEIGHTS_FILE
+from hrin_plugin.pretrained.folder import SETTINGS_FILE, SHIPPED_MODEL, WEIGHTS_FILE
 from hrin_plugin.pretrained.rehearsal import REHEARSAL_FILE
 
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
-
-#: The model that comes with the package, a folder below it.
-SHIPPED_MODEL = "pretrained/models/hrin_cr"
 
 #: What a model consists of.
 DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
