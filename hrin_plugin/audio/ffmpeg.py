@@ -92,8 +92,8 @@ def probe(path, program, part, source=None):
     with process:
         text = process.stderr.read(1 << 20).decode("utf-8", "replace")
         process.kill()
-    if source:
-        feeder.join()
+        if source:
+            feeder.join()  # it closes the pipe; what ffmpeg did not take raises there
     return read_probe(text)
 
 
