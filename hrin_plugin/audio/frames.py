@@ -260,7 +260,7 @@ def _lost_frames(runs, lost, n_expected):
         counts[largest] = max(0, counts[largest] + n_expected - sum(counts))
         return counts, True
     is_constant = all(run.is_constant for run in runs)
-    # Bytes that were overwritten are whole frames, whose padding is evenly spread; what was added or cut out is not.
+    # Bytes that were overwritten are whole frames, evenly padded; what was added or cut out is not.
     odd = [abs(n_bytes - count * mean) > 1.5 for n_bytes, count in zip(lost, counts)]
     return counts, is_constant and not any(odd[: len(runs) - 1])
 
