@@ -28,14 +28,14 @@ class Finding(NamedTuple):
 
 #: Package to install, module to import, and the cure where the import fails.
 CHECKS = (
-    ("torch", "torch", "run: pip install 'torch>=2.11,<2.15'"),
+    ("torch", "torch", 'run: pip install "torch>=2.11,<2.15"'),
     (
         "torchaudio",
         "torchaudio",
         "torch and torchaudio must be of one CUDA build, run: "
         "pip install --force-reinstall 'torch>=2.11,<2.15' 'torchaudio>=2.11,<2.12'",
     ),
-    ("speechbrain", "speechbrain", "run: pip install 'speechbrain>=1.1,<2'"),
+    ("speechbrain", "speechbrain", 'run: pip install "speechbrain>=1.1,<2"'),
     ("HyperPyYAML", "hyperpyyaml", "run: pip install hyperpyyaml"),
     ("PyYAML", "yaml", "run: pip install pyyaml"),
     ("huggingface_hub", "huggingface_hub", "run: pip install huggingface_hub"),
@@ -46,7 +46,7 @@ CHECKS = (
     ("pyloudnorm", "pyloudnorm", "run: pip install pyloudnorm"),
     ("safetensors", "safetensors", "run: pip install safetensors"),
     ("filelock", "filelock", "run: pip install filelock"),
-    ("setuptools", "pkg_resources", "sed_eval needs pkg_resources, run: pip install 'setuptools<81'"),
+    ("setuptools", "pkg_resources", 'sed_eval needs pkg_resources, run: pip install "setuptools<81"'),
     ("sed_eval", "sed_eval", "run: pip install sed_eval 'setuptools<81'"),
 )
 

@@ -25,7 +25,7 @@ BROKEN = {
     "no pkg_resources": (
         "pkg_resources",
         "raise ModuleNotFoundError(\"No module named 'pkg_resources'\")",
-        "sed_eval needs pkg_resources, run: pip install 'setuptools<81'",
+        'sed_eval needs pkg_resources, run: pip install "setuptools<81"',
     ),
 }
 

@@ -45,7 +45,7 @@ def run_ray(function, tasks, jobs, notify, address=None, n_gpus=0):
     try:
         import ray
     except ImportError:
-        raise ImportError("the engine 'ray' needs Ray; run: pip install 'hrin-plugin[ray]'") from None
+        raise ImportError("the engine 'ray' needs Ray; run: pip install \"hrin-plugin[ray]\"") from None
 
     ours = not ray.is_initialized()
     if ours:

@@ -9,6 +9,7 @@ import os
 import struct
 
 from hrin_plugin.audio.au import count_au
+from hrin_plugin.audio.avi import count_avi, is_avi
 from hrin_plugin.audio.chunks import count_chunks, is_of_chunks
 from hrin_plugin.audio.flac import count_flac
 from hrin_plugin.audio.frames import count_frames, find_frames
@@ -18,7 +19,7 @@ from hrin_plugin.audio.ogg import count_pages
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import Span, Window
 from hrin_plugin.audio.tags import after_tags
-from hrin_plugin.audio.transport import count_packets, packet_bytes
+from hrin_plugin.audio.transport import count_packets, find_packets, packet_bytes
 
 #: Names of files that may begin within a frame, as cut from a broadcast.
 _FRAME_SUFFIXES = (".mp3", ".mp2", ".mpga", ".mpa", ".aac", ".adts")
@@ -68,7 +69,7 @@ def account(file, path):
             break
         parts += found
         position = max(after, position + 1)
-    return parts or [Part((Span(0, window.size),))]
+    return parts or [Part((Span(0, window.size),), is_uncounted=True)]
 
 
 def _parts_at(window, start, name):
@@ -76,6 +77,8 @@ def _parts_at(window, start, name):
     head, is_first = window.get(start, 64), start == after_tags(window, 0)
     if is_of_chunks(window, start):
         return count_chunks(window, start)
+    if is_avi(window, start):
+        return [count_avi(window, start)], window.size
     if head[:4] == b".snd":
         return count_au(window, start)
     if head[:4] == b"fLaC":
@@ -94,6 +97,9 @@ def _parts_at(window, start, name):
         first = find_frames(window, framing, start, min(start + reach, window.size))
         if first is not None:
             return count_frames(window, framing, first), window.size
+    packet = find_packets(window, start) if is_first else None
+    if packet is not None:
+        return count_packets(window, packet), window.size
     return [], window.size
 
 

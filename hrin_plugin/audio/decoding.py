@@ -13,7 +13,7 @@ import numpy as np
 from hrin_plugin.audio.clock import TOLERANCE_S, Clock
 from hrin_plugin.audio.ffmpeg import CURE, feed, input_name, opening, start
 from hrin_plugin.audio.files import AudioError
-from hrin_plugin.audio.notes import DOUBTFUL, HOLE, UNSURE, Note, missing
+from hrin_plugin.audio.notes import DOUBTFUL, HOLE, LOST_WITHIN, UNSURE, Note, missing
 from hrin_plugin.audio.probe import Messages
 from hrin_plugin.audio.recordings import BLOCK_SAMPLES
 
@@ -33,6 +33,11 @@ _WITHOUT_CLOCK = {
     "au",
     "gsm",
     "avi",
+    "loas",
+    "truehd",
+    "mlp",
+    "dtshd",
+    "shn",
 }
 
 #: Containers whose length ffmpeg takes from the last time stamp, so that it announces nothing.
@@ -40,6 +45,11 @@ _WITHOUT_LENGTH = {"mpeg", "mpegts"}
 
 #: How much sound may be missing from the announced length, in seconds.
 _SHORT_S = 0.1
+
+#: How much of a file of a rare kind may be no sound.
+_MOST_UNREAD_BYTES, _MOST_UNREAD_SHARE = 1 << 16, 0.2
+
+_LOSSLESS = ("pcm", "flac", "alac", "wavpack", "tta", "ape", "tak", "truehd", "mlp", "shorten", "dsd")
 
 #: A clock that begins later than this began before the recording.
 LONGEST_START_S = 60
@@ -78,6 +88,8 @@ class FfmpegPart:
         self.path, self.part, self.probe = path, part, probe
         self.sample_rate = sample_rate or (track and track.sample_rate) or _rate_of(part)
         self.track, self.notes, self._n_read = track, [], 0
+        #: Whether damage may be decoded to any samples: not so for what was stored as it is.
+        self.is_lossy = track is None or not track.codec.startswith(_LOSSLESS)
         url = "pipe:0" if source else input_name(path, part.span)
         inputs = ["-f", part.form, "-i", url] if part.form else ["-i", url]
         has_others = probe is not None and (probe.has_video or len(probe.tracks) > 1)
@@ -86,7 +98,7 @@ class FfmpegPart:
         self._zero_s = probe.start_s if has_others and is_broadcast else 0.0
         checks = ["-err_detect", "crccheck"] if track and track.codec == "flac" else []
         command = [
-            *opening(program),
+            *opening(program, "verbose" if part.is_uncounted else "info"),
             *("-dts_delta_threshold", "1000000"),  # how to take jumps of the clock is decided here
             *(["-copyts"] if self._zero_s else []),  # else its clock begins with this track
             *checks,
@@ -186,11 +198,23 @@ class FfmpegPart:
         announced_s = self.length_s
         if announced_s and self._begin_s + read_s < announced_s - _SHORT_S and self._is_suspect():
             end = [Note(missing(f"{announced_s:.3f} s are announced"), read_s)]
+            if self._is_clockless and not self.part.notes:  # the bytes are all there: it may be lost before
+                end.append(Note(LOST_WITHIN))
         elif status != 0:
             end = [Note(missing(f"ffmpeg: {self._messages.first_error or status}"), read_s)]
         else:
-            end = []
+            end = self._unread()
         self._note_damage(end)
+
+    def _unread(self):
+        """A note on bytes that ffmpeg passed over in a file of a rare kind that holds one track of sound."""
+        probe, n_read = self.probe, self._messages.n_bytes
+        if n_read is None or not self.part.is_uncounted or probe.has_video or probe.has_cover:
+            return []
+        size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self.part.pieces)
+        if len(probe.tracks) > 1 or size - n_read < max(_MOST_UNREAD_BYTES, _MOST_UNREAD_SHARE * size):
+            return []
+        return [Note(f"sound was read from {n_read} of the file's {size} bytes; more may be missing")]
 
     def _note_damage(self, end):
         """Note holes, jumps, and complaints that neither these nor the end explain."""

@@ -42,10 +42,10 @@ def ffmpeg_program():
 CURE = "check that it is a recording, and convert it to WAV or FLAC"
 
 
-def opening(program):
+def opening(program, level="info"):
     """The beginning of every command: what ffmpeg says, and what it may open."""
     return [
-        *(program, "-hide_banner", "-nostdin", "-nostats", "-v", "repeat+level+info"),
+        *(program, "-hide_banner", "-nostdin", "-nostats", "-v", f"repeat+level+{level}"),
         *("-protocol_whitelist", "file,subfile,pipe", "-format_whitelist", CONTAINERS),
     ]
 
@@ -92,8 +92,8 @@ def probe(path, program, part, source=None):
     with process:
         text = process.stderr.read(1 << 20).decode("utf-8", "replace")
         process.kill()
-    if source:
-        feeder.join()
+        if source:
+            feeder.join()  # it closes the pipe; what ffmpeg did not take raises there
     return read_probe(text)
 
 

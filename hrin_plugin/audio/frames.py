@@ -8,7 +8,7 @@ a copy of a good one, which keeps all later times right; the copies are silenced
 from typing import NamedTuple
 
 from hrin_plugin.audio.framing import MP3, Frame
-from hrin_plugin.audio.mp3 import FRAMES_IN_A_ROW, mark_position, xing_counts
+from hrin_plugin.audio.mp3 import FRAMES_IN_A_ROW, encoder_gap, mark_position, xing_counts
 from hrin_plugin.audio.notes import DAMAGED, UNSURE, Note, missing
 from hrin_plugin.audio.parts import Part
 from hrin_plugin.audio.pieces import BLOCK_BYTES, Span
@@ -134,6 +134,12 @@ def _xing(window, framing, position):
     return xing_counts(window.get(position, 256)) if framing is MP3 else None
 
 
+def _gap_s(window, framing, run):
+    """Seconds before and after the sound that the encoder put there, where the header tells them."""
+    gap = encoder_gap(window.get(run.start, 256)) if framing is MP3 and run.is_first else (0, 0)
+    return tuple(n_samples / run.frame.sample_rate for n_samples in gap)
+
+
 def count_frames(window, framing, start):
     """The recordings in a file of frames, with their damage.
 
@@ -210,6 +216,7 @@ def _parts(window, framing, runs, lost):
     is_counted = announced and abs(n_good + sum(n_lost) - announced) <= _XING_TOLERANCE
     skipped = frame.size if has_header and not is_counted else 0  # a header that counts wrongly is left out
     filler = _filler(window, framing, runs[0])
+    before_s, after_s = _gap_s(window, framing, runs[0])
     pieces, muted, at, seconds = [], [], -1 if has_header else 0, frame.n_samples / frame.sample_rate
     for number, (run, n_missing) in enumerate(zip(runs, n_lost)):
         pieces += [Span(run.start + (skipped if number == 0 else 0), run.end), *[filler] * n_missing]
@@ -217,10 +224,13 @@ def _parts(window, framing, runs, lost):
         if number < len(runs) - 1 or n_missing:
             # The frame before is cut, and those after need what it held.
             n_after = 2 if number < len(runs) - 1 else 0
-            muted.append(((at - n_missing - 1) * seconds, (at + n_after) * seconds))
+            span = (at - n_missing - 1) * seconds - before_s, (at + n_after) * seconds - before_s
+            muted.append(tuple(max(0.0, time_s) for time_s in span))
     notes = [Note(DAMAGED, *span) for span in muted]
+    length_s = max(0.0, at * seconds - before_s - (after_s if is_counted else 0))
     if announced and at < announced - _XING_TOLERANCE:
-        notes.append(Note(missing(f"the header announces {announced * seconds:.3f} s"), at * seconds))
+        announced_s = announced * seconds - before_s - after_s
+        notes.append(Note(missing(f"the header announces {announced_s:.3f} s"), length_s))
     if not is_exact and muted:
         notes.append(Note(UNSURE, muted[0][0]))
     return [
@@ -229,7 +239,8 @@ def _parts(window, framing, runs, lost):
             by=framing.by,
             form=framing.form,
             sample_rate=frame.sample_rate,
-            length_s=at * seconds,
+            length_s=length_s,
+            n_delay=0 if is_counted else round(before_s * frame.sample_rate),
             is_counted=bool(is_counted),
             muted=tuple(muted),
             notes=tuple(notes),
@@ -249,8 +260,8 @@ def _lost_frames(runs, lost, n_expected):
         counts[largest] = max(0, counts[largest] + n_expected - sum(counts))
         return counts, True
     is_constant = all(run.is_constant for run in runs)
-    # Bytes that were overwritten are whole frames; what was added or cut out is not.
-    odd = [abs(n_bytes - count * mean) > count + 1 for n_bytes, count in zip(lost, counts)]
+    # Bytes that were overwritten are whole frames, evenly padded; what was added or cut out is not.
+    odd = [abs(n_bytes - count * mean) > 1.5 for n_bytes, count in zip(lost, counts)]
     return counts, is_constant and not any(odd[: len(runs) - 1])
 
 

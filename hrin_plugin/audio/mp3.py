@@ -20,6 +20,9 @@ _BIT_RATES = {
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 
+#: Samples by which a decoder is late.
+_DECODER_DELAY = 529
+
 
 def first_frame(file, position, searched_bytes):
     """Position of the first of several MPEG frames in a row, or None.
@@ -131,6 +134,39 @@ def xing_counts(frame):
     flags, *numbers = struct.unpack(">3I", frame[at + 4 : at + 16])
     n_frames = numbers.pop(0) if flags & 1 else 0
     return n_frames, numbers[0] if flags & 2 else 0
+
+
+def encoder_gap(frame):
+    """Samples that the encoder put before and after the sound, from the LAME part of a Xing header.
+
+    Decoders that know them leave them out, and 529 samples of their own delay.
+
+    Arguments
+    ---------
+    frame : bytes
+        The first frame of a recording, or the beginning of it.
+
+    Returns
+    -------
+    tuple of (int, int)
+        Samples of each channel before and after; zeros where the frame tells none.
+
+    Example
+    -------
+    >>> head = bytes([0xFF, 0xFB, 0x90, 0xC0]) + bytes(17) + b"Info" + bytes(4)
+    >>> encoder_gap(head + b"LAME3.100" + bytes(12) + bytes([0x24, 0x04, 0x80]))
+    (1105, 623)
+    """
+    if xing_counts(frame) is None:
+        return 0, 0
+    at = mark_position(frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3)
+    flags = frame[at + 7]
+    at += 8 + sum(n_bytes for bit, n_bytes in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
+    told = frame[at + 21 : at + 24]
+    if len(told) < 3 or frame[at : at + 4] not in (b"LAME", b"Lavf", b"Lavc", b"GOGO") or not any(told):
+        return 0, 0
+    before, after = told[0] << 4 | told[1] >> 4, (told[1] & 15) << 8 | told[2]
+    return before + _DECODER_DELAY, max(after - _DECODER_DELAY, 0)
 
 
 def mark_position(is_mpeg_1, is_mono):

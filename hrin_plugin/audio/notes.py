@@ -5,6 +5,12 @@ from typing import NamedTuple
 #: Times that one line names; the others are counted.
 NAMED_TIMES = 5
 
+#: Peaks from which on samples are likely to have another scale: 24 dB above full scale.
+LEAST_ODD_PEAK = 16.0
+
+#: Peaks up to which 16-bit numbers in a wider type reach: half of the least step of 16-bit samples.
+MOST_FAINT_PEAK = 2.0**-16
+
 
 class Note(NamedTuple):
     """Something wrong in a recording; ``{}`` in the text stands for its times.
@@ -44,6 +50,9 @@ BEYOND = "sound goes on behind {}, where the header announces its end, and is re
 #: What is lost is not counted by anything, or was never there.
 UNSURE = "times after {} may be off, as how much is lost there cannot be told"
 
+#: What is lost is somewhere within.
+LOST_WITHIN = "the file is damaged within; times after the damage may be off"
+
 #: The clock of the recording has a hole.
 HOLE = "no sound is stored at {}, silence stands for it"
 
@@ -57,6 +66,34 @@ def missing(why):
     'sound is missing from {} on (the last page is missing)'
     """
     return f"{_MISSING} ({why})"
+
+
+def notes_of_scale(peak):
+    """What the loudest sample of wide types (24 bits and more, floats) tells of a wrong scale.
+
+    Arguments
+    ---------
+    peak : float
+        The largest magnitude, full scale at 1.
+
+    Returns
+    -------
+    list of Note
+        One for samples beyond full scale by 24 dB and more, or below what 16 bits can hold.
+
+    Example
+    -------
+    >>> [note.text for note in notes_of_scale(127.0)]
+    ['the loudest sample is 127, where full scale is 1; levels may be wrong, divide by its full scale']
+    >>> notes_of_scale(0.0), notes_of_scale(1.5)
+    ([], [])
+    """
+    odd = f"the loudest sample is {peak:.3g}, where full scale is 1; "
+    if peak > LEAST_ODD_PEAK:
+        return [Note(f"{odd}levels may be wrong, divide by its full scale", is_fault=False)]
+    if 0 < peak <= MOST_FAINT_PEAK:
+        return [Note(f"{odd}it is taken as silence, export 16-bit numbers as 16-bit PCM", is_fault=False)]
+    return []
 
 
 def texts_of(notes):

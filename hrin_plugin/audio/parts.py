@@ -18,9 +18,11 @@ class Part(NamedTuple):
     form: str | None = None  # "mp3" or "aac": a row of frames that we counted; None for a container
     sample_rate: int | None = None
     length_s: float | None = None  # announced or counted
+    n_delay: int = 0  # samples before the sound that its decoder does not leave out
     is_counted: bool = False  # whether the header of an MP3 tells its true length
     is_absolute: bool = False  # whether its clock began at zero, though its beginning is lost
     is_open_ended: bool = False  # whether what it announces is not its whole length
+    is_uncounted: bool = False  # whether nothing counted its bytes before, since its kind is rare
     muted: tuple = ()  # (start, end) in seconds: what is decoded there is no sound
     notes: tuple = ()  # Notes, times from the beginning of the part
 

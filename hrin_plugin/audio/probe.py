@@ -25,6 +25,7 @@ _TAGS = re.compile(r"^(\[[^\]]*\] *)+")
 _STREAM = re.compile(r"Stream #0:(\d+)")
 _ERROR = re.compile(r"\[(error|fatal)\]")
 _WHO = re.compile(r"\[(\w*)[^\]]*\] *\[(?:error|fatal|warning)\]")
+_DEMUXED = re.compile(r"  Total: \d+ packets \((\d+) bytes\) demuxed")
 _FRAME = re.compile(rb"n:\d+ pts:(\S+) .*?channels:(\d+) .*?nb_samples:(\d+) ")
 
 
@@ -60,6 +61,7 @@ class Probe(NamedTuple):
     is_guess: bool  # whether the length is estimated from the bit rate
     first_error: str | None
     start_s: float = 0.0  # the container's time at which the recording begins
+    has_cover: bool = False  # whether a picture lies in the file
 
     def track_length_s(self, track):
         """Length of a stream in seconds; None where it has none of its own."""
@@ -91,6 +93,8 @@ class Messages:
 
     def __init__(self, stream):
         self._stream, self._frames = stream, queue.Queue(_FRAMES_AHEAD)
+        #: Bytes of sound that ffmpeg took from the file, told at the end where it was asked to be verbose.
+        self.n_bytes = None
         self.first_error, self._complaints, self._n_frames, self._is_decoding = None, [], 0, False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -142,6 +146,8 @@ class Messages:
                 (self._n_frames, who[1] if who else "", self._is_decoding, first_words(line))
             )
         self._is_decoding |= "Stream mapping:" in line
+        if found := _DEMUXED.search(line):
+            self.n_bytes = int(found[1])
 
 
 def first_words(line):
@@ -181,7 +187,8 @@ def read_probe(text):
             tracks.append(Track(stream, found[3], int(rate[1]) if rate else None, found[2], words))
         elif found := _STREAM.search(line):
             stream = int(found[1])
-            told = told._replace(has_video=told.has_video or _is_video(line))
+            has_cover = told.has_cover or "(attached pic)" in line
+            told = told._replace(has_video=told.has_video or _is_video(line), has_cover=has_cover)
         elif (found := _TRACK_LENGTH.search(line)) and stream is not None:
             lengths_s[stream] = _seconds(found)
         elif "Estimating duration" in line:

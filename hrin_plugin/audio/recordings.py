@@ -10,11 +10,12 @@ import re
 import sys
 import tempfile
 
+import numpy as np
 import soundfile
 
 from hrin_plugin.audio.accounting import account
 from hrin_plugin.audio.files import COPY, AudioError, AudioFile, reason
-from hrin_plugin.audio.notes import DOUBTFUL, Note, texts_of
+from hrin_plugin.audio.notes import DOUBTFUL, Note, notes_of_scale, texts_of
 from hrin_plugin.audio.pieces import Stitched
 
 #: Most samples that are read at once, of each channel.
@@ -25,6 +26,11 @@ TOLERANCE_S = {"OGG": 0.5, "MP3": 2 * 1152 / 44100}
 
 #: The length that libsndfile tells where it knows none.
 _UNKNOWN_LENGTH = (1 << 63) - 1
+
+#: Types of samples that can hold another scale without a word.
+_WIDE = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+
+_LOSSY = ("MPEG", "VORBIS", "OPUS")
 
 #: What the MP3 decoder says.
 _CHATTER = re.compile(r"\s*(\[[^]]*mpg123|Note: |Warning: |$)")
@@ -177,6 +183,9 @@ class SndfilePart:
             self._sound.close()
             problem = f"cannot be read as audio (MPEG audio in {self._sound.format})"
             raise UnknownFormatError(self.path, problem, _CONVERT)
+        #: Whether damage may be decoded to any samples.
+        self.is_lossy = self._sound.subtype.startswith(_LOSSY)
+        self._peak, self._is_wide = 0.0, self._sound.subtype in _WIDE
         is_known = self._sound.frames < _UNKNOWN_LENGTH and endless is None
         #: Samples of each channel that are announced; None where none are.
         self.n_samples = self._sound.frames if is_known else None
@@ -197,6 +206,7 @@ class SndfilePart:
         tolerance = TOLERANCE_S.get(self._sound.format, 0) * self.sample_rate
         if self._n_read < announced - tolerance or not self._n_read:
             raise DamagedError(self.path, f"only {self._n_read} of {announced} samples can be read", COPY)
+        self.notes += notes_of_scale(self._peak) if self._is_wide else []
 
     def _read(self):
         """The next block; empty at the end."""
@@ -211,6 +221,8 @@ class SndfilePart:
             raise self._damage(said[0])
         times_s = (n / self.sample_rate for n in (self._n_read, self._n_read + len(block)))
         self._n_read += len(block)
+        if self._is_wide:
+            self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
         if said:
             self.notes.append(Note(DOUBTFUL, *times_s))
         return block

@@ -18,6 +18,9 @@ CANCELLED_SHARE = 0.01
 #: No sound is so loud, full scale at 1 (48 dB above it): it has another scale.
 MOST_LEVEL = 256.0
 
+#: The full scale of 32-bit numbers; what is beyond belongs to no scale.
+MOST_SCALE = 2.0**31
+
 
 class AudioInfo(NamedTuple):
     """Length of a recording.
@@ -177,6 +180,8 @@ def scale_problem(channels, n_samples=None):
     -------
     >>> scale_problem(np.array([[0.5], [-30000.0]]))
     ('a sample is -30000, where full scale is 1', 'divide its samples by 32768, or export it as 16-bit PCM')
+    >>> scale_problem(np.array([[0.5], [1e30]]))[0]
+    'a sample is 1e+30, where full scale is 1, as in a damaged file'
     """
     n_samples = len(channels) if n_samples is None else n_samples
     n_channels = channels.shape[1]
@@ -186,6 +191,8 @@ def scale_problem(channels, n_samples=None):
     if channels.size and max(channels.max(), -channels.min()) > MOST_LEVEL:
         value = channels.flat[np.abs(channels).argmax()]
         problem = f"a sample is {value:g}, where full scale is 1"
+        if abs(value) > MOST_SCALE:
+            return f"{problem}, as in a damaged file", "copy or export it again, as 16-bit PCM for instance"
         return problem, "divide its samples by 32768, or export it as 16-bit PCM"
     return None
 

@@ -11,7 +11,7 @@ import numpy as np
 from hrin_plugin.audio.accounting import account
 from hrin_plugin.audio.decoding import FfmpegPart
 from hrin_plugin.audio.ffmpeg import CURE, probe
-from hrin_plugin.audio.notes import DOUBTFUL, Note, missing, warnings_of
+from hrin_plugin.audio.notes import DAMAGED, DOUBTFUL, Note, missing, warnings_of
 from hrin_plugin.audio.pieces import Stitched
 from hrin_plugin.audio.recordings import (
     BLOCK_SAMPLES,
@@ -158,15 +158,16 @@ class Sound:
 
     def _read(self, reader, part):
         """Sample rate and blocks of a part, and of the tracks that go on from it."""
-        counter = _Counter(reader.sample_rate, part.muted)
+        counter = _Counter(reader.sample_rate, part.muted, reader.is_lossy)
         yield reader.sample_rate, counter.through(self._blocks(reader, part, counter))
+        self._note(counter.notes)
         self._conclude(part, counter.length_s)
         others = list(getattr(reader, "others", ()))
         while follower := self._follower(reader, others, counter.length_s):
             with follower:
-                counter = _Counter(follower.sample_rate, ())
+                counter = _Counter(follower.sample_rate, (), follower.is_lossy)
                 yield follower.sample_rate, counter.through(follower)
-                self._note(follower.notes)
+                self._note([*follower.notes, *counter.notes])
                 self._at_s += counter.length_s
         if others and not self._is_chosen:
             self._notes.append(Note(_track_words(reader, others), is_fault=False))
@@ -174,7 +175,7 @@ class Sound:
     def _blocks(self, reader, part, counter):
         """Blocks of a part; from where libsndfile cannot read on, by ffmpeg."""
         try:
-            yield from reader
+            yield from _without(reader, part.n_delay)
             self._note(reader.notes)
         except DamagedError as damage:
             self._note(reader.notes)
@@ -193,12 +194,9 @@ class Sound:
             self._notes.append(Note(missing(f"it {error.problem}{cure}"), self._at_s + counter.length_s))
             return
         with rescue:
-            n_skipped, damage.at_s = counter.n_samples, counter.length_s
-            for block in rescue:
-                n_now = min(n_skipped, len(block))
-                n_skipped -= n_now
-                if n_now < len(block):
-                    yield _with_channels(block[n_now:], reader.n_channels)
+            damage.at_s = counter.length_s
+            for block in _without(rescue, counter.n_samples + part.n_delay):
+                yield _with_channels(block, reader.n_channels)
             damaged = Note(DOUBTFUL, damage.at_s, damage.at_s + BLOCK_SAMPLES / reader.sample_rate)
             self._note(rescue.notes or [damaged])
 
@@ -265,11 +263,20 @@ def _is_same_end(note, other):
     return other.is_end() and abs((note.start_s or 0.0) - (other.start_s or 0.0)) < _TOLERANCE_S
 
 
+#: Lossy codecs decode sound to less, full scale at 1 (24 dB above it); what is more was damaged.
+MOST_DECODED = 16.0
+
+#: How much of the sound before and after such a sample is as bad, in seconds: about a frame.
+_AROUND_S = 0.05
+
+
 class _Counter:
     """Counts the samples of blocks, and silences what is no sound."""
 
-    def __init__(self, sample_rate, muted):
-        self._rate, self.n_samples = sample_rate, 0
+    def __init__(self, sample_rate, muted, is_lossy):
+        self._rate, self.n_samples, self._is_lossy = sample_rate, 0, is_lossy
+        #: Where damaged frames of a lossy codec were decoded to absurd samples.
+        self.notes = []
         self._muted = [(round(begin * sample_rate), round(end * sample_rate)) for begin, end in muted]
 
     @property
@@ -281,6 +288,8 @@ class _Counter:
         """The same blocks."""
         for block in blocks:
             begin, self.n_samples = self.n_samples, self.n_samples + len(block)
+            if self._is_lossy:
+                self._silence_absurd(block, begin)
             while self._muted and self._muted[0][0] < self.n_samples:
                 first, last = self._muted[0]
                 block[max(first - begin, 0) : max(last - begin, 0)] = 0
@@ -288,6 +297,27 @@ class _Counter:
                     break
                 self._muted.pop(0)
             yield block
+
+    def _silence_absurd(self, block, begin):
+        """Silence what no encoder was given, and what stands around it; ``block`` begins at a sample."""
+        if len(block) and block.min() > -MOST_DECODED and block.max() < MOST_DECODED:  # false for NaN
+            return
+        reach = round(_AROUND_S * self._rate)
+        absurd = np.flatnonzero(~(np.abs(block) < MOST_DECODED).all(axis=1))
+        for places in np.split(absurd, np.flatnonzero(np.diff(absurd) > reach) + 1):
+            if len(places):
+                span = max(places[0] - reach, 0), min(places[-1] + reach, len(block))
+                block[slice(*span)] = 0
+                self.notes.append(Note(DAMAGED, *(float(begin + at) / self._rate for at in span)))
+
+
+def _without(blocks, n_samples):
+    """The blocks without so many of their first samples."""
+    for block in blocks:
+        n_now = min(n_samples, len(block))
+        n_samples -= n_now
+        if n_now < len(block):
+            yield block[n_now:]
 
 
 def _only_track(reader, number):

@@ -5,6 +5,9 @@ from hrin_plugin.audio.pieces import BLOCK_BYTES, Span
 
 _SYNC = 0x47
 
+#: The longest packet of a transport stream, with its error correction.
+MOST_PACKET_BYTES = 204
+
 #: Stream types of sound in a program map, and the private type that may hold AC-3.
 _SOUND_TYPES = {
     0x03,
@@ -41,6 +44,20 @@ def packet_bytes(window, start):
         if len(heads) >= 5 and all(byte == _SYNC for byte in heads[:5]):
             return size
     return 0
+
+
+def find_packets(window, start):
+    """Where the packets begin of a transport stream that begins within a packet; None for anything else.
+
+    Example
+    -------
+    >>> import io
+    >>> from hrin_plugin.audio.pieces import Window
+    >>> find_packets(Window(io.BytesIO(bytes(100) + 6 * (b"G" + bytes(187)))), 0)
+    100
+    """
+    places = range(start, start + MOST_PACKET_BYTES)
+    return next((place for place in places if packet_bytes(window, place)), None)
 
 
 def count_packets(window, start):

@@ -23,7 +23,7 @@ def add_parser(commands):
         "export",
         help="write a model as an ONNX file",
         description="Write a model as one ONNX file, for onnxruntime and other programs. "
-        "Needs onnx: pip install 'hrin-plugin[onnx]'",
+        'Needs onnx: pip install "hrin-plugin[onnx]"',
     )
     add_model_option(parser)
     parser.add_argument(

@@ -24,7 +24,7 @@ def add_parser(commands):
         "plot",
         help="draw a recording with its events",
         description="Draw a recording's waveform and log-mel spectrogram, and events as coloured lanes. "
-        "Needs matplotlib: pip install 'hrin-plugin[plots]'",
+        'Needs matplotlib: pip install "hrin-plugin[plots]"',
     )
     parser.add_argument("recording", metavar="FILE", help="recording to draw")
     parser.add_argument("--reference", metavar="TSV", help="annotation of the recording")
@@ -66,7 +66,7 @@ def _plot(arguments):
     try:
         from hrin_plugin.report.plots import draw_recording, save_picture
     except ModuleNotFoundError as error:
-        raise Failure(f"{error}; run: pip install 'hrin-plugin[plots]'") from None
+        raise Failure(f'{error}; run: pip install "hrin-plugin[plots]"') from None
 
     detector = None
     if arguments.model:

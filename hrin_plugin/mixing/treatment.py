@@ -41,7 +41,7 @@ def require_codecs():
     >>> require_codecs() if ffmpeg_program() else None
     """
     if ffmpeg_program() is None:
-        cure = "install it, or: pip install 'hrin-plugin[ffmpeg]'"
+        cure = 'install it, or: pip install "hrin-plugin[ffmpeg]"'
         raise OSError(f"broadcast-like mixes go through AAC, which needs ffmpeg; {cure}")
 
 

@@ -38,7 +38,7 @@ def import_optional(name):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ValueError(f"ONNX needs {name} ({error}); run: pip install 'hrin-plugin[onnx]'") from error
+        raise ValueError(f'ONNX needs {name} ({error}); run: pip install "hrin-plugin[onnx]"') from error
 
 
 def has_onnx(network):

@@ -231,4 +231,4 @@ def _flat(meta, train, valid, test):
 
 
 def _cure(name, error):
-    return f"--logger {name} needs {name} ({error}); run: pip install 'hrin-plugin[{name}]'"
+    return f'--logger {name} needs {name} ({error}); run: pip install "hrin-plugin[{name}]"'

@@ -112,7 +112,7 @@ def _with_matplotlib(option, name):
         return importlib.import_module(f"paper.{name}")
     except ImportError as error:
         raise ImportError(
-            f"{option} needs matplotlib ({error}); in the folder of setup.py, run: pip install '.[plots]'"
+            f'{option} needs matplotlib ({error}); in the folder of setup.py, run: pip install ".[plots]"'
         ) from error
 
 

@@ -274,7 +274,7 @@ def main(argv):
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        print("the plot needs matplotlib; run: pip install 'hrin-plugin[plots]'", file=sys.stderr)
+        print('the plot needs matplotlib; run: pip install "hrin-plugin[plots]"', file=sys.stderr)
         return 2
     try:
         with signals_raised():

@@ -13,7 +13,9 @@ import pytest
 import soundfile
 
 from hrin_plugin.audio.ffmpeg import ffmpeg_program
+from hrin_plugin.audio.notes import warnings_of
 from hrin_plugin.audio.recordings import AudioError
+from hrin_plugin.audio.sound import _Counter
 from hrin_plugin.audio.streams import open_stream
 
 RATE, TONE_HZ = 16000, 1000.0
@@ -103,6 +105,10 @@ def without(data, share, n_bytes):
 JUNK = np.random.default_rng(0).bytes(1500)
 DAMAGED = r"sound is damaged or lost at \d\.\d+-\d\.\d+ s, silence stands for it.*; copy or export it again"
 HOLE = r"no sound is stored at \d\.\d+-\d\.\d+ s, silence stands for it.*; copy or export it again"
+UNSURE = (
+    r"times after \d\.\d+ s may be off, as how much is lost there cannot be told; copy or export it again"
+)
+WITHIN = r"the file is damaged within; times after the damage may be off; copy or export it again"
 MISSING = r"sound is missing from (\d+\.\d+) s on \(.*; copy or export it again"
 BEYOND = r"sound goes on behind 2\.500 s, where the header announces its end, and is read"
 
@@ -206,6 +212,50 @@ ACCEPTED = [
         [5, 10],
         None,
     ),
+    (
+        "ts that begins within a packet, other PID",
+        ".ts",
+        lambda f: (encoded(f, ".ts") + encoded(f, ".ts", "-streamid", "0:512"))[100:],
+        10,
+        [5, 10],
+        None,
+    ),
+    ("flv joined", ".flv", lambda f: 2 * encoded(f, ".flv", "-ar", "44100"), 10, [5, 10], None),
+    ("realaudio joined", ".rm", lambda f: 2 * encoded(f, ".rm", "-c:a", "ac3"), 10, [5, 10], None),
+    (
+        "ac3, junk written over",
+        ".ac3",
+        lambda f: replaced(encoded(f, ".ac3"), 0.4, JUNK[:500]),
+        5,
+        [5],
+        f".*({DAMAGED}|{UNSURE})",
+    ),
+    (
+        "dts, junk written over",
+        ".dts",
+        lambda f: replaced(encoded(f, ".dts", "-c:a", "dca", "-strict", "-2", "-ar", "48000"), 0.4, JUNK),
+        5,
+        [5],
+        f".*({DAMAGED}|{UNSURE})",
+    ),
+    ("mp3 of 8 kHz, whose encoder delay is long", ".mp3", lambda f: mp3(f, "-ar", "8000"), 5, [5], None),
+    ("avi joined", ".avi", lambda f: 2 * encoded(f, ".avi", "-c:a", "libmp3lame"), 10, [5, 10], None),
+    (
+        "avi, a hole",
+        ".avi",
+        lambda f: without(encoded(f, ".avi", "-c:a", "libmp3lame"), 0.5, 400),
+        5,
+        [5],
+        f".*{WITHIN}",
+    ),
+    (
+        "latm, junk written over",
+        ".latm",
+        lambda f: replaced(encoded(f, ".latm", "-c:a", "aac", "-f", "latm"), 0.5, JUNK[:300]),
+        5,
+        [5],
+        f".*{UNSURE}",
+    ),
     ("mp3, zeros written over", ".mp3", lambda f: replaced(radio(f), 0.5, bytes(1500)), 5, [5], DAMAGED),
     ("mp3, junk written over", ".mp3", lambda f: replaced(radio(f), 0.5, JUNK), 5, [5], DAMAGED),
     ("mp3, a title of a radio station within", ".mp3", lambda f: titled(radio(f)), 5, [5], DAMAGED),
@@ -266,6 +316,7 @@ CUT = [
     ("wma cut off", ".wma", lambda f: encoded(f, ".wma")[:-30000]),
     ("m4a cut off, index first", ".m4a", lambda f: encoded(f, ".m4a", "-movflags", "+faststart")[:-12000]),
     ("mkv cut off", ".mka", lambda f: encoded(f, ".mka", "-c:a", "aac")[:-12000]),
+    ("avi cut off", ".avi", lambda f: encoded(f, ".avi", "-c:a", "libmp3lame")[:-12000]),
     ("webm cut off", ".webm", lambda f: encoded(f, ".webm", "-c:a", "libopus")[:-9000]),
     ("flv cut off", ".flv", lambda f: encoded(f, ".flv", "-ar", "44100")[:-12000]),
 ]
@@ -328,6 +379,56 @@ def test_what_holds_no_sound_that_can_be_read_is_refused(tmp_path, suffix, make,
     (tmp_path / f"a{suffix}").write_bytes(make(tmp_path))
     with pytest.raises(AudioError, match=rf"a{suffix}: {words}"):
         read(tmp_path / f"a{suffix}")
+
+
+@needs_ffmpeg
+def test_a_cut_mp3_of_low_rate_keeps_its_times(tmp_path):
+    whole, path = mp3(tmp_path, "-ar", "8000"), tmp_path / "a.mp3"
+    path.write_bytes(whole)
+    samples, _ = read(path)
+    path.write_bytes(whole[:-8000])
+    cut, said = read(path)
+    assert re.fullmatch(MISSING, said)
+    n_same = 8000 * 3
+    assert np.abs(cut[:n_same] - samples[:n_same]).max() < 1e-4
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix, options", [(".tta", ()), (".wv", ("-c:a", "wavpack"))])
+def test_rare_kinds_that_are_joined_are_reported(tmp_path, suffix, options):
+    path, data = tmp_path / f"a{suffix}", encoded(tmp_path, suffix, *options)
+    path.write_bytes(data)
+    assert read(path)[1] == ""
+    path.write_bytes(2 * data)
+    assert re.search(r"sound was read from \d+ of the file's \d+ bytes; more may be missing", read(path)[1])
+
+
+def test_absurd_samples_of_a_damaged_codec_are_silence():
+    samples = sound()
+    samples[2 * RATE : 2 * RATE + 500] = np.where(np.arange(500) % 7, 4e3, np.nan)
+    counter = _Counter(RATE, [], is_lossy=True)
+    heard = np.concatenate(
+        list(counter.through([samples[:33000, None].copy(), samples[33000:, None].copy()]))
+    )
+    assert np.isfinite(heard).all() and np.abs(heard).max() < 1
+    assert not heard[2 * RATE - 500 : 2 * RATE + 1000].any()
+    assert np.array_equal(heard[: 2 * RATE - 800], samples[: 2 * RATE - 800, None])
+    assert re.fullmatch("sound is damaged or lost at 1.950-2.0.. s.*", warnings_of(counter.notes)[0])
+
+
+@pytest.mark.parametrize("subtype, level, words", [
+    ("FLOAT", 127.0, "the loudest sample is 127, where full scale is 1; levels may be wrong.*"),
+    ("FLOAT", 2.0**-17, "the loudest sample is 7.63e-06, where full scale is 1; it is taken as silence.*"),
+    ("PCM_32", 2.0**-17, "the loudest sample is 7.63e-06, where full scale is 1; it is taken as silence.*"),
+    ("FLOAT", 4.0, ""),
+    ("FLOAT", 0.0, ""),
+    ("PCM_16", 2.0**-15, ""),
+])  # fmt: skip
+def test_a_scale_that_is_likely_wrong_is_told(tmp_path, subtype, level, words):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, level * np.tile([1.0, -1.0], 4000), 8000, subtype)
+    samples, said = read(path)
+    assert re.fullmatch(words, said) and len(samples) == 8000
 
 
 @needs_ffmpeg

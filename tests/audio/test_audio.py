@@ -197,7 +197,7 @@ def test_half_an_mp3_is_refused(tmp_path, tone):
     path = tmp_path / "a.mp3"
     soundfile.write(path, tone(88200, 44100), 44100)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(AudioError, match=r"a\.mp3: sound is missing from 0\.9\d+ s on \(the header"):
+    with pytest.raises(AudioError, match=r"a\.mp3: sound is missing from 0\.8\d+ s on \(the header"):
         read_audio(path, 8000)
 
 

@@ -183,7 +183,7 @@ def test_a_failed_export_leaves_the_old_file(model, path):
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named_with_its_cure(package, path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ValueError, match=rf"ONNX needs {package} .*pip install 'hrin-plugin\[onnx\]'"):
+    with pytest.raises(ValueError, match=rf'ONNX needs {package} .*pip install "hrin-plugin\[onnx\]"'):
         load_onnx(path)
 
 

@@ -366,7 +366,7 @@ def test_a_job_that_is_taken_away_is_queued_again(tmp_path):
 def test_a_missing_submitit_is_named_with_its_cure(plan, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "submitit", None)
     assert plan("--folds", "0", "--cluster", "slurm") == 2
-    assert "pip install 'hrin-plugin[cluster]'" in capsys.readouterr().err
+    assert 'pip install "hrin-plugin[cluster]"' in capsys.readouterr().err
 
 
 def test_an_unknown_option_of_the_cluster_is_refused(plan, capsys):

@@ -466,7 +466,7 @@ def test_without_matplotlib_the_cure_is_named(some, tmp_path, capsys, monkeypatc
     monkeypatch.delitem(sys.modules, "paper.plots", raising=False)
     out = tmp_path / "t.md"
     said = refusal(capsys, "--results_folder", some, "--output", out, "--plots", tmp_path / "plots")
-    assert "--plots needs matplotlib" in said and "pip install '.[plots]'" in said
+    assert "--plots needs matplotlib" in said and 'pip install ".[plots]"' in said
 
 
 # Refusals

@@ -260,7 +260,7 @@ def test_a_logger_is_changed_in_the_middle_of_a_run(run, monkeypatch):
     ("names", "message"),
     [
         ("wandb,files", "'files' is none of file, tensorboard, wandb"),
-        ("wandb", "--logger wandb needs wandb .*; run: pip install 'hrin-plugin.wandb.'"),
+        ("wandb", '--logger wandb needs wandb .*; run: pip install "hrin-plugin.wandb."'),
     ],
 )
 def test_a_logger_that_is_not_there_is_one_sentence(run, monkeypatch, names, message):

@@ -113,7 +113,7 @@ class ClusterEngine:
             import cloudpickle
             import submitit
         except ModuleNotFoundError:
-            raise ValueError("--cluster needs submitit, run: pip install 'hrin-plugin[cluster]'") from None
+            raise ValueError('--cluster needs submitit, run: pip install "hrin-plugin[cluster]"') from None
         # The jobs need not find or load these modules: the command travels whole.
         for name in (__name__, open_logged.__module__):
             cloudpickle.register_pickle_by_value(sys.modules[name])
