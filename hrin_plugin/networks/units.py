@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from hrin_plugin.networks.conv_blocks import convolve_in_blocks, needs_blocks
 from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
 from hrin_plugin.networks.cpu_kernels.convolutions import compiled_convolutions
 from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
@@ -54,6 +55,8 @@ class ConvUnit(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.output_size = channels[-1] * width
         self.statistics_stay = False
+        #: Whether a training goes in blocks, :mod:`hrin_plugin.networks.conv_blocks`; None decides by size.
+        self.in_blocks = None
 
     def train(self, mode=True):
         """Set the mode; normalisation with fixed statistics stays in evaluation mode."""
@@ -87,6 +90,8 @@ class ConvUnit(nn.Module):
     def _convolve(self, frames):
         if self._trains_on_cpu(frames) and (found := compiled_convolutions(self.layers, frames)) is not None:
             return found
+        if self._trains_in_blocks(frames) and (found := convolve_in_blocks(self.layers, frames)) is not None:
+            return found
         if self.training or torch.is_grad_enabled() or frames.device.type != "cpu":
             return self._convolve_at_once(frames)
         return torch.cat([self._convolve_at_once(part) for part in frames.split(FRAMES_AT_ONCE)])
@@ -100,6 +105,12 @@ class ConvUnit(nn.Module):
             and torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
         )
+
+    def _trains_in_blocks(self, frames):
+        """Whether a gradient is computed in blocks, which needs less memory."""
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        return needs_blocks(self.layers, frames) if self.in_blocks is None else self.in_blocks
 
     def _convolve_at_once(self, frames):
         images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
