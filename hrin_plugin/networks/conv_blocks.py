@@ -73,7 +73,7 @@ def kept_bytes(layers, n_frames, width):
     -------
     >>> from hrin_plugin.networks.units import ConvUnit
     >>> kept_bytes(ConvUnit(input_size=128).layers, 8 * 3751, 128) / 2**30
-    2.2...
+    2.9...
     """
     values = 0
     for convolution in layers[::4]:

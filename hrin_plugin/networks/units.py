@@ -74,8 +74,8 @@ class ConvUnit(nn.Module):
         frames : torch.Tensor
             ``[batch, frame, input_size]``.
         mask : torch.Tensor or None
-            True at real frames, ``[batch, frame]``. Padding takes no part in the
-            batch statistics, and its output is zero. None where all are real.
+            True at real frames, ``[batch, frame]``, best on the CPU. Padding takes no part in
+            the batch statistics, and its output is zero. None where all are real.
 
         Returns
         -------
@@ -84,8 +84,11 @@ class ConvUnit(nn.Module):
         """
         if mask is None:
             return self._convolve(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        real = self._convolve(frames[mask])
-        return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
+        # By numbers: with a mask, the CPU would wait for the device to learn how many are real.
+        index = mask.flatten().nonzero()[:, 0].to(frames.device, non_blocking=mask.device.type == "cpu")
+        real = self._convolve(frames.flatten(0, 1).index_select(0, index))
+        outputs = real.new_zeros(frames.shape[0] * frames.shape[1], self.output_size)
+        return outputs.index_copy(0, index, real).unflatten(0, frames.shape[:2])
 
     def _convolve(self, frames):
         if self._trains_on_cpu(frames) and (found := compiled_convolutions(self.layers, frames)) is not None:
@@ -216,7 +219,7 @@ class RecurrentUnit(nn.Module):
         frames : torch.Tensor
             ``[batch, frame, input_size]``, padded on the right.
         mask : torch.Tensor or None
-            True at real frames, ``[batch, frame]``; None where all are real.
+            True at real frames, ``[batch, frame]``, best on the CPU; None where all are real.
         states : CarriedStates or None
             Those of the window before, if the frames are a window of a longer signal; all are real then.
 

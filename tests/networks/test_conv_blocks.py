@@ -133,16 +133,15 @@ def test_autocast_gives_nearly_the_same(fixed, monkeypatch):
     if fixed:
         keep_statistics(network)
     frames = torch.randn(3, 20, 128)
-    (logits, grads), (right_logits, right) = (
-        step(in_blocks(network, True), frames, half=True),
-        step(in_blocks(network, False), frames),
-    )
+    right_logits, right = step(in_blocks(network, False), frames)
+    halves = [step(in_blocks(network, answer), frames, half=True) for answer in (True, False)]
+    (logits, grads), (_, plain) = halves
     assert not torch.equal(logits[0], right_logits[0])
     torch.testing.assert_close(logits[0].float(), right_logits[0], rtol=0, atol=0.05)
     for name in right:
         assert grads[name].dtype == torch.float32
-        if "layers" in name and right[name].norm() > 1e-4:
-            assert (grads[name] - right[name]).norm() < 0.2 * right[name].norm(), name
+        error, usual = ((each[name] - right[name]).norm() for each in (grads, plain))
+        assert error < 1.5 * usual + 0.02 * right[name].norm() + 1e-4, name
     load_loops.cache_clear()
 
 
