@@ -167,7 +167,7 @@ def train_and_test(hparams_file, run_opts, overrides):
         fit_statistics(hparams["statistics"], load_features, sounds(datasets["train"], "wav"))
 
     brain = make_brain(HRINBrain, hparams, run_opts)
-    if hparams["features_in_memory"]:
+    if hparams.get("features_in_memory"):
         with refusing(ValueError):
             keep_features(load_features, [datasets["train"], datasets["valid"]], brain.device, hparams)
     brain.fit(
