@@ -5,14 +5,20 @@ package's; the same layers as torch has them by default (one-dimensional
 convolutions, torch's GRU); and the authors' code, where ``--authors`` gives a
 checkout of https://github.com/jiabijue/md_mrle. Each has a process of its own, and
 only this package's keeps its freed memory, as its recipe does. The last columns are
-the arithmetic done a second, and its share of what a large matrix product reaches on
-this machine.
+the most memory that the process took (of the device, on a GPU), the arithmetic done a
+second, and its share of what a large matrix product reaches on this machine.
+
+``--lengths "60 s" --batches 8,32 --networks HRIN-cr`` measures the paper's excerpts. With 60 s,
+torch's layers and the authors' code take 10 GB to 20 GB for a batch of 8: ``--rivals ours`` leaves
+them out.
 """
 
 import argparse
 import importlib
+import itertools
 import multiprocessing
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -30,8 +36,8 @@ NETWORKS = {
     "HRIN-cr": {"hidden_size": 50, "num_layers": 2, "conv_unit": True},
     "HRIN-r": {"hidden_size": 100, "num_layers": 4},
 }
-FRAMES_OF = {"3 s": 188, "10 s": 626}
-BATCH = 8
+FRAMES_OF = {"3 s": 188, "10 s": 626, "60 s": 3751}
+RIVALS = ("ours", "torch's", "authors'")
 
 
 class DefaultLayers(nn.Module):
@@ -86,8 +92,8 @@ class Authors(nn.Module):
         return [torch.logit(level.transpose(0, 1), eps=1e-6) for level in outputs]
 
 
-def step_s(rival, title, n_frames, arguments):
-    """Median seconds of a training step of one implementation."""
+def measure_step(rival, title, batch, n_frames, arguments):
+    """Median seconds of a training step of one implementation, and the most bytes of memory."""
     settings = NETWORKS[title]
     if rival == "ours":
         keep_freed_memory()
@@ -95,11 +101,11 @@ def step_s(rival, title, n_frames, arguments):
     else:
         network = DefaultLayers(**settings) if rival == "torch's" else Authors(arguments.authors, **settings)
     network = network.to(arguments.device)
-    frames = torch.randn(BATCH, n_frames, 128, device=arguments.device)
-    targets = torch.randint(3, (BATCH, n_frames), device=arguments.device)
+    frames = torch.randn(batch, n_frames, 128, device=arguments.device)
+    targets = torch.randint(3, (batch, n_frames), device=arguments.device)
     objective, optimizer = HierarchicalLoss(), torch.optim.Adam(network.parameters(), 1e-4)
-    times = []
-    for _ in range(arguments.repeats + 2):
+    times, warm_up = [], min(2, arguments.repeats)
+    for _ in range(arguments.repeats + warm_up):
         start = time.perf_counter()
         loss = objective(network(frames), targets).total
         optimizer.zero_grad()
@@ -107,7 +113,14 @@ def step_s(rival, title, n_frames, arguments):
         optimizer.step()
         loss.item()
         times.append(time.perf_counter() - start)
-    return statistics.median(times[2:])
+    return statistics.median(times[warm_up:]), peak_bytes(arguments.device)
+
+
+def peak_bytes(device):
+    """The most memory that this process has taken: of a GPU, or else of the machine."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def matmul_flops(device, size=2048):
@@ -135,28 +148,39 @@ def main():
     parser.add_argument("--authors", help="checkout of the authors' code")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="default: %(default)s")
+    parser.add_argument(
+        "--lengths", default="3 s,10 s", help=f"of {', '.join(FRAMES_OF)}; default: %(default)s"
+    )
+    parser.add_argument("--batches", default="8", help="default: %(default)s")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="default: %(default)s")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     limit = matmul_flops(device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
-    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}; batch {BATCH}")
+    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(
-        f"{'network':9}{'excerpt':>8}{'layers':>12}{'s a step':>10}{'ratio':>7}{'GFLOP/s':>9}{'of limit':>10}"
+        f"{'network':9}{'excerpt':>8}{'batch':>6}{'layers':>10}{'s a step':>10}{'ratio':>7}"
+        f"{'peak':>9}{'GFLOP/s':>9}{'of limit':>10}"
     )
-    rivals = ["ours", "torch's"] + ["authors'"] * bool(arguments.authors)
-    for title, settings in NETWORKS.items():
-        for length, n_frames in FRAMES_OF.items():
-            flops, ours_s = flops_per_frame(settings) * BATCH * n_frames, None
-            for rival in rivals:
-                with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                    seconds = pool.submit(step_s, rival, title, n_frames, arguments).result()
-                ours_s = ours_s or seconds
-                rate = flops / seconds
-                print(
-                    f"{title:9}{length:>8}{rival:>12}{seconds:10.3f}{seconds / ours_s:7.2f}"
-                    f"{rate / 1e9:9.0f}{rate / limit:10.1%}",
-                    flush=True,
-                )
+    rivals = [each for each in arguments.rivals.split(",") if arguments.authors or each != "authors'"]
+    plan = itertools.product(
+        arguments.networks.split(","), arguments.lengths.split(","), map(int, arguments.batches.split(","))
+    )
+    for title, length, batch in plan:
+        n_frames, ours_s = FRAMES_OF[length], None
+        flops = flops_per_frame(NETWORKS[title]) * batch * n_frames
+        for rival in rivals:
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                measured = pool.submit(measure_step, rival, title, batch, n_frames, arguments)
+                seconds, memory = measured.result()
+            ours_s = ours_s or seconds
+            rate = flops / seconds
+            print(
+                f"{title:9}{length:>8}{batch:6}{rival:>10}{seconds:10.3f}{seconds / ours_s:7.2f}"
+                f"{memory / 1e9:6.2f} GB{rate / 1e9:9.0f}{rate / limit:10.1%}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from gpu_parts.bench import build, median_s, precision
-from hrin_plugin.networks.units import RecurrentUnit
+from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
 
 #: Title, YAML, recordings of a batch.
 NETWORKS = (("HRIN-cr", "hrin_cr", 8), ("HRIN-r", "hrin_r", 32))
@@ -30,6 +30,7 @@ def measure(bench):
     jobs = [("ours", network, setting) for setting in settings for network in NETWORKS]
     if bench.authors:
         jobs += [("authors'", network, setting) for setting in settings[:2] for network in NETWORKS]
+    jobs.append(("in blocks", NETWORKS[0], settings[0]))
     jobs += [("ours", network, LAST) for network in NETWORKS] * bench.cuda
     for number, (rival, network, (kind, tries)) in enumerate(jobs):
         name = (
@@ -50,7 +51,10 @@ def make_step(bench, rival, title, stem, batch, n_frames, kind):
     """A training step on one batch, as a function without arguments."""
     hparams = build(stem, bench.folder)
     network, objective = hparams["model"], hparams["objective"]
-    if rival != "ours":
+    for unit in network.modules():
+        if rival == "in blocks" and isinstance(unit, ConvUnit):
+            unit.in_blocks = True
+    if rival == "authors'":
         from training import NETWORKS as SIZES
         from training import Authors
 

@@ -54,6 +54,7 @@ class FeatureLoader:
         self.features, self.dtype = features, np.dtype(dtype)
         self.folder = None if folder is None else Path(folder)
         self.key = json.dumps([self.VERSION, dtype, features.settings], sort_keys=True)
+        self.kept = {}
 
     def __call__(self, path: str | Path) -> torch.Tensor:
         """Features of a recording.
@@ -66,8 +67,10 @@ class FeatureLoader:
         Returns
         -------
         torch.Tensor
-            ``[frame, band]``, float32.
+            ``[frame, band]``, float32; on the device where it is kept, else on the CPU.
         """
+        if path in self.kept:
+            return self.kept[path].float()
         if self.folder is None:
             return self._compute(path)
         entry = self.entry(path)
@@ -81,6 +84,47 @@ class FeatureLoader:
             with replacing(entry) as draft:
                 draft.write_bytes(content.getbuffer())
         return torch.from_numpy(frames.astype(np.float32))
+
+    def keep(
+        self, paths: Sequence[str | Path], duration_s: float, device: torch.device | str
+    ) -> tuple[bool, str]:
+        """Keep the features of recordings in a device's memory, if half of what is free holds them.
+
+        They are kept in the number format of the cache, so that nothing is rounded that was not.
+
+        Arguments
+        ---------
+        paths : sequence of str or pathlib.Path
+            The recordings.
+        duration_s : float
+            How long they are together.
+        device : torch.device or str
+            Where.
+
+        Returns
+        -------
+        bool
+            Whether they are kept.
+        str
+            What is so, with the figures, in one line.
+
+        Example
+        -------
+        >>> load = FeatureLoader(LogMel())
+        >>> load.keep([], 0.0, "cpu")
+        (True, 'the features of 0 recordings, 0.00 GB in float32, are kept in the memory of cpu')
+        """
+        grid = self.features.grid
+        n_frames = duration_s * grid.sample_rate / grid.hop_length + len(paths)
+        needed, room = n_frames * self.features.n_mels * self.dtype.itemsize, free_bytes(device) / 2
+        what = f"the features of {len(paths)} recordings, {needed / 1e9:.2f} GB in {self.dtype}, are"
+        if needed > room:
+            half = f"half of the free memory of {device} is {room / 1e9:.2f} GB"
+            return False, f"{what} not kept in memory, but read for each batch: {half}"
+        number = torch.from_numpy(np.empty(0, self.dtype)).dtype
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            self.kept = dict(zip(paths, pool.map(lambda path: self(path).to(device, number), paths)))
+        return True, f"{what} kept in the memory of {device}"
 
     def fill(self, paths: Sequence[str | Path]) -> None:
         """Compute missing cache entries on all cores, with a progress bar.
@@ -164,3 +208,30 @@ class FeatureLoader:
             return None
         fits = frames.dtype == self.dtype and frames.ndim == 2 and frames.shape[1] == self.features.n_mels
         return frames if fits else None
+
+
+def free_bytes(device: torch.device | str) -> float:
+    """Free memory of a device; infinite where the system does not tell.
+
+    Arguments
+    ---------
+    device : torch.device or str
+        The device.
+
+    Returns
+    -------
+    float
+        Bytes.
+
+    Example
+    -------
+    >>> free_bytes("cpu") > 0
+    True
+    """
+    if torch.device(device).type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return float("inf")

@@ -126,7 +126,7 @@ class SinglePath(nn.Module):
         HRINOutput
             ``[batch, frame, 2]``, derived, and ``[batch, frame, 3]``; padded frames hold arbitrary values.
         """
-        mask = frame_mask(frames, lens)
+        mask = frame_mask(frames, lens, "cpu")
         encoded = frames if self.conv is None else self.conv(frames, mask)
         mrle = self.head(self.recurrent(encoded, mask, states))
         return HRINOutput(derive_upper_level(mrle, self.taxonomy), mrle)

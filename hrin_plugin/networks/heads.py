@@ -116,7 +116,7 @@ class HierarchicalHeads(nn.Module):
             encoded = [encoded] * len(self.layers)
         self._check(encoded)
         if self.units:
-            encoded = self._recur(encoded, frame_mask(encoded[0], lens))
+            encoded = self._recur(encoded, frame_mask(encoded[0], lens, "cpu"))
         return tuple(layer(level) for layer, level in zip(self.layers, encoded))
 
     def _recur(self, encoded, mask):

@@ -152,7 +152,7 @@ class HRIN(nn.Module):
         HRINOutput
             ``[batch, frame, 2]`` and ``[batch, frame, 3]``; padded frames hold arbitrary values.
         """
-        mask = frame_mask(frames, lens)
+        mask = frame_mask(frames, lens, "cpu")
         encoded = frames if self.conv_1 is None else self.conv_1(frames, mask)
         first = self.recurrent_1(encoded, mask, states)
         second = torch.cat((frames, first), dim=-1) if self.concatenation == "input" else frames

@@ -3,7 +3,7 @@
 import torch
 
 
-def frame_mask(frames, lens):
+def frame_mask(frames, lens, device=None):
     """Mask of the frames without padding.
 
     Arguments
@@ -49,8 +49,9 @@ def frame_mask(frames, lens):
         )
     if all_full:
         return None
-    counts = counts.to(frames.device, non_blocking=True)
-    return torch.arange(n_frames, device=frames.device)[None, :] < counts[:, None]
+    device = frames.device if device is None else device
+    counts = counts.to(device, non_blocking=counts.device.type == "cpu")
+    return torch.arange(n_frames, device=device)[None, :] < counts[:, None]
 
 
 def frame_counts(n_frames, lens):

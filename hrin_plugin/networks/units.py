@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from hrin_plugin.networks.conv_blocks import convolve_in_blocks, needs_blocks
 from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
 from hrin_plugin.networks.cpu_kernels.convolutions import compiled_convolutions
 from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
@@ -54,6 +55,8 @@ class ConvUnit(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.output_size = channels[-1] * width
         self.statistics_stay = False
+        #: Whether a training goes in blocks, :mod:`hrin_plugin.networks.conv_blocks`; None decides by size.
+        self.in_blocks = None
 
     def train(self, mode=True):
         """Set the mode; normalisation with fixed statistics stays in evaluation mode."""
@@ -71,8 +74,8 @@ class ConvUnit(nn.Module):
         frames : torch.Tensor
             ``[batch, frame, input_size]``.
         mask : torch.Tensor or None
-            True at real frames, ``[batch, frame]``. Padding takes no part in the
-            batch statistics, and its output is zero. None where all are real.
+            True at real frames, ``[batch, frame]``, best on the CPU. Padding takes no part in
+            the batch statistics, and its output is zero. None where all are real.
 
         Returns
         -------
@@ -81,11 +84,16 @@ class ConvUnit(nn.Module):
         """
         if mask is None:
             return self._convolve(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        real = self._convolve(frames[mask])
-        return real.new_zeros(*frames.shape[:2], self.output_size).index_put((mask,), real)
+        # By numbers: with a mask, the CPU would wait for the device to learn how many are real.
+        index = mask.flatten().nonzero()[:, 0].to(frames.device, non_blocking=mask.device.type == "cpu")
+        real = self._convolve(frames.flatten(0, 1).index_select(0, index))
+        outputs = real.new_zeros(frames.shape[0] * frames.shape[1], self.output_size)
+        return outputs.index_copy(0, index, real).unflatten(0, frames.shape[:2])
 
     def _convolve(self, frames):
         if self._trains_on_cpu(frames) and (found := compiled_convolutions(self.layers, frames)) is not None:
+            return found
+        if self._trains_in_blocks(frames) and (found := convolve_in_blocks(self.layers, frames)) is not None:
             return found
         if self.training or torch.is_grad_enabled() or frames.device.type != "cpu":
             return self._convolve_at_once(frames)
@@ -100,6 +108,12 @@ class ConvUnit(nn.Module):
             and torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
         )
+
+    def _trains_in_blocks(self, frames):
+        """Whether a gradient is computed in blocks, which needs less memory."""
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        return needs_blocks(self.layers, frames) if self.in_blocks is None else self.in_blocks
 
     def _convolve_at_once(self, frames):
         images = frames[:, None, None, :].contiguous(memory_format=torch.channels_last)
@@ -205,7 +219,7 @@ class RecurrentUnit(nn.Module):
         frames : torch.Tensor
             ``[batch, frame, input_size]``, padded on the right.
         mask : torch.Tensor or None
-            True at real frames, ``[batch, frame]``; None where all are real.
+            True at real frames, ``[batch, frame]``, best on the CPU; None where all are real.
         states : CarriedStates or None
             Those of the window before, if the frames are a window of a longer signal; all are real then.
 

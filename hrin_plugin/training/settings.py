@@ -15,7 +15,7 @@ from hrin_plugin.training.openbmat import identify_data
 #: :func:`identify_data`, independent of their folder.
 HARMLESS = {
     *("data_folder", "stems_folder", "results_folder", "prepared_folder", "output_folder", "save_folder"),
-    *("train_log", "save_file", "checkpoints_dir", "cache_features"),
+    *("train_log", "save_file", "checkpoints_dir", "cache_features", "features_in_memory"),
     *("num_workers", "pin_memory", "prefetch_factor", "persistent_workers"),
     *("ckpt_interval_minutes", "ckpt_interval_steps", "device", "distributed_backend"),
     *("noprogressbar", "tqdm_colored_bar", "log_config", "debug_persistently", "find_unused_parameters"),

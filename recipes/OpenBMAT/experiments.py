@@ -50,12 +50,12 @@ def run_plan(options, script):
     os.makedirs(options.results_folder, exist_ok=True)
     done = find_done(runs, settings, options)
     to_do = [run for run in runs if run not in done]
-    engine, jobs = make_engine(options, len(to_do))
-    estimate = Estimate(options.results_folder, settings, jobs)
+    engine, jobs, sharing = make_engine(options, len(to_do))
+    estimate = Estimate(options.results_folder, settings, jobs, sharing.speedup(jobs))
     if not options.no_measure:
         for run in estimate.unknown(to_do):
             estimate.measure(run, engine, training_arguments(run, options))
-    print(describe(estimate, runs, done), flush=True)
+    print(*filter(None, (describe(estimate, runs, done), sharing.describe(jobs))), sep="\n", flush=True)
     if options.dry_run or not to_do:
         return 0
 

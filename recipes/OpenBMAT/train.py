@@ -21,6 +21,7 @@ except ModuleNotFoundError:
 require_working_environment()
 
 import speechbrain as sb
+import torch
 from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
@@ -113,6 +114,20 @@ def start_from_pretrained(hparams):
     hparams["pretrainer"].load_collected()
 
 
+def keep_features(load_features, datasets, device, hparams):
+    """Keep the features of data sets in a device's memory, if they fit there."""
+    opts = hparams["eval_dataloader_opts"] | hparams["train_dataloader_opts"]
+    if torch.device(device).type != "cpu" and (opts.get("num_workers") or opts.get("pin_memory")):
+        raise ValueError(
+            f"features_in_memory is True, and num_workers {opts.get('num_workers')}: processes that load "
+            f"have no use for features that are on {device}; set num_workers to 0, and no pin_memory"
+        )
+    entries = [dataset.data[name] for dataset in datasets for name in dataset.data_ids]
+    paths, duration_s = [entry["wav"] for entry in entries], sum(entry["duration"] for entry in entries)
+    kept, text = load_features.keep(paths, duration_s, device)
+    (logger.info if kept else logger.warning)("%s", text)
+
+
 def make_brain(brain_class, hparams, run_opts):
     """The training loop that a YAML describes."""
     return brain_class(
@@ -152,6 +167,9 @@ def train_and_test(hparams_file, run_opts, overrides):
         fit_statistics(hparams["statistics"], load_features, sounds(datasets["train"], "wav"))
 
     brain = make_brain(HRINBrain, hparams, run_opts)
+    if hparams.get("features_in_memory"):
+        with refusing(ValueError):
+            keep_features(load_features, [datasets["train"], datasets["valid"]], brain.device, hparams)
     brain.fit(
         hparams["epoch_counter"],
         datasets["train"],

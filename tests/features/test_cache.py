@@ -120,3 +120,33 @@ def test_an_unreadable_recording_is_named(features, tmp_path):
 def test_an_unknown_number_format_is_refused(features):
     with pytest.raises(ValueError, match="float16 or float32, not as 'int8'"):
         FeatureLoader(features, None, "int8")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_features_in_memory_are_the_same_and_read_once(recording, features, tmp_path, dtype, cached):
+    load = FeatureLoader(features, tmp_path / "cache" if cached else None, dtype)
+    expected = load(recording)
+    if not cached:
+        expected = expected.to(getattr(torch, dtype)).float()
+    kept, text = load.keep([recording], 2.0, "cpu")
+    assert kept and text.startswith(f"the features of 1 recordings, 0.00 GB in {dtype}, are kept in")
+    CountingLogMel.calls = 0
+    recording.unlink()
+    for _ in range(2):
+        assert torch.equal(load(recording), expected) and load(recording).dtype == torch.float32
+    assert CountingLogMel.calls == 0
+
+
+def test_features_that_do_not_fit_into_half_the_free_memory_are_read_as_before(
+    recording, features, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hrin_plugin.features.cache.free_bytes", lambda device: 4e9)
+    load = FeatureLoader(features, tmp_path / "cache")
+    kept, text = load.keep([recording] * 1482, 1482 * 60.0, "cuda:0")
+    assert not kept and load.kept == {}
+    assert text == (
+        "the features of 1482 recordings, 2.85 GB in float32, are not kept in memory, but read for each "
+        "batch: half of the free memory of cuda:0 is 2.00 GB"
+    )
+    assert len(load(recording)) == 126

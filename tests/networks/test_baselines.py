@@ -1,6 +1,7 @@
 """The baselines against torch's own layers, themselves without padding, and the hierarchy they derive."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -213,7 +214,10 @@ def test_every_weight_gets_a_gradient_from_the_lower_level(network_class, settin
     logits = network(torch.randn(2, 16, 128), torch.tensor([1.0, 0.5]))
     targets = [torch.randint(size, (2, 16)) for size in (2, 3)]
     LevelLoss(level=2)(logits, targets).total.backward()
-    assert all(weight.grad is not None and weight.grad.any() for weight in network.parameters())
+    for name, weight in network.named_parameters():
+        # The mean of a batch takes the bias of a convolution before it away.
+        idle = re.fullmatch(r"conv\w*\.layers\.[048]\.bias", name)
+        assert weight.grad is not None and bool(weight.grad.any()) is not bool(idle), name
 
 
 @pytest.mark.parametrize(("network_class", "settings"), SMALL, ids=str)

@@ -477,6 +477,91 @@ def test_what_is_not_known_is_measured_before_the_start(tmp_path, monkeypatch, c
     assert capsys.readouterr().err == ""
 
 
+# Runs on a GPU that is not there
+
+
+@pytest.fixture
+def gpus(monkeypatch, tmp_path, capsys):
+    """Fakes GPUs, on which a batch of any network takes as long; gives the lines of a dry run."""
+    script = tmp_path / "measure.py"
+    script.write_text(f"import json, sys; json.dump({SPEED!r}, open(sys.argv[1], 'w'))\n")
+    monkeypatch.setattr("paper.estimate.MEASURE", script)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def dry_run(name, visible, *words):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda: name)
+        words = ["--results_folder", str(tmp_path / "results"), "--dry_run", *words]
+        assert experiments.main(words, script="never_started.py") == 0
+        return capsys.readouterr().out.splitlines()
+
+    return dry_run
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A file of the GPU benchmark, in which four trainings at once are best."""
+    path = tmp_path / "rows.json"
+    values = {"count": 4, "rates": {"1": 50.0, "2": 75.0, "4": 100.0, "8": 101.0}}
+    row = {"part": "side_by_side", "what": "recommended", "result": "", "ok": None, "values": values}
+    path.write_text(json.dumps([{**row, "what": "4 at once", "values": {}}, row]))
+    return str(path)
+
+
+def test_the_plan_of_the_paper_says_hours_on_the_gpu_that_is_found(gpus):
+    *_, total, choice = gpus("NVIDIA H200", "0")
+    assert total.startswith("170 runs, 0 of them done; 170 to do: ")
+    hours = float(re.search(r"([\d.]+) hours of runs, with 1 side by side", total)[1])
+    runs = select_runs(select_experiments(), "0-9", "0")
+    epochs = sum(
+        int(
+            re.search(
+                r"^number_of_epochs: (\d+)", (RECIPE / f"hparams/{run.experiment}.yaml").read_text(), re.M
+            )[1]
+        )
+        for run in runs
+    )
+    assert hours == pytest.approx((60 * epochs + 40 * 170) / 3600, abs=0.01)
+    assert choice.startswith(
+        "--jobs 1 on 1 GPU (NVIDIA H200); measured throughput of runs at once on one: 1: 1.00, "
+    )
+
+
+def test_each_gpu_gets_as_many_runs_as_were_measured_to_be_best(gpus, rows):
+    words = ["--experiments", "gru", "--measured", rows]
+    *_, total, choice = gpus("Some Card", "0,1", *words)
+    assert choice.startswith("--jobs 8 on 2 GPUs (Some Card); measured")
+    # Ten runs of 2440 s, twice as fast on each of two GPUs, but none faster than alone.
+    assert "6.78 hours of runs, with 8 side by side about 1 h 41 min" in total
+    *_, total, choice = gpus("Some Card", "0", *words, "--jobs", "2")
+    assert choice.startswith("--jobs 2 on 1 GPU") and "about 4 h 31 min" in total
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "choice"),
+    [
+        (
+            "Some Card",
+            (),
+            "--jobs 2 on 2 GPUs (Some Card), of which nothing is measured: see benchmarks/gpu.py",
+        ),
+        ("NVIDIA H200", (), "--jobs 2 on 2 GPUs (NVIDIA H200); measured"),
+        ("NVIDIA H200", ("--", "--device=cpu"), "10 runs, 0 of them done"),
+    ],
+)
+def test_without_a_measurement_each_gpu_gets_one_run(gpus, name, words, choice):
+    assert gpus(name, "0,1", "--experiments", "gru", *words)[-1].startswith(choice)
+
+
+def test_rows_without_runs_side_by_side_are_refused(gpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    (tmp_path / "rows.json").write_text("[]")
+    words = ["--experiments", "gru", "--measured", str(tmp_path / "rows.json"), "--dry_run"]
+    assert experiments.main([*words, "--results_folder", str(tmp_path)]) == 2
+    assert "rows.json: holds no throughput of trainings side by side; make it by" in capsys.readouterr().err
+
+
 def test_a_batch_is_really_trained_and_the_runs_folder_left_alone(miniature, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     words = ["--results_folder", str(tmp_path), "--data_folder", str(miniature), "--", "--device=cpu"]

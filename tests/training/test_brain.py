@@ -15,9 +15,9 @@ from hrin_plugin.timing import FrameGrid
 from hrin_plugin.training.brain import HRINBrain, NonFiniteLoss
 
 
-def make_brain():
+def make_brain(**settings):
     torch.manual_seed(0)
-    modules = {"model": HRIN(hidden_size=4, num_layers=1), "statistics": BandStatistics(128)}
+    modules = {"model": HRIN(hidden_size=4, num_layers=1, **settings), "statistics": BandStatistics(128)}
     brain = HRINBrain(
         modules,
         lambda weights: torch.optim.SGD(weights, 0.1),
@@ -70,7 +70,11 @@ class OnDevice(torch.Tensor):
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        if function.__name__ in cls.ASK:
+        by_mask = function.__name__ in ("__getitem__", "index_put") and any(
+            isinstance(part, torch.Tensor) and part.dtype == torch.bool
+            for part in (args[1] if isinstance(args[1], tuple) else args[1:2])
+        )
+        if function.__name__ in cls.ASK or by_mask:
             cls.waits.append(function.__name__)
         result = super().__torch_function__(function, types, args, kwargs or {})
         return result.as_subclass(torch.Tensor) if function.__name__ == "cpu" else result
@@ -92,10 +96,12 @@ def waits(monkeypatch):
     return OnDevice.waits
 
 
-def test_a_training_batch_waits_for_the_device_once(waits):
-    brain = make_brain()
+@pytest.mark.parametrize("conv_unit", [False, True])
+@pytest.mark.parametrize("lengths", [(20, 20), (20, 13)])
+def test_a_training_batch_waits_for_the_device_once(waits, lengths, conv_unit):
+    brain = make_brain(conv_unit=conv_unit)
     before = [weight.detach().clone() for weight in brain.modules.parameters()]
-    loss = brain.fit_batch(make_batch())
+    loss = brain.fit_batch(make_batch(lengths))
     assert waits == ["cpu"]
     assert type(loss) is torch.Tensor and math.isfinite(loss)
     assert float(loss) == pytest.approx(brain.train_meter.means()["loss"], rel=1e-6)

@@ -86,6 +86,8 @@ class Estimate:
         From every run of the plan to its settings.
     jobs : int
         How many runs go on side by side.
+    speedup : float or None
+        How much faster they are than one after another; None for as many times as there are jobs.
 
     Example
     -------
@@ -93,8 +95,9 @@ class Estimate:
     0.0
     """
 
-    def __init__(self, results_folder, settings, jobs):
+    def __init__(self, results_folder, settings, jobs, speedup=None):
         self.results_folder, self.settings, self.jobs = Path(results_folder).absolute(), settings, jobs
+        self.speedup = speedup or jobs
         self.finished, self.measured = {}, {}
         for log in self.results_folder.glob("*/fold_*/seed_*/log.txt"):
             self.learn(log.parent)
@@ -149,8 +152,13 @@ class Estimate:
 
     def left_s(self, waiting, running):
         """Seconds until all of these runs are done; None if nothing is known of one."""
-        seconds = [self.remaining_s(run) for run in (*waiting, *running)]
-        return None if None in seconds else max(sum(seconds) / self.jobs, *seconds, 0.0)
+        runs = [*waiting, *running]
+        seconds = [self.remaining_s(run) for run in runs]
+        if None in seconds:
+            return None
+        # Finished runs were slowed down by their neighbours already, a measured batch was alone.
+        shares = [self.jobs if self.finished.get(run.experiment) else self.speedup for run in runs]
+        return max(sum(each / share for each, share in zip(seconds, shares)), *seconds, 0.0)
 
 
 def describe(estimate, runs, done):

@@ -6,6 +6,7 @@ from pathlib import Path
 from hrin_plugin.training.commands import LocalEngine, visible_gpus
 from hrin_plugin.training.openbmat import MINIATURE
 from paper.cluster import KINDS, ClusterEngine, parse_options
+from paper.gpus import find_sharing
 
 #: Options of train.py that follow from the plan.
 OF_THE_PLAN = ("fold", "seed", "data_folder", "results_folder", "output_folder")
@@ -47,7 +48,17 @@ def parse_arguments(argv):
     add("--seeds", default="0", help="seeds (default: %(default)s)")
     add("--data_folder", help="OpenBMAT's folder; without it, a synthetic set with results of its own")
     add("--results_folder", default="results", help="where everything goes (default: %(default)s)")
-    add("--jobs", type=int, metavar="N", help="runs side by side (default: 1; on a cluster all)")
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs side by side (default: what suits the GPUs; 1 without one; on a cluster all)",
+    )
+    add(
+        "--measured",
+        metavar="FILE",
+        help="rows of benchmarks/gpu.py --json: how many runs a GPU takes at once",
+    )
     add("--gpus", metavar="0,1", help="GPUs to use, in turn (default: all that are visible)")
     add("--cluster", choices=KINDS, help="submit each run as a job, with submitit")
     add(
@@ -94,18 +105,22 @@ def make_engine(options, n_runs):
         The engine.
     int
         How many runs side by side.
+    Sharing
+        How they share this machine's GPUs.
 
     Raises
     ------
     ValueError
-        If the cluster cannot be used.
+        If the cluster cannot be used, or ``--measured`` tells nothing.
     """
     if options.cluster:
         folder = Path(options.results_folder).absolute() / "jobs"
-        return ClusterEngine(options.cluster, folder, parse_options(options.cluster_option)), (
-            options.jobs or max(1, n_runs)
-        )
+        engine = ClusterEngine(options.cluster, folder, parse_options(options.cluster_option))
+        return engine, options.jobs or max(1, n_runs), find_sharing([])
     if options.cluster_option:
         raise ValueError("--cluster_option needs --cluster")
-    jobs = options.jobs or 1
-    return LocalEngine(jobs, options.gpus.split(",") if options.gpus else visible_gpus()), jobs
+    gpus = options.gpus.split(",") if options.gpus else visible_gpus()
+    on_cpu = "--device=cpu" in options.overrides
+    sharing = find_sharing([] if on_cpu else gpus, options.measured)
+    jobs = options.jobs or sharing.jobs
+    return LocalEngine(jobs, gpus), jobs, sharing
