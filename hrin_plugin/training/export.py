@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from speechbrain.utils.distributed import if_main_process
+
 from hrin_plugin.decoding.methods import write_decoding
 from hrin_plugin.pretrained.card import describe_code, write_card
 from hrin_plugin.pretrained.folder import save_pretrained
@@ -100,14 +102,14 @@ def describe_run(output_folder, hparams_file, script):
 
 
 def push_finished(output_folder, name):
-    """Push the model of a finished training to the Hugging Face Hub.
+    """Push the model of a finished training to the Hugging Face Hub, from the main process.
 
     Arguments
     ---------
     output_folder : str or pathlib.Path
         The run's folder.
-    name : str
-        ``OWNER/NAME``.
+    name : str or None
+        ``OWNER/NAME``; None to push nothing.
 
     Raises
     ------
@@ -121,6 +123,8 @@ def push_finished(output_folder, name):
     ...
     ValueError: ...; the training is finished and kept; to push its model, run: hrin push ... anna/hrin
     """
+    if name is None or not if_main_process():
+        return
     folder = Path(output_folder, MODEL_FOLDER)
     try:
         # Its network's class, if it is of another package, has been imported for the training.

@@ -19,7 +19,6 @@ from hrin_plugin.networks.devices import check_device
 from hrin_plugin.pretrained.hub import check_hub
 from hrin_plugin.training.brain import NonFiniteLoss
 from hrin_plugin.training.checkpoints import CheckpointsUnusable
-from hrin_plugin.training.export import push_finished
 from hrin_plugin.training.folder import claim_folder
 from hrin_plugin.training.lock import RunRefused, alone
 from hrin_plugin.training.running import debug_folder, own_results, refusing, signals_raised_as_exit
@@ -71,9 +70,6 @@ def run_recipe(argv, script, train_and_test, **options):
         ):
             run_on_main(stack.enter_context, args=[claim_folder(settings)])
             train_and_test(hparams_file, run_opts, overrides)
-        if settings.get("hub") is not None and if_main_process():
-            with refusing(ValueError):
-                push_finished(settings["output_folder"], settings["hub"])
 
 
 def find_hparams(path, script):

@@ -36,7 +36,7 @@ from hrin_plugin.pretrained.card import write_card
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.pretrained.rehearsal import save_rehearsal
 from hrin_plugin.training.checksums import Checksums
-from hrin_plugin.training.export import describe_run
+from hrin_plugin.training.export import describe_run, push_finished
 from hrin_plugin.training.loggers import STEP, keep_epochs
 from hrin_plugin.training.openbmat import MINIATURE
 from hrin_plugin.training.recipe import load_hparams, refusing, run_recipe
@@ -152,6 +152,7 @@ def train(hparams, run_opts, hparams_file):
     model = PretrainedModel(brain.features, brain.modules.statistics, brain.average.module)
     for name in MODELS:
         write_card(output_folder / name, "broadcast", model, facts, as_section(table))
+    push_finished(output_folder, hparams["hub"])
     write_log(f"scores of stems that no step trained on, after {time.monotonic() - begin_s:.0f} s:\n{table}")
 
 

@@ -31,7 +31,7 @@ from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained.card import score_section
 from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.training.brain import HRINBrain
-from hrin_plugin.training.export import export_model
+from hrin_plugin.training.export import export_model, push_finished
 from hrin_plugin.training.lock import alone
 from hrin_plugin.training.recipe import (
     check_recordings,
@@ -163,6 +163,8 @@ def train_and_test(hparams_file, run_opts, overrides):
     )
     predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
     run_on_main(report, args=[hparams, hparams_file, predictions])
+    with refusing(ValueError):
+        push_finished(hparams["output_folder"], hparams["hub"])
 
 
 def report(hparams, hparams_file, predictions):
