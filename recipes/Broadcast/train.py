@@ -152,7 +152,7 @@ def train(hparams, run_opts, hparams_file):
     model = PretrainedModel(brain.features, brain.modules.statistics, brain.average.module)
     for name in MODELS:
         write_card(output_folder / name, "broadcast", model, facts, as_section(table))
-    push_finished(output_folder, hparams["hub"])
+    push_finished(output_folder, hparams.get("hub"))
     write_log(f"scores of stems that no step trained on, after {time.monotonic() - begin_s:.0f} s:\n{table}")
 
 

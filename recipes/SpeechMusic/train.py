@@ -118,7 +118,7 @@ def train_and_test(hparams_file, run_opts, overrides):
     predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
     run_on_main(report, args=[hparams, hparams_file, predictions])
     with refusing(ValueError):
-        push_finished(hparams["output_folder"], hparams["hub"])
+        push_finished(hparams["output_folder"], hparams.get("hub"))
 
 
 def report(hparams, hparams_file, predictions):
