@@ -162,6 +162,7 @@ def _scores(model, judged, taxonomy, arguments):
     with tqdm(total=n_parts, desc="scoring", unit="file", disable=None) as progress:
 
         def detect(path):
+            """Detect, and move the bar."""
             progress.update()
             return detector.detect_file(path)
 
