@@ -1,4 +1,4 @@
-"""``--debug`` of every hyperparameter file, from the repository's root and from the recipe's folder."""
+"""``--debug`` of every hyperparameter file, from the repository's root or from the recipe's folder."""
 
 import importlib.util
 import sys
@@ -11,6 +11,9 @@ from hrin_plugin.training.brain import HRINBrain
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes"
 FILES = sorted(RECIPES.glob("*/hparams/*.yaml"))
+#: Every file from the root, and one of each recipe from its own folder.
+CASES = [(path, ROOT) for path in FILES]
+CASES += [(path, path.parents[1]) for path in {path.parents[1]: path for path in FILES}.values()]
 #: What keeps a run of a recipe short; the rest is as its YAML says.
 OPTIONS = {
     "OpenBMAT": [],
@@ -41,13 +44,12 @@ def results(tmp_path_factory):
     return tmp_path_factory.mktemp("results")
 
 
-@pytest.mark.parametrize("place", ["root", "recipe"])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+@pytest.mark.parametrize(("path", "place"), CASES, ids=lambda each: "/".join(each.parts[-3:]))
 def test_debug_runs(path, place, scripts, results, miniature, monkeypatch):
     recipe = path.parts[-3]
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr("speechbrain.utils.logger.get_environment_description", lambda: "not looked at")
-    monkeypatch.chdir(ROOT if place == "root" else RECIPES / recipe)
+    monkeypatch.chdir(place)
     brain = getattr(scripts[recipe], "DynamicBrain", HRINBrain)
     steps, fit_batch = [], brain.fit_batch
     monkeypatch.setattr(brain, "fit_batch", lambda *given: steps.append(1) or fit_batch(*given))
@@ -55,4 +57,4 @@ def test_debug_runs(path, place, scripts, results, miniature, monkeypatch):
     words = [f"hparams/{path.name}", "--debug", "--device=cpu", "--noprogressbar", *data, *OPTIONS[recipe]]
     scripts[recipe].main([*words, f"--results_folder={results / recipe}"])
     assert steps
-    assert not [folder for folder in results.glob(f"*/{path.stem}*")]
+    assert not list(results.rglob("settings.json")) and not list(results.rglob("CKPT*"))
