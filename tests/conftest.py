@@ -5,12 +5,14 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from speechbrain.utils.importutils import LazyModule
 
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel
+from hub import TOKEN, Hub
 
 # Hypothesis asks every module for its file, which would import SpeechBrain's optional ones.
 LazyModule.__file__ = None
@@ -78,3 +80,21 @@ def make_model():
         return PretrainedModel(features, statistics, network)
 
     return make
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """The stand-in, to which the client in this process is sent."""
+    server = Hub()
+    monkeypatch.setattr(constants, "ENDPOINT", server.address)
+    template = f"{server.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    # Uploads by HTTP alone.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    # A request that is tried again would wait for seconds.
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    yield server
+    server.close()

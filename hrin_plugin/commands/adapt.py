@@ -69,6 +69,7 @@ def _adapt(arguments):
     from hrin_plugin.inference import load_taxonomy
     from hrin_plugin.networks.devices import check_device, default_device
     from hrin_plugin.pretrained import load_pretrained
+    from hrin_plugin.pretrained.card import describe_code, write_card
     from hrin_plugin.pretrained.folder import SETTINGS_FILE
     from hrin_plugin.pretrained.rehearsal import load_rehearsal, save_rehearsal
     from hrin_plugin.pretrained.sources import find_model
@@ -105,12 +106,18 @@ def _adapt(arguments):
             "the training, and can be deleted"
         )
     scores = [_scores(source, judged, taxonomy, arguments)]
-    _write_model(output, model, source, arguments.labelled, parts[0])
+    facts = _write_model(output, model, source, arguments.labelled, parts[0])
     if rehearsal is not None:
         save_rehearsal(output, rehearsal)
     scores.append(_scores(output, judged, taxonomy, arguments))
+    table = _table(*scores)
+    facts = {name.replace("_", " "): value for name, value in facts.items() if value} | {
+        "seed": arguments.seed
+    }
+    facts["made by"] = describe_code(__file__)
+    write_card(output, output.name, model, facts, f"## Scores before and after\n\n```\n{table.strip()}\n```")
     shutil.rmtree(work_folder)
-    print(_table(*scores))
+    print(table)
     print(f"\n{output}: the model; use it by 'hrin detect --model {output}'")
     return 0
 
@@ -155,6 +162,7 @@ def _scores(model, judged, taxonomy, arguments):
     with tqdm(total=n_parts, desc="scoring", unit="file", disable=None) as progress:
 
         def detect(path):
+            """Detect, and move the bar."""
             progress.update()
             return detector.detect_file(path)
 
@@ -162,7 +170,7 @@ def _scores(model, judged, taxonomy, arguments):
 
 
 def _write_model(output, model, source, labelled, train):
-    """Write the adapted model with what belongs to it."""
+    """Write the adapted model with what belongs to it; returns what it was made of."""
     import json
     import shutil
     from pathlib import Path
@@ -179,6 +187,7 @@ def _write_model(output, model, source, labelled, train):
         "minutes": round(sum(part.duration_s for part in train) / 60, 1),
     }
     save_pretrained(output, model, quantised=True, training=facts)
+    return facts
 
 
 def _table(before, after):

@@ -21,7 +21,9 @@ DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
 DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
 
 #: A name on the Hugging Face Hub: owner/model.
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+#: Follows it, before a branch, a tag or a commit.
+_REVISION = "@"
 
 #: Tags of HyperPyYAML that only copy or compute from what stands in the file, and YAML's own plain types.
 _DATA_TAGS = re.compile(
@@ -55,8 +57,8 @@ def find_model(source=None, savedir=None):
     Arguments
     ---------
     source : str, pathlib.Path or None
-        A folder, or a name on the Hugging Face Hub, ``owner/model``; None for the model
-        that comes with the package.
+        A folder, or a name on the Hugging Face Hub, ``owner/model`` or
+        ``owner/model@revision``; None for the model that comes with the package.
     savedir : str, pathlib.Path or None
         Where to put fetched files; None for the Hub's cache.
 
@@ -89,12 +91,13 @@ def find_model(source=None, savedir=None):
             if not (folder / name).resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"{folder / name}: is a link out of its folder; put the file itself there")
         return folder
-    if not _HUB_NAME.fullmatch(str(source)):
+    name, _, revision = str(source).partition(_REVISION)
+    if not HUB_NAME.fullmatch(name):
         raise ValueError(
             f"{source}: there is no such folder; give the 'pretrained' folder of a finished training, "
             "or a name on the Hugging Face Hub, owner/model"
         )
-    return _fetch(str(source), savedir)
+    return _fetch(name, revision or None, savedir)
 
 
 def _shipped_model():
@@ -108,14 +111,17 @@ def _shipped_model():
     return folder
 
 
-def _fetch(name, savedir):
+def _fetch(name, revision, savedir):
     """The folder of a repository's files of data, and the text of its program, from the Hub or its cache."""
     import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
 
     wanted = [*DATA_FILES, PROGRAM_FILE]
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted, local_dir=savedir))
-    except (huggingface_hub.errors.HfHubHTTPError, OSError) as error:
+        options = {"revision": revision, "allow_patterns": wanted, "local_dir": savedir}
+        return Path(huggingface_hub.snapshot_download(name, **options))
+    # Errors of the network are no OSError in every version.
+    except (HfHubHTTPError, *HfHubHTTPError.__bases__, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"{name}: is no folder here, and cannot be fetched from the Hugging Face Hub ({reason}); "

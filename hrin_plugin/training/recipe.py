@@ -16,6 +16,7 @@ from hrin_plugin.events import Event, events_to_frames
 from hrin_plugin.networks.contract import check_network
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.devices import check_device
+from hrin_plugin.pretrained.hub import check_hub
 from hrin_plugin.training.brain import NonFiniteLoss
 from hrin_plugin.training.checkpoints import CheckpointsUnusable
 from hrin_plugin.training.folder import claim_folder
@@ -62,6 +63,8 @@ def run_recipe(argv, script, train_and_test, **options):
             if run_opts.debug and not run_opts.debug_persistently:
                 overrides = stack.enter_context(debug_folder(hparams_file, overrides))
             settings = resolve_settings(hparams_file, run_opts, overrides, **options)
+            if settings.get("hub") is not None:
+                check_hub(settings["hub"])
         with refusing(
             RunRefused, CheckpointsUnusable, NonFiniteLoss, OSError, folder=settings["output_folder"]
         ):

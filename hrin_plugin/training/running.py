@@ -77,8 +77,8 @@ def debug_folder(hparams_file, overrides):
         folder = ddp_broadcast(folder, src=0)
         print(f"--debug: nothing is kept; everything goes to {folder}, and that at the end", file=sys.stderr)
         own = {"output_folder": os.path.join(folder, "run")}
-        if "logger" in read_hparams(hparams_file, overrides):
-            own["logger"] = "file"
+        entries = read_hparams(hparams_file, overrides)
+        own |= {name: value for name, value in (("logger", "file"), ("hub", None)) if name in entries}
         yield replace_overrides(overrides, **own)
 
 

@@ -20,10 +20,12 @@ HARMLESS = {
     *("ckpt_interval_minutes", "ckpt_interval_steps", "device", "distributed_backend"),
     *("noprogressbar", "tqdm_colored_bar", "log_config", "debug_persistently", "find_unused_parameters"),
     *("profile_training", "profile_warmup", "profile_steps", "param_file"),
-    *("save_environment", "commit", "log_interval_steps", "save_interval_min"),
+    *("save_environment", "commit", "log_interval_steps", "save_interval_min", "hub"),
 }
 #: Entries that only say where figures are written.
 LOGGERS = {"logger", "train_logger"}
+#: Settings that have words of their own, or in which runs of an experiment differ by design.
+TOLD = ("data", "annotator", "md_from", "fold", "seed", "debug", "debug_persistently")
 
 
 def resolve_settings(hparams_file, run_opts, overrides, identify=identify_data, data_key="data_folder"):
@@ -218,6 +220,30 @@ def changed_settings(before, now):
         for name, (was, now_is) in changed.items()
         if "." not in name or (was, now_is) not in causes
     ]
+
+
+def deviations(of_yaml, settings):
+    """Each setting of a run that its YAML has otherwise, as text; those of :data:`TOLD` are left out.
+
+    Arguments
+    ---------
+    of_yaml, settings : dict
+        As :func:`comparable` gives them.
+
+    Returns
+    -------
+    list of str
+        One for each.
+
+    Example
+    -------
+    >>> deviations({"lr": 0.1, "fold": 0}, {"lr": 0.2, "fold": 3})
+    ['lr 0.2 (YAML: 0.1)']
+    """
+    known = [
+        {name: value for name, value in each.items() if name not in TOLD} for each in (of_yaml, settings)
+    ]
+    return [f"{name} {now} (YAML: {was})" for name, was, now in changed_settings(*known)]
 
 
 def format_numbers(numbers):

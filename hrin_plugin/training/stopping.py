@@ -102,6 +102,7 @@ def _handled(handle):
     owner = os.getpid()
 
     def in_owner(number, frame):
+        """Handle a signal in the process that asked for it."""
         # Processes that load data inherit this; they end with the one that started them.
         if os.getpid() == owner:
             handle(number, frame)

@@ -32,9 +32,11 @@ from hrin_plugin.mixing.dynamic import Mixer
 from hrin_plugin.mixing.dynamic_plan import Planner
 from hrin_plugin.mixing.stem_cache import SAMPLES_FILE, TABLE_FILE, StemCache
 from hrin_plugin.networks import keep_statistics
+from hrin_plugin.pretrained.card import write_card
 from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained, save_pretrained
 from hrin_plugin.pretrained.rehearsal import save_rehearsal
 from hrin_plugin.training.checksums import Checksums
+from hrin_plugin.training.export import describe_run, push_finished
 from hrin_plugin.training.loggers import STEP, keep_epochs
 from hrin_plugin.training.openbmat import MINIATURE
 from hrin_plugin.training.recipe import load_hparams, refusing, run_recipe
@@ -73,14 +75,17 @@ def identify_stems(stems_folder, annotator=None, md_from=None, checksums=None):
 def train_score_and_export(hparams_file, run_opts, overrides):
     """Build what the settings describe, train, score, export."""
     hparams = load_hparams(hparams_file, overrides)
+    if run_opts.debug:
+        for name in ("validation", "calibration", "rehearsal"):
+            hparams[name] = {key: value if key == "seconds" else 1 for key, value in hparams[name].items()}
     sb.create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, save_env_desc=hparams["save_environment"]
     )
     with refusing(ValueError):
-        train(hparams, run_opts)
+        train(hparams, run_opts, hparams_file)
 
 
-def train(hparams, run_opts):
+def train(hparams, run_opts, hparams_file):
     """Train, score, export."""
     output_folder = Path(hparams["output_folder"])
     begin_s = time.monotonic()
@@ -143,6 +148,11 @@ def train(hparams, run_opts):
     kinds = sorted({stem.kind for stem in cache.of("music", "valid")})
     table = as_table(score_kinds(brain, planner, kinds, **hparams["validation"]))
     write_atomically(output_folder / "validation.tsv", table)
+    facts = describe_run(output_folder, hparams_file, __file__) | {"steps": brain.progress.step}
+    model = PretrainedModel(brain.features, brain.modules.statistics, brain.average.module)
+    for name in MODELS:
+        write_card(output_folder / name, "broadcast", model, facts, as_section(table))
+    push_finished(output_folder, hparams.get("hub"))
     write_log(f"scores of stems that no step trained on, after {time.monotonic() - begin_s:.0f} s:\n{table}")
 
 
@@ -173,6 +183,13 @@ def describe_training(hparams, cache):
         "stems_sha256": cache.sha256,
         "started_from": hparams["init_from"] and os.path.basename(os.path.abspath(hparams["init_from"])),
     }
+
+
+def as_section(table):
+    """The scores by kind of music as a section of a card."""
+    first, *rows = [f"| {' | '.join(line.split())} |" for line in table.splitlines() if line]
+    rule = "|" + " --- |" * (first.count("|") - 1)
+    return "\n".join(["## Scores on mixes of stems that no step trained on\n", first, rule, *rows])
 
 
 def export(output_folder, brain, facts, hparams):

@@ -29,8 +29,10 @@ from speechbrain.utils.logger import get_logger
 from hrin_plugin.features.cache import FeatureLoader
 from hrin_plugin.metrics.scores import format_scores
 from hrin_plugin.mixing import synthesise_miniature
-from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.card import score_section
+from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.training.brain import HRINBrain
+from hrin_plugin.training.export import export_model, push_finished
 from hrin_plugin.training.lock import alone
 from hrin_plugin.training.recipe import (
     check_recordings,
@@ -178,19 +180,22 @@ def train_and_test(hparams_file, run_opts, overrides):
         valid_loader_kwargs=hparams["eval_dataloader_opts"],
     )
     predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
-    run_on_main(report, args=[hparams, predictions])
+    run_on_main(report, args=[hparams, hparams_file, predictions])
+    with refusing(ValueError):
+        push_finished(hparams["output_folder"], hparams.get("hub"))
 
 
-def report(hparams, predictions):
+def report(hparams, hparams_file, predictions):
     """Write events, scores and the model of the finished run, and show the scores."""
     output_folder = Path(hparams["output_folder"])
     taxonomy, grid = hparams["objective"].taxonomy, hparams["features"].grid
     write_predictions(output_folder / "predictions", predictions, taxonomy, grid)
     scores = score(predictions, taxonomy, grid)
+    model = PretrainedModel(hparams["features"], hparams["statistics"], hparams["model"])
+    section = score_section(scores, taxonomy)
+    export_model(output_folder, model, hparams_file, __file__, len(predictions), section)
     settings = {name: hparams[name] for name in ("fold", "seed", "annotator", "md_from")}
     write_results(output_folder / "results.json", scores, settings)
-    model = PretrainedModel(hparams["features"], hparams["statistics"], hparams["model"])
-    save_pretrained(output_folder / "pretrained", model)
     logger.info("Scores on fold %s:\n%s", hparams["fold"], format_scores(scores["md"], scores["mrle"]))
     logger.info("Hierarchy violations, share of frames: %s", scores["violations"])
     logger.info("Events, scores and model are in %s", output_folder)

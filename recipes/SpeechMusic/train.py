@@ -23,8 +23,10 @@ from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
+from hrin_plugin.pretrained.card import score_section
+from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.training.brain import HRINBrain
+from hrin_plugin.training.export import export_model, push_finished
 from hrin_plugin.training.lock import alone
 from hrin_plugin.training.recipe import (
     check_recordings,
@@ -114,15 +116,18 @@ def train_and_test(hparams_file, run_opts, overrides):
         valid_loader_kwargs=hparams["eval_dataloader_opts"],
     )
     predictions = brain.test(datasets["test"], hparams["eval_dataloader_opts"])
-    run_on_main(report, args=[hparams, predictions])
+    run_on_main(report, args=[hparams, hparams_file, predictions])
+    with refusing(ValueError):
+        push_finished(hparams["output_folder"], hparams.get("hub"))
 
 
-def report(hparams, predictions):
+def report(hparams, hparams_file, predictions):
     """Write the model and the scores of the finished run, and show the scores."""
     output_folder, taxonomy = Path(hparams["output_folder"]), hparams["taxonomy"]
     model = PretrainedModel(hparams["features"], hparams["statistics"], hparams["model"])
-    save_pretrained(output_folder / "pretrained", model)
     scores = score(predictions, taxonomy, hparams["features"].grid)
+    section = score_section(scores, taxonomy)
+    export_model(output_folder, model, hparams_file, __file__, len(predictions), section)
     write_results(output_folder / "results.json", scores, {"seed": hparams["seed"]})
     for level in taxonomy.level_names:
         segment = scores[level]["segment"]

@@ -208,7 +208,7 @@ def test_the_command_writes_a_model_and_tells_what_it_is_worth(labelled, model_f
     assert json.loads((output / "decoding.json").read_text()) == {"method": "argmax"}
     load_pretrained(output)
     assert sorted(path.name for path in output.iterdir()) == [
-        *("decoding.json", "model.json", "model.safetensors"),
+        *("README.md", "decoding.json", "model.json", "model.safetensors"),
     ]
     assert main(words) == 1
     assert "holds a model already; choose another --output" in capsys.readouterr().err

@@ -274,7 +274,7 @@ def hub(own, monkeypatch):
     (own / "pytorch_model.bin").write_bytes(b"a pickle")
     cache = own.parent / "cache"
 
-    def snapshot_download(name, allow_patterns, local_dir):
+    def snapshot_download(name, revision, allow_patterns, local_dir):
         if name != "owner/model":
             raise huggingface_hub.errors.LocalEntryNotFoundError("no such repository")
         cache.mkdir()

@@ -4,12 +4,10 @@ import functools
 from pathlib import Path
 
 from hrin_plugin.training.openbmat import MINIATURE, SYNTHETIC
-from hrin_plugin.training.settings import changed_settings, comparable, format_numbers, read_hparams
+from hrin_plugin.training.settings import comparable, deviations, format_numbers, read_hparams
 
 HPARAMS = Path(__file__).parents[1] / "hparams"
 
-#: Settings that have words of their own, or in which runs of an experiment differ by design.
-TOLD = ("data", "annotator", "md_from", "fold", "seed", "debug", "debug_persistently")
 #: What a heading says of trials.
 TRIAL = "TRIAL ON SYNTHETIC SOUND OR WITH --debug, NOT THE PAPER'S EXPERIMENT"
 
@@ -93,18 +91,11 @@ def _describe_experiment(experiment, runs):
         return ", ".join([*words, "settings not recorded"])
     epochs = {str(settings.get("number_of_epochs", "not recorded")) for settings in recorded}
     words.append(f"{' or '.join(sorted(epochs))} epochs")
-    changes = dict.fromkeys(text for settings in recorded for text in _overrides(experiment, settings))
+    changes = dict.fromkeys(text for settings in recorded for text in deviations(_yaml(experiment), settings))
     words.append("as its YAML" if not changes else f"not as its YAML: {', '.join(changes)}")
     if any(settings.get("debug") for settings in recorded):
         words.append("with --debug")
     return ", ".join(words)
-
-
-def _overrides(experiment, settings):
-    """Each setting of a run that its YAML has otherwise."""
-    ours = {name: value for name, value in settings.items() if name not in TOLD}
-    theirs = {name: value for name, value in _yaml(experiment).items() if name not in TOLD}
-    return [f"{name} {now} (YAML: {was})" for name, was, now in changed_settings(theirs, ours)]
 
 
 @functools.cache
