@@ -96,7 +96,11 @@ def _report(arguments):
         raise ValueError(f"--by {arguments.by} needs the times of the recordings; give --start or --names")
     if arguments.by == "programme" and not airtime.schedule:
         raise ValueError("--by programme needs a schedule and the times of the recordings; give --schedule")
-    for path, write in ((arguments.csv, write_csv), (arguments.json, write_json), (arguments.html, write_html)):
+    for path, write in (
+        (arguments.csv, write_csv),
+        (arguments.json, write_json),
+        (arguments.html, write_html),
+    ):
         if path:
             write(path, account)
     if arguments.cue_sheet:
@@ -106,6 +110,40 @@ def _report(arguments):
     for line in [*notes, *problems, *stale_results(arguments.results)]:
         print(printable(line), file=sys.stderr)
     return 1 if faults or problems else 0
+
+
+def _compare(arguments):
+    """Print the agreement with other results, and write its page."""
+    from hrin_plugin.files import write_atomically
+    from hrin_plugin.report.agreement import compare, match
+    from hrin_plugin.report.agreement_page import format_agreement, render_agreement
+    from hrin_plugin.report.display import printable
+    from hrin_plugin.report.results import read_results
+
+    for option in ("csv", "json", "cue_sheet", "by", "schedule"):
+        if getattr(arguments, option):
+            raise ValueError(f"--{option.replace('_', '-')} is of no use with --against; leave one out")
+    taxonomy = classes_asked_for(arguments)
+    first, second = (read_results(paths, taxonomy) for paths in (arguments.results, [arguments.against]))
+    for fault in (*first.faults, *second.faults):
+        print(fault, file=sys.stderr)
+    pairs, alone = match(first.detections, second.detections)
+    agreements = compare(pairs)
+    if not agreements:
+        raise ValueError("no recording has two results of one level; give two results of the same recordings")
+    print(format_agreement(agreements))
+    notes = []
+    if arguments.html:
+        airtime, notes = _place(arguments, [found for found, _ in pairs])
+        starts = {each.detection.name: each.start_ms for each in airtime.airings if each.start_ms is not None}
+        names = " ".join(arguments.results), arguments.against
+        write_atomically(arguments.html, render_agreement(agreements, names, starts, airtime.zone))
+    if alone:
+        listed = ", ".join(alone[:MOST_TOLD]) + ", ..." * (len(alone) > MOST_TOLD)
+        notes.append(f"not compared, since only one side has them: {len(alone)} recordings ({listed})")
+    for line in notes:
+        print(printable(line), file=sys.stderr)
+    return 1 if first.faults or second.faults or alone else 0
 
 
 def _place(arguments, detections):
@@ -126,7 +164,9 @@ def _place(arguments, detections):
             return untimed(detections)._replace(zone=zone), notes
     airtime = place(detections, times, zone, arguments.station)
     if arguments.schedule:
-        stations = list(dict.fromkeys(airing.station for airing in airtime.airings if airing.start_ms is not None))
+        stations = list(
+            dict.fromkeys(airing.station for airing in airtime.airings if airing.start_ms is not None)
+        )
         schedule = read_schedule(arguments.schedule, stations, zone)
         airtime = airtime._replace(schedule=schedule.programmes)
         if schedule.unused:
@@ -168,9 +208,13 @@ def _times(arguments, detections):
     unknown = [name for name, time in zip(names, found.times) if time is None]
     if unknown and len(unknown) < len(names):
         shown = ", ".join(unknown[:MOST_TOLD]) + ", ..." * (len(unknown) > MOST_TOLD)
-        notes.append(f"without a known time: {len(unknown)} of {len(names)} recordings ({shown}); give --names")
+        notes.append(
+            f"without a known time: {len(unknown)} of {len(names)} recordings ({shown}); give --names"
+        )
     elif unknown and any(map(has_date_alone, unknown)):
-        notes.append("the names hold a date and no time of day; give --names '%Y-%m-%d' if they begin at midnight")
+        notes.append(
+            "the names hold a date and no time of day; give --names '%Y-%m-%d' if they begin at midnight"
+        )
     return found.times, notes
 
 
@@ -186,7 +230,9 @@ def _holes(what, holes, zone):
     yield f"{len(holes)} {what}{'s' * (len(holes) > 1)}, {lasting} in all{more}"
     for hole in holes[:MOST_TOLD]:
         span = " to ".join(short_time(instant_ms, zone) for instant_ms in (hole.from_ms, hole.to_ms))
-        yield f"  {hole.station} {span} ({clock(hole.length_ms)}), {hole.before} and {hole.after}".replace("   ", "  ")
+        yield f"  {hole.station} {span} ({clock(hole.length_ms)}), {hole.before} and {hole.after}".replace(
+            "   ", "  "
+        )
     if len(holes) > MOST_TOLD:
         yield f"  and {len(holes) - MOST_TOLD} more; --html, --csv and --json list all"
 

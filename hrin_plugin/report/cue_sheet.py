@@ -91,9 +91,11 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
             )
         )
     order = {number: place for place, number in enumerate(dict.fromkeys(each.recording for each in pieces))}
-    return sorted(pieces, key=lambda each: (each.station, not each.has_clock, each.in_ms)) if all(
-        each.has_clock for each in pieces
-    ) else sorted(pieces, key=lambda each: (order[each.recording], each.in_ms))
+    return (
+        sorted(pieces, key=lambda each: (each.station, not each.has_clock, each.in_ms))
+        if all(each.has_clock for each in pieces)
+        else sorted(pieces, key=lambda each: (order[each.recording], each.in_ms))
+    )
 
 
 def write_cue_sheet(path: str | Path, airtime: Airtime) -> int:
@@ -141,7 +143,14 @@ def _rows(pieces, usages, airtime) -> Iterator[list]:
         cells = [piece.station, date, clock_in, clock_out, f"{piece.lasting_ms / 1000:.3f}"]
         cells += [class_name(piece.usage or piece.label)]
         cells += [f"{piece.usages.get(usage, 0) / 1000:.3f}" for usage in usages]
-        yield [*cells, piece.programme, confidence, *("",) * len(TO_FILL_IN), recording, f"{piece.at_ms / 1000:.3f}"]
+        yield [
+            *cells,
+            piece.programme,
+            confidence,
+            *("",) * len(TO_FILL_IN),
+            recording,
+            f"{piece.at_ms / 1000:.3f}",
+        ]
 
 
 def _times(piece, zone):

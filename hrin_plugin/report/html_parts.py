@@ -6,7 +6,15 @@ import html
 from collections.abc import Sequence
 from importlib import resources
 
-from hrin_plugin.report.display import class_name, clock, colours_of, css_class, percent, printable, reading_order
+from hrin_plugin.report.display import (
+    class_name,
+    clock,
+    colours_of,
+    css_class,
+    percent,
+    printable,
+    reading_order,
+)
 from hrin_plugin.report.rows import Row
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.totals import Total
@@ -131,9 +139,7 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], code: str =
         "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, row)) for row in rows
     ]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-    )
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def class_styles(taxonomies: Sequence[Taxonomy]) -> str:

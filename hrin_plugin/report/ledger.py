@@ -63,7 +63,9 @@ class Stretch(NamedTuple):
 
 
 def find_stretches(
-    airtime: Airtime, segments: Callable[[Detection], Mapping[str, list]], numbers: Iterable[int] | None = None
+    airtime: Airtime,
+    segments: Callable[[Detection], Mapping[str, list]],
+    numbers: Iterable[int] | None = None,
 ) -> list[Stretch]:
     """Unbroken stretches of each class, in the order in which they begin in each recording.
 
@@ -252,9 +254,7 @@ def _cells(airtime, number, airing, edges, counts):
         programme = find_programme(airtime, airing, begin)
         local = local_hour(begin, airtime.zone) if known else None
         title = programme.title if programme else ""
-        yield Cell(
-            number, found.name, airing.station, hour, begin if known else None, local, title, totals
-        )
+        yield Cell(number, found.name, airing.station, hour, begin if known else None, local, title, totals)
 
 
 def _spread(count, of_ms):

@@ -90,7 +90,9 @@ def read_times(names: Sequence[str], pattern: str) -> NamedTimes:
         times.append(_last(name, expression, directives))
         fitting += [name] * (times[-1] is not None)
     if names and not fitting:
-        raise ValueError(f"--names {shown(pattern)}: fits no name, such as {shown(names[0])}; correct the pattern")
+        raise ValueError(
+            f"--names {shown(pattern)}: fits no name, such as {shown(names[0])}; correct the pattern"
+        )
     return NamedTimes(times, {pattern: fitting})
 
 
@@ -131,11 +133,16 @@ def find_times(names: Sequence[str]) -> NamedTimes:
     for candidates, members in shapes.items():
         compiled = {pattern: _compile(pattern) for _, pattern in candidates}
         read = {
-            pattern: {number: _last(names[number], *how) for number in members} for pattern, how in compiled.items()
+            pattern: {number: _last(names[number], *how) for number in members}
+            for pattern, how in compiled.items()
         }
         counts = Counter({p: sum(time is not None for time in found.values()) for p, found in read.items()})
         best = [
-            [pattern for of, pattern in candidates if of == rank and counts[pattern] == max(counts.values()) > 0]
+            [
+                pattern
+                for of, pattern in candidates
+                if of == rank and counts[pattern] == max(counts.values()) > 0
+            ]
             for rank in (0, 1)
         ]
         fitting = best[0] or best[1]
@@ -171,7 +178,11 @@ def _candidates(name):
         if not match:
             continue
         _, sign, _, _, between, _, hour_sign, time_sign, minutes, seconds, zone = match.groups()
-        time = "%H" + (hour_sign or (f"{time_sign}%M" if minutes else "")) + (f"{time_sign}%S" if seconds else "")
+        time = (
+            "%H"
+            + (hour_sign or (f"{time_sign}%M" if minutes else ""))
+            + (f"{time_sign}%S" if seconds else "")
+        )
         for order in orders:
             date = sign.join(f"%{letter}" for letter in order)
             candidates.append((rank, f"{date}{between}{time}{'%z' if zone else ''}"))
@@ -198,7 +209,9 @@ def _compile(pattern):
             parts.append(re.escape(letter or token))
         else:
             known = ", ".join(f"%{each}" for each in DIRECTIVES)
-            raise ValueError(f"--names {shown(pattern)}: {shown(token)} is not known; use {known}, * or {{station}}")
+            raise ValueError(
+                f"--names {shown(pattern)}: {shown(token)} is not known; use {known}, * or {{station}}"
+            )
     held = set(directives)
     if not held & {"Y", "y"} or not ("j" in held or (held & {"m", "b", "B"} and "d" in held)):
         problem = f"--names {shown(pattern)}: has no whole date"

@@ -39,7 +39,7 @@ filter.addEventListener("input", () => {
 });
 
 /* Timelines: zoom, and the segment that is pointed at, touched or reached by keys. */
-const zoom = document.querySelector("#zoom");
+const zoom = document.querySelector("#zoom") || document.createElement("input");
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600].map(s => 1000 * s);
 const pad = number => String(number).padStart(2, "0");
 function clock(ms, digits) {

@@ -97,7 +97,9 @@ def _tools(csv_text):
     parts += ['<button type="button" id="print" data-script="" hidden>Print everything</button>']
     if csv_text:
         content = base64.b64encode(csv_text.encode("utf-8", "replace")).decode("ascii")
-        parts += [f'<a download="totals.csv" href="data:text/csv;charset=utf-8;base64,{content}">Save as CSV</a>']
+        parts += [
+            f'<a download="totals.csv" href="data:text/csv;charset=utf-8;base64,{content}">Save as CSV</a>'
+        ]
     return f'<div class="tools">{"".join(parts)}</div>'
 
 
@@ -217,7 +219,13 @@ def _holes(account):
         if not holes:
             continue
         rows = [
-            (hole.station, *(short_time(ms, zone) for ms in hole[1:3]), clock(hole.length_ms), hole.before, hole.after)
+            (
+                hole.station,
+                *(short_time(ms, zone) for ms in hole[1:3]),
+                clock(hole.length_ms),
+                hole.before,
+                hole.after,
+            )
             for hole in holes
         ]
         table = plain_table(("Station", "From", "To", "Length", *heads), rows)
@@ -230,7 +238,12 @@ def _provenance(account):
     """What the results were made with, and from which recordings."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     facts = [("Report", f"hrin-plugin {__version__}, {now}")]
-    names = {"version": "Results by hrin-plugin", "model": "Model", "decisions": "Decisions", "detected": "Detected"}
+    names = {
+        "version": "Results by hrin-plugin",
+        "model": "Model",
+        "decisions": "Decisions",
+        "detected": "Detected",
+    }
     for key, values in summarise(account.origins.values()).items():
         facts += [(names[key], value) for value in values] or [(names[key], "not known")]
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)

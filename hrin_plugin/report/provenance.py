@@ -161,7 +161,9 @@ def with_checksums(origins: Mapping[str, Origin], progress=None) -> tuple[dict[s
         try:
             sha256 = checksum(origin.recording, total.update if total is not None else lambda _: None)
         except OSError as error:
-            problems.append(f"{origin.recording}: cannot be read ({error.strerror}); its checksum is as noted")
+            problems.append(
+                f"{origin.recording}: cannot be read ({error.strerror}); its checksum is as noted"
+            )
             continue
         if origin.sha256 not in (None, sha256):
             problem = f"is not the recording that was read, whose SHA-256 is {origin.sha256}"

@@ -20,7 +20,10 @@ from hrin_plugin.totals import milliseconds
 
 #: How the files begin that this room writes, by which they are told from results: totals and cue sheets as CSV,
 #: and totals as JSON.
-REPORT_BEGINNINGS = {".csv": (b"scope,name,hour,task,", b"station,date,clock_in,"), ".json": (b'{"format": "hrin report"',)}
+REPORT_BEGINNINGS = {
+    ".csv": (b"scope,name,hour,task,", b"station,date,clock_in,"),
+    ".json": (b'{"format": "hrin report"',),
+}
 
 
 class Results(NamedTuple):

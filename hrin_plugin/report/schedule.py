@@ -144,7 +144,9 @@ def _columns(path, header):
                 found.setdefault(what, name)
     missing = [what for what in ("start", "title") if what not in found]
     if missing:
-        problem = f"its first line, {shown(','.join(map(str, header)))}, names no column for {', '.join(missing)}"
+        problem = (
+            f"its first line, {shown(','.join(map(str, header)))}, names no column for {', '.join(missing)}"
+        )
         raise format_error(path, 1, problem, "begin it with a line such as station,start,end,title")
     return found
 

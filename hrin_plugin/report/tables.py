@@ -18,7 +18,15 @@ from hrin_plugin.report.results import Results, read_results, read_with_files
 from hrin_plugin.report.rows import Row, levels_of, rows_of, scopes_of
 from hrin_plugin.totals import Total
 
-__all__ = ["Results", "format_summary", "read_results", "read_with_files", "write_csv", "write_html", "write_json"]
+__all__ = [
+    "Results",
+    "format_summary",
+    "read_results",
+    "read_with_files",
+    "write_csv",
+    "write_html",
+    "write_json",
+]
 
 #: The summary lists single rows up to this number of them.
 MOST_LISTED = 50
@@ -89,7 +97,9 @@ def csv_lines(account: Account):
         for hole in holes:
             times = f"{hole.length_ms / 1000:.3f}", "", ""
             span = iso_time(hole.from_ms, zone), iso_time(hole.to_ms, zone)
-            yield csv_row((scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 5))
+            yield csv_row(
+                (scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 5)
+            )
 
 
 def write_json(path: str | Path, recordings: Account | Sequence[Detection]) -> None:

@@ -86,11 +86,14 @@ def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
     if first.start_ms is None:
         length = min(max(first.to_ms, 1), HOUR_MS)
         return [
-            Strip(f"{start // HOUR_MS} h", start, length, start) for start in range(0, max(first.to_ms, 1), HOUR_MS)
+            Strip(f"{start // HOUR_MS} h", start, length, start)
+            for start in range(0, max(first.to_ms, 1), HOUR_MS)
         ]
     days = {}
     for airing in airings:
-        day, last = (local_hour(ms, zone).day for ms in (airing.begin_ms, max(airing.end_ms - 1, airing.begin_ms)))
+        day, last = (
+            local_hour(ms, zone).day for ms in (airing.begin_ms, max(airing.end_ms - 1, airing.begin_ms))
+        )
         while day <= last:
             days[day], day = None, next_day(day)
     return [_day(day, zone) for day in sorted(days)]
@@ -134,10 +137,13 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
             for label, spans in level_segments(airing.detection, level).items():
                 high = heights[level].get(label, FIRST)
                 for onset, offset in spans:
-                    _draw(airing, onset, offset, (level, label), feet[level] - high / 2, starts, strips, lines)
+                    _draw(
+                        airing, onset, offset, (level, label), feet[level] - high / 2, starts, strips, lines
+                    )
     width, height = max(strip.length_ms for strip in strips), max(top - _LANE_GAP, TOP_LANE)
     return [
-        _svg(strip, row, width, height, {level: heights[level] for level in levels}) for strip, row in zip(strips, lines)
+        _svg(strip, row, width, height, {level: heights[level] for level in levels})
+        for strip, row in zip(strips, lines)
     ]
 
 

@@ -60,8 +60,16 @@ def read_xmltv(path: str | Path, text: str, zone: tzinfo) -> Iterator[tuple]:
         start_ms = _instant(path, line, attributes.get("start", ""), zone)
         end_ms = _instant(path, line, attributes["stop"], zone) if attributes.get("stop") else None
         if end_ms is not None and end_ms <= start_ms:
-            raise format_error(path, line, f"stop {attributes['stop']} is not after start {attributes['start']}")
-        yield line, tuple(dict.fromkeys((channel, *reader.channels[channel]))), start_ms, end_ms, title.strip()
+            raise format_error(
+                path, line, f"stop {attributes['stop']} is not after start {attributes['start']}"
+            )
+        yield (
+            line,
+            tuple(dict.fromkeys((channel, *reader.channels[channel]))),
+            start_ms,
+            end_ms,
+            title.strip(),
+        )
 
 
 class _Entity(Exception):
