@@ -6,7 +6,6 @@ Times are whole milliseconds, so that sums are exact, whatever their order.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.timing import to_samples
 

@@ -50,7 +50,7 @@ class Watch:
             os.close(self._handle)
 
     def sha256(self):
-        """SHA-256 of the recording's bytes, in hexadecimal digits; None for a pipe, or what cannot be read."""
+        """SHA-256 of the recording's bytes in hexadecimal digits; None for what cannot be read again."""
         if self._handle is None:
             return None
         digest = hashlib.sha256()

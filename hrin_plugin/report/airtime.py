@@ -131,9 +131,9 @@ def place(
 ) -> Airtime:
     """Place recordings on the clocks of their stations.
 
-    A recording's station is that of its time, or else the first folder of its name, or else what stands before
-    the time in its name. Where the clock goes back and two recordings would lie on one another in the hour
-    that comes twice, the second is of the second hour.
+    A recording's station is that of its time, or else the first folder of its name, or else what stands
+    before the time in its name. Where the clock goes back and two recordings would lie on one another in the
+    hour that comes twice, the second is of the second hour.
 
     Arguments
     ---------

@@ -60,7 +60,8 @@ def find_zone(name: str | None) -> tzinfo:
 
 
 def parse_clock(text: str) -> datetime:
-    """A date and time of day: ``2026-03-28T06:00``, with seconds, with ``Z`` or ``+02:00``, or ``28.03.2026 06:00``.
+    """A date with a time of day: ``2026-03-28T06:00``, perhaps with seconds, ``Z`` or ``+02:00``; or
+    ``28.03.2026 06:00``.
 
     Raises
     ------

@@ -1,10 +1,12 @@
 """Cue sheet: a row for each piece of music, for collecting societies.
 
-A piece is an unbroken stretch of music of a station. It may span recordings that follow one another; the end of
-a programme divides it. Like in the cue sheets of collecting societies, a piece is one use with one row: its usage
-is the class of the lower level that lasts longest in it, and the time of each class stands in a column of its own.
+A piece is an unbroken stretch of music of a station. It may span recordings that follow one another; the end
+of a programme divides it. As in the cue sheets of collecting societies, a piece is one use with one row: its
+usage is the class of the lower level that lasts longest in it. Each class has a column with its time.
 """
 
+import bisect
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +75,7 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
     """
     lower = [_by_class(each.detection) for each in airtime.airings]
     pieces = []
-    for stretch in find_stretches(airtime, _upper_segments):
+    for stretch in sorted(find_stretches(airtime, _upper_segments), key=lambda each: each.parts[0]):
         number, onset, _ = stretch.parts[0]
         airing = airtime.airings[number]
         usages = {}
@@ -90,12 +92,7 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
                 *(airing.detection.name, onset - (airing.start_ms or 0), airing.start_ms is not None),
             )
         )
-    order = {number: place for place, number in enumerate(dict.fromkeys(each.recording for each in pieces))}
-    return (
-        sorted(pieces, key=lambda each: (each.station, not each.has_clock, each.in_ms))
-        if all(each.has_clock for each in pieces)
-        else sorted(pieces, key=lambda each: (order[each.recording], each.in_ms))
-    )
+    return pieces
 
 
 def write_cue_sheet(path: str | Path, airtime: Airtime) -> int:
@@ -195,4 +192,6 @@ def _by_class(detection):
 
 def _shared(spans, begin, end):
     """Time that segments share with a stretch, in milliseconds."""
-    return sum(max(min(offset, end) - max(onset, begin), 0) for onset, offset in spans)
+    first = bisect.bisect_right(spans, begin, key=lambda span: span[1])
+    inside = itertools.takewhile(lambda span: span[0] < end, spans[first:])
+    return sum(min(offset, end) - max(onset, begin) for onset, offset in inside)

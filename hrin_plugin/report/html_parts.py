@@ -139,7 +139,8 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], code: str =
         "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, row)) for row in rows
     ]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{table}</div>'
 
 
 def class_styles(taxonomies: Sequence[Taxonomy]) -> str:

@@ -139,8 +139,8 @@ def cut_cells(airtime: Airtime) -> list[Cell]:
     >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.report.airtime import untimed
     >>> cells = cut_cells(untimed([Detection("a", 5400.0, {"md": [Event(3000.0, 4200.0, "music")]})]))
-    >>> [(cell.hour, cell.totals["md"]["music"].seconds, cell.totals["md"]["music"].segments) for cell in cells]
-    [(0, 600.0, 1), (1, 600.0, 0)]
+    >>> [(cell.hour, cell.totals["md"]["music"].seconds) for cell in cells]
+    [(0, 600.0), (1, 600.0)]
     """
     edges = [_edges(airtime, airing) for airing in airtime.airings]
     counts = [[{} for _ in range(max(len(each) - 1, 1))] for each in edges]
@@ -228,11 +228,13 @@ def _follows(airing, last, edges):
 def _edges(airtime, airing):
     """The instants at which a recording's cells begin, and its end."""
     begin, end, base = airing.begin_ms, airing.end_ms, airing.start_ms or 0
-    edges = {begin, end, *range(base + HOUR_MS * -(-airing.from_ms // HOUR_MS), end, HOUR_MS)}
+    edges = {*range(base + HOUR_MS * -(-airing.from_ms // HOUR_MS), end, HOUR_MS)}
     if airing.start_ms is not None:
         edges |= {*hour_starts(begin, end, airtime.zone)}
+        # What a recorder ran over the hour stays with the rest.
+        edges = {edge for edge in edges if begin + TOLERANCE_MS < edge < end - TOLERANCE_MS}
         edges |= {edge for edge in programme_edges(airtime, airing.station) if begin < edge < end}
-    return sorted(edges)
+    return sorted({begin, end, *edges})
 
 
 def _cells(airtime, number, airing, edges, counts):
@@ -252,7 +254,7 @@ def _cells(airtime, number, airing, edges, counts):
         hour = (begin - (airing.start_ms or 0)) // HOUR_MS
         known = airing.start_ms is not None
         programme = find_programme(airtime, airing, begin)
-        local = local_hour(begin, airtime.zone) if known else None
+        local = local_hour((begin + end) // 2, airtime.zone) if known else None
         title = programme.title if programme else ""
         yield Cell(number, found.name, airing.station, hour, begin if known else None, local, title, totals)
 

@@ -24,7 +24,8 @@ _DATES = (
     (0, rf"(\d\d)([-_. ]?)(\d\d)\2({_YEAR})", ("dmY", "mdY")),
     (1, rf"(\d\d)({_SIGN})(\d\d)\2(\d\d)", ("ymd", "dmy", "mdy")),
 )
-_TIME = r"([T_\-. /]?|[_ ]at[_ ])(\d\d)(?:(h)|(?P<sign>[-_.:h]?)(\d\d)(?:(?P=sign)(\d\d))?)?(Z(?![^\W_])|\+\d\d:?\d\d)?"
+_ZONE = r"(Z(?![^\W_])|\+\d\d:?\d\d)?"
+_TIME = r"([T_\-. /]?|[_ ]at[_ ])(\d\d)(?:(h)|(?P<sign>[-_.:h]?)(\d\d)(?:(?P=sign)(\d\d))?)?" + _ZONE
 _FOUND = [(rank, re.compile(rf"(?<!\d){date}{_TIME}(?!\d)"), o) for rank, date, o in _DATES]
 _DATE_ALONE = re.compile(rf"(?<!\d){_YEAR}([-_./]?)\d\d\1\d\d(?!\d)")
 

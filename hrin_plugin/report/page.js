@@ -68,6 +68,15 @@ function drawAxes() {
 zoom.addEventListener("input", drawAxes);
 addEventListener("resize", drawAxes);
 drawAxes();
+/* Timelines of one length move together. */
+const lengthOf = lanes => lanes.querySelector(".axis > div").dataset.length;
+for (const lanes of all(document, ".lanes")) {
+  lanes.addEventListener("scroll", () => {
+    for (const other of all(document, ".lanes"))
+      if (other !== lanes && lengthOf(other) === lengthOf(lanes) && Math.abs(other.scrollLeft - lanes.scrollLeft) > 1)
+        other.scrollLeft = lanes.scrollLeft;
+  });
+}
 
 const known = new WeakMap();
 function segments(svg) {

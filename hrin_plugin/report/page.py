@@ -2,15 +2,13 @@
 
 import base64
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
-from hrin_plugin import __version__
 from hrin_plugin.detection import Detection
 from hrin_plugin.report.account import Account, open_account
+from hrin_plugin.report.audit_parts import render_holes, render_provenance
 from hrin_plugin.report.calendar import short_time
 from hrin_plugin.report.display import class_name, clock, css_class, level_title, percent, reading_order
-from hrin_plugin.report.html_parts import class_styles, escape, plain_table, totals_table, whole_page
-from hrin_plugin.report.provenance import Origin, summarise
+from hrin_plugin.report.html_parts import class_styles, escape, totals_table, whole_page
 from hrin_plugin.report.rows import levels_of, rows_of, scopes_of
 from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, strips_of
 
@@ -64,7 +62,7 @@ def render_page(recordings: Account | Sequence[Detection], csv_text: str = "") -
             if scope not in ("total", "hour"):
                 body += _section(account, level, scope, title, total.totals, folded=level != levels[0])
     body += ["<h2>Timelines</h2>", _legend(levels, account, taxonomies), *_timelines(account, levels)]
-    body += [*_holes(account), *_provenance(account)]
+    body += [*render_holes(account), *render_provenance(account)]
     return whole_page("Music report", body, class_styles(taxonomies))
 
 
@@ -86,7 +84,8 @@ def _introduction(account):
         if holes:
             lasting = clock(sum(hole.length_ms for hole in holes))
             more = ", counted once" if what == "overlap" else ""
-            yield f'<p><a href="#{what}s">{len(holes)} {what}{"s" * (len(holes) > 1)}</a>, {lasting}{more}</p>'
+            number = f"{len(holes)} {what}{'s' * (len(holes) > 1)}"
+            yield f'<p><a href="#{what}s">{number}</a>, {lasting}{more}</p>'
 
 
 def _tools(csv_text):
@@ -106,7 +105,8 @@ def _tools(csv_text):
 def _cards(whole):
     """The totals of all recordings as cards."""
     cards = [
-        f'<div class="card {css_class(label)}">{escape(class_name(label))}<b>{clock(whole[label].lasting_ms)}</b>'
+        f'<div class="card {css_class(label)}">{escape(class_name(label))}'
+        f"<b>{clock(whole[label].lasting_ms)}</b>"
         f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
         for label in reading_order(list(whole))
     ]
@@ -164,7 +164,7 @@ def _timelines(account, levels):
 
 
 def _hours(account, levels):
-    """The rows of the hours of each recording, by level and the recording's number; and those of recordings."""
+    """The rows of each recording's hours, by level and the recording's number; and those of recordings."""
     found = {"whole": {}}
     for level in levels:
         found[level] = {}
@@ -205,56 +205,6 @@ def _legend(levels, account, taxonomies):
         if label in heights
     )
     row = "a day" if account.airtime.has_clock else "an hour"
-    words = f"One row is {row}. Empty: no recording. Point at a segment, touch it, or reach it with Tab and the arrow keys"
-    return f'<div class="legend">{items}</div><p>{words} to read its times.</p>'
-
-
-def _holes(account):
-    """Gaps and overlaps between the recordings of a station."""
-    zone = account.airtime.zone
-    for what, holes, heads in (
-        ("gaps", account.airtime.gaps, ("After", "Before")),
-        ("overlaps", account.airtime.overlaps, ("Counted", "Not counted there")),
-    ):
-        if not holes:
-            continue
-        rows = [
-            (
-                hole.station,
-                *(short_time(ms, zone) for ms in hole[1:3]),
-                clock(hole.length_ms),
-                hole.before,
-                hole.after,
-            )
-            for hole in holes
-        ]
-        table = plain_table(("Station", "From", "To", "Length", *heads), rows)
-        opened = " open" * (len(holes) <= MOST_UNFOLDED)
-        title = f"{what[0].upper()}{what[1:]} between recordings"
-        yield f'<h2 id="{what}">{title}</h2><details{opened}><summary>{len(holes)}</summary>{table}</details>'
-
-
-def _provenance(account):
-    """What the results were made with, and from which recordings."""
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    facts = [("Report", f"hrin-plugin {__version__}, {now}")]
-    names = {
-        "version": "Results by hrin-plugin",
-        "model": "Model",
-        "decisions": "Decisions",
-        "detected": "Detected",
-    }
-    for key, values in summarise(account.origins.values()).items():
-        facts += [(names[key], value) for value in values] or [(names[key], "not known")]
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
-    yield f"<h2>Provenance</h2><dl>{items}</dl>"
-    rows = []
-    for airing in account.airtime.airings:
-        origin = account.origins.get(airing.detection.name, Origin())
-        start = "" if airing.start_ms is None else short_time(airing.start_ms, account.airtime.zone)
-        size = "" if origin.size is None else str(origin.size)
-        lasting = clock(airing.to_ms)
-        done = (origin.detected or "").replace("T", " ").replace("Z", "")
-        rows.append((airing.detection.name, start, lasting, size, origin.sha256 or "not known", done))
-    heads = ("Recording", "Start", "Length", "Bytes", "SHA-256", "Detected (UTC)")
-    yield f"<details><summary>Recordings <span>{len(rows)}</span></summary>{plain_table(heads, rows)}</details>"
+    words = f"One row is {row}. Where it is empty, there is no recording. To read a segment's times, point at"
+    keys = "it, touch it, or reach it with Tab and the arrow keys."
+    return f'<div class="legend">{items}</div><p>{words} {keys}</p>'

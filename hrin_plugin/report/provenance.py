@@ -1,7 +1,7 @@
 """Where results come from: versions, model, decisions, and the recordings with their checksums.
 
-``hrin detect`` notes it beside its results, in the record (:mod:`hrin_plugin.formats.records`) and the journal
-(:mod:`hrin_plugin.formats.journal`) of their folder.
+``hrin detect`` notes it in the folder of its results: in the record (:mod:`hrin_plugin.formats.records`) and
+in the journal (:mod:`hrin_plugin.formats.journal`).
 """
 
 import functools
@@ -57,7 +57,8 @@ def trace(files: Mapping[str, Path]) -> dict[str, Origin]:
     -------
     >>> from hrin_plugin.formats.journal import Facts, Made, journal_path, journal_text
     >>> folder = getfixture("tmp_path")
-    >>> entry = Entry("a", str(folder / "a.wav"), Facts(4, 5), Made("0.3", "2026-03-28T06:00:00Z", 2.0, "12ab"))
+    >>> made = Made("0.3", "2026-03-28T06:00:00Z", 2.0, "12ab")
+    >>> entry = Entry("a", str(folder / "a.wav"), Facts(4, 5), made)
     >>> _ = journal_path(folder, "tsv").write_text(journal_text(folder, [entry]))
     >>> trace({"a": folder / "a.tsv"})["a"].sha256
     '12ab'

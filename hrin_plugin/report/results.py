@@ -18,8 +18,8 @@ from hrin_plugin.formats.text import with_replaced_bytes
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.totals import milliseconds
 
-#: How the files begin that this room writes, by which they are told from results: totals and cue sheets as CSV,
-#: and totals as JSON.
+#: How the files begin that this room writes, by which they are told from results: totals and cue sheets as
+#: CSV, and totals as JSON.
 REPORT_BEGINNINGS = {
     ".csv": (b"scope,name,hour,task,", b"station,date,clock_in,"),
     ".json": (b'{"format": "hrin report"',),

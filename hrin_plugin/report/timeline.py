@@ -1,7 +1,7 @@
 """Timelines for a web page: a row for each day of a station, or for each hour of a recording.
 
-In each row, levels have lanes, and classes of a level differ in height. One unit to the right is one millisecond,
-so that the page's script can tell the times of each segment from the drawing.
+In each row, levels have lanes, and classes of a level differ in height. One unit to the right is one
+millisecond, so that the page's script can tell the times of each segment from the drawing.
 """
 
 import bisect
@@ -9,7 +9,7 @@ import html
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hrin_plugin.report.airtime import Airing, Airtime
+from hrin_plugin.report.airtime import TOLERANCE_MS, Airing, Airtime
 from hrin_plugin.report.calendar import day_start, local_hour, local_time, next_day
 from hrin_plugin.report.display import class_name, css_class, printable
 from hrin_plugin.report.ledger import level_segments
@@ -79,7 +79,8 @@ def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
     Example
     -------
     >>> from hrin_plugin.detection import Detection
-    >>> [strip.title for strip in strips_of(Airtime([]), [Airing(Detection("a", 4000.0, {}), to_ms=4_000_000)])]
+    >>> airing = Airing(Detection("a", 4000.0, {}), to_ms=4_000_000)
+    >>> [strip.title for strip in strips_of(Airtime([]), [airing])]
     ['0 h', '1 h']
     """
     first, zone = airings[0], airtime.zone
@@ -91,9 +92,9 @@ def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
         ]
     days = {}
     for airing in airings:
-        day, last = (
-            local_hour(ms, zone).day for ms in (airing.begin_ms, max(airing.end_ms - 1, airing.begin_ms))
-        )
+        slack = min(TOLERANCE_MS, airing.length_ms // 2)  # what a recorder ran over the day makes no row
+        ends = airing.begin_ms + slack, max(airing.end_ms - slack - 1, airing.begin_ms)
+        day, last = (local_hour(instant_ms, zone).day for instant_ms in ends)
         while day <= last:
             days[day], day = None, next_day(day)
     return [_day(day, zone) for day in sorted(days)]

@@ -15,8 +15,8 @@ from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import Event, relabel
 from hrin_plugin.formats import find_formats, write_detection
 from hrin_plugin.report import tables as report
-from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 from hrin_plugin.report.airtime import untimed
+from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
 from hrin_plugin.report.timeline import draw_strips, strips_of
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.totals import add_up, hourly_totals
