@@ -39,7 +39,7 @@ class Watch:
         self.facts = facts_of(path)
         if self.facts:
             with contextlib.suppress(OSError):
-                self._handle = os.open(path, os.O_RDONLY)
+                self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
                 self._status = os.fstat(self._handle)
 
     def __enter__(self):

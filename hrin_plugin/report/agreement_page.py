@@ -105,7 +105,14 @@ def _classes(agreement):
 
 def _confusion(agreement):
     """A row for each class of the first result, a column for each of the second."""
-    sides = [sorted({pair[side] for pair in agreement.confusion}) for side in (0, 1)]
+    order = {label: place for place, label in enumerate(_order(agreement))}
+    sides = [
+        sorted(
+            {pair[side] for pair in agreement.confusion},
+            key=lambda labels: [order.get(each, 0) for each in labels],
+        )
+        for side in (0, 1)
+    ]
     rows = [
         (_words(ours), *(clock(agreement.confusion.get((ours, theirs), 0)) for theirs in sides[1]))
         for ours in sides[0]

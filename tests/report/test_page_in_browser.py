@@ -1,4 +1,4 @@
-"""The page in a real browser: sort, filter, zoom, segments by keys and by touch, the CSV, print. Needs Chromium."""
+"""The page in a real browser, Chromium: sort, filter, zoom, segments by keys and touch, the CSV, print."""
 
 import shutil
 from datetime import datetime
@@ -50,9 +50,8 @@ def page(account, browser, tmp_path):
 
 
 def first_column(page, title):
-    return page.locator(
-        f"details:has(summary:has-text('{title}')) tbody tr:visible td:first-child"
-    ).all_inner_texts()
+    rows = page.locator(f"details:has(summary:has-text('{title}')) tbody tr:visible")
+    return rows.locator("td:first-child").all_inner_texts()
 
 
 def test_a_press_on_a_head_sorts_and_a_second_one_reverses(page):
@@ -87,16 +86,16 @@ def test_keys_reach_segments_and_their_times_are_read_out(page):
 
 
 def test_a_touch_reads_out_a_segment_and_the_zoom_keeps_names_in_view(page):
-    page.evaluate(
-        "const z = document.querySelector('#zoom'); z.value = 3; z.dispatchEvent(new Event('input'))"
-    )
+    page.locator("#zoom").evaluate("each => { each.value = 3; each.dispatchEvent(new Event('input')) }")
     lanes = page.locator(".lanes").first
     assert lanes.evaluate("each => each.scrollWidth > 6 * each.clientWidth")
     lanes.evaluate("each => { each.scrollLeft = 400 }")
     name, box = page.locator(".strip[data-name] b").first, lanes.bounding_box()
     assert abs(name.bounding_box()["x"] - box["x"]) < 1
     lanes.evaluate("each => { each.scrollLeft = 0 }")
-    page.locator("svg").first.tap(position={"x": 20, "y": 5})
+    lanes.evaluate("each => each.scrollIntoView({block: 'center'})")
+    box = page.locator("svg").first.bounding_box()
+    page.touchscreen.tap(box["x"] + 20, box["y"] + 5)
     assert page.inner_text("output").startswith("Foreground music, 00:00:00.000 to 00:15:00.000")
 
 
@@ -109,9 +108,8 @@ def test_the_csv_can_be_saved(page, account, tmp_path):
 
 
 def test_a_foreign_script_is_refused(page):
-    page.evaluate(
-        "const s = document.createElement('script'); s.textContent = 'window.run = 1'; document.body.append(s)"
-    )
+    foreign = "const s = document.createElement('script'); s.textContent = 'window.run = 1'"
+    page.evaluate(f"{foreign}; document.body.append(s)")
     assert page.evaluate("window.run === undefined")
     assert len(page.problems) == 1 and "Content Security Policy" in page.problems.pop()
 
