@@ -172,8 +172,10 @@ def _place(arguments, detections):
         if schedule.unused:
             names = ", ".join(schedule.unused[:MOST_TOLD]) + ", ..." * (len(schedule.unused) > MOST_TOLD)
             notes.append(f"{arguments.schedule}: of no recording's station: {names}")
-    if any(times) and not arguments.zone and not all(time is None or time.clock.tzinfo for time in times):
-        notes.append("the times are taken as UTC; give --zone, such as Europe/Vienna, for a local clock")
+    if any(times) and not arguments.zone:
+        own = all(time is None or time.clock.tzinfo for time in times)
+        what = "days and hours are those of" if own else "the times are taken as"
+        notes.append(f"{what} UTC; give --zone, such as Europe/Vienna, for a local clock")
     notes += airtime.notes[:MOST_TOLD]
     for what, holes in (("gap", airtime.gaps), ("overlap", airtime.overlaps)):
         notes += _holes(what, holes, zone)

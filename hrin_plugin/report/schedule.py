@@ -24,6 +24,9 @@ COLUMNS = {
     "title": ("title", "programme", "program", "name", "show", "sendung", "titel"),
 }
 
+#: What may stand before the first sign of an XML file: marks of its encoding, and blanks.
+_BEFORE_XML = b"\xef\xbb\xbf\xfe\xff \t\r\n"
+
 
 class Slot(NamedTuple):
     """A programme as its file has it.
@@ -89,11 +92,11 @@ def read_schedule(path: str | Path, stations: Collection[str], zone: tzinfo) -> 
     >>> [(each.title, (each.end_ms - each.start_ms) // 60_000) for each in schedule.programmes["oe1"]]
     [('News', 10), ('Jazz', 1440)]
     """
-    text = read_text(path)
-    if text.lstrip().startswith("<"):
-        slots = [Slot(line, *each) for line, *each in read_xmltv(path, text, zone)]
+    content = Path(path).read_bytes() if Path(path).is_file() else b""
+    if content[:64].replace(b"\0", b"").lstrip(_BEFORE_XML).startswith(b"<"):
+        slots = [Slot(line, *each) for line, *each in read_xmltv(path, content, zone)]
     else:
-        slots = _read_table(path, text, zone)
+        slots = _read_table(path, read_text(path), zone)
     wanted = {comparable(name).casefold(): name for name in stations}
     held, unused = defaultdict(list), {}
     for slot in slots:

@@ -127,10 +127,13 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
     >>> [drawing.partition(' d="')[2].partition('"')[0] for drawing in drawings]
     ['M3000000 5h600000', 'M0 5h600000']
     """
-    taxonomy, levels = _levels(airings)
-    heights, feet, top = class_heights(taxonomy), {}, 0
+    heights, feet, top = {}, {}, 0
+    for taxonomy in dict.fromkeys(airing.detection.taxonomy for airing in airings):
+        for level, of_level in class_heights(taxonomy).items():
+            heights[level] = heights.get(level, {}) | of_level
+    levels = [level for level in heights if any(level in airing.detection.events for airing in airings)]
     for level in levels:
-        feet[level] = top + (TOP_LANE if level == taxonomy.level_names[0] else LANE)
+        feet[level] = top + (TOP_LANE if level == next(iter(heights)) else LANE)
         top = feet[level] + _LANE_GAP
     starts, lines = [strip.start_ms for strip in strips], [{} for _ in strips]
     for airing in airings:
@@ -146,13 +149,6 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
         _svg(strip, row, width, height, {level: heights[level] for level in levels})
         for strip, row in zip(strips, lines)
     ]
-
-
-def _levels(airings):
-    """The taxonomy of the recordings, of several the first; and the levels that they have."""
-    taxonomy = airings[0].detection.taxonomy
-    having = {level for airing in airings for level in airing.detection.events}
-    return taxonomy, [level for level in taxonomy.level_names if level in having]
 
 
 def _draw(airing, onset, offset, key, y, starts, strips, lines):

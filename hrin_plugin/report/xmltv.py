@@ -14,7 +14,7 @@ from hrin_plugin.text import shown
 _TIME = re.compile(r"\s*(\d{12})(\d\d)?\s*([+-]\d{4}|UTC|GMT|Z)?\s*")
 
 
-def read_xmltv(path: str | Path, text: str, zone: tzinfo) -> Iterator[tuple]:
+def read_xmltv(path: str | Path, content: bytes | str, zone: tzinfo) -> Iterator[tuple]:
     """Programmes of a guide.
 
     Entities that the file declares are refused; nothing outside it is opened.
@@ -23,8 +23,8 @@ def read_xmltv(path: str | Path, text: str, zone: tzinfo) -> Iterator[tuple]:
     ---------
     path : str or pathlib.Path
         The file, for messages.
-    text : str
-        Its content.
+    content : bytes or str
+        What it holds; bytes in the encoding that they declare.
     zone : datetime.tzinfo
         Zone of the times that have none of their own.
 
@@ -47,7 +47,9 @@ def read_xmltv(path: str | Path, text: str, zone: tzinfo) -> Iterator[tuple]:
     """
     reader = _Reader()
     try:
-        reader.parser.Parse(text.encode(), True)
+        reader.parser.Parse(content, True)
+    except (LookupError, ValueError) as error:
+        raise format_error(path, 1, f"is not in an encoding that can be read ({error})") from None
     except expat.ExpatError as error:
         raise format_error(path, error.lineno, f"is not XML ({expat.ErrorString(error.code)})") from None
     except _Entity as error:
@@ -80,7 +82,7 @@ class _Reader:
     """What a guide holds: channels with their names, and programmes with their attributes and title."""
 
     def __init__(self):
-        self.parser = expat.ParserCreate("utf-8")
+        self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
         self.parser.CharacterDataHandler, self.parser.EntityDeclHandler = self._text, self._entity

@@ -11,9 +11,12 @@ from hrin_plugin.events import Event
 from hrin_plugin.report.account import open_account
 from hrin_plugin.report.airtime import TOLERANCE_MS, place
 from hrin_plugin.report.calendar import find_zone, hour_starts, iso_week, local_hour, parse_clock, to_instant
+from hrin_plugin.report.cue_sheet import find_pieces
 from hrin_plugin.report.names import NamedTime, find_times, read_times
 from hrin_plugin.report.rows import rows_of
 from hrin_plugin.report.tables import write_csv, write_html
+from hrin_plugin.report.timeline import draw_strips, strips_of
+from hrin_plugin.taxonomy import Taxonomy
 
 VIENNA = find_zone("Europe/Vienna")
 LABELS = ("no-music", "fg-music", "bg-music")
@@ -324,3 +327,19 @@ def test_recordings_without_a_time_are_told_and_counted(results, tmp_path, capsy
     table = pandas.read_csv(tmp_path / "t.csv")
     for scope in ("day", "station", "hour of day"):
         assert table[table.scope == scope].seconds.sum() == 7260.0
+
+
+def test_recordings_of_two_models_stand_in_one_timeline():
+    other = Taxonomy(
+        levels=[["silence", "sound"], ["silence", "speech", "crowd"]],
+        parents=[{"silence": "silence", "speech": "sound", "crowd": "sound"}],
+    )
+    detections = [
+        Detection("a", 60.0, {"mrle": [Event(0.0, 60.0, "fg-music")]}),
+        Detection("b", 60.0, {"mrle": [Event(0.0, 60.0, "crowd")]}, taxonomy=other),
+    ]
+    times = [NamedTime(datetime(2026, 3, 28, hour), (0, 1)) for hour in (6, 7)]
+    airtime = place(detections, times, VIENNA, station="oe1")
+    (drawing,) = draw_strips(airtime, airtime.airings, strips_of(airtime, airtime.airings))
+    assert 'data-name="Foreground music"' in drawing and 'data-name="Crowd"' in drawing
+    assert [piece.label for piece in find_pieces(airtime)] == ["music", "sound"]

@@ -65,6 +65,14 @@ def test_xmltv_names_channels_by_id_or_display_name(tmp_path):
     assert schedule.unused == ["other"]
 
 
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-16", "windows-1252", "utf-8-sig"])
+def test_xmltv_may_have_any_encoding_that_it_declares(encoding, tmp_path):
+    path = tmp_path / "guide.xml"
+    text = XMLTV.replace("UTF-8", encoding.removesuffix("-sig")).replace("News", "Für Hörer")
+    path.write_bytes(text.encode(encoding))
+    assert times(read_schedule(path, ["oe1"], VIENNA))[0] == ("Für Hörer & more", 0, 30)
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -85,6 +93,7 @@ def test_xmltv_names_channels_by_id_or_display_name(tmp_path):
         ),
         (XMLTV.replace('"20260328063000"', '"half past"'), "line 8: 'half past' is not a time of XMLTV"),
         (XMLTV.replace("</tv>", ""), "line 11: is not XML"),
+        ('<?xml version="1.0" encoding="none"?><tv/>', "is not"),
         ("<rss/>", "is no XMLTV: its first element is 'rss'"),
         (
             '<!DOCTYPE tv [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><tv><title>&b;</title></tv>',
