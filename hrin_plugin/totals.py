@@ -6,7 +6,6 @@ Times are whole milliseconds, so that sums are exact, whatever their order.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.timing import to_samples
 
@@ -36,33 +35,6 @@ class Total(NamedTuple):
     def share(self) -> float:
         """Share of the span, 0 to 1; 0 for an empty span."""
         return self.lasting_ms / self.of_ms if self.of_ms else 0.0
-
-
-class RecordingTotals(NamedTuple):
-    """Totals of each class in one recording.
-
-    Example
-    -------
-    >>> RecordingTotals("a", {"music": Total(1, 2, 1)}, [{"music": Total(1, 2, 1)}]).whole["music"].share
-    0.5
-    """
-
-    name: str
-    whole: dict  # of label to Total
-    hours: list  # of such dicts
-
-
-class TaskTotals(NamedTuple):
-    """Totals of each class of one task in many recordings.
-
-    Example
-    -------
-    >>> TaskTotals({"music": Total(1, 2, 1)}, []).whole["music"].segments
-    1
-    """
-
-    whole: dict  # of label to Total
-    recordings: list  # of RecordingTotals
 
 
 def milliseconds(seconds: float) -> int:
@@ -108,7 +80,7 @@ def hourly_totals(
     """
     end_ms = milliseconds(duration_s)
     starts = range(0, end_ms, HOUR_MS) or [0]
-    spans = _spans(events, end_ms)
+    spans = segments_of(events, duration_s)
     labels = dict.fromkeys((*labels, *spans))
     lasting = [dict.fromkeys(labels, 0) for _ in starts]
     segments = [dict.fromkeys(labels, 0) for _ in starts]
@@ -152,42 +124,27 @@ def add_up(parts: Iterable[dict[str, Total]]) -> dict[str, Total]:
     return totals
 
 
-def total_up(detections: Sequence[Detection]) -> dict[str, TaskTotals]:
-    """Totals of each class in all recordings, in each of them, and in each of its hours.
+def segments_of(events: Iterable[Event], duration_s: float) -> dict[str, list[list[int]]]:
+    """Segments of each class: events of one class that touch or overlap are one.
 
     Arguments
     ---------
-    detections : sequence of Detection
-        The results of each recording, on some or all levels of its taxonomy.
+    events : iterable of Event
+        Events of one level, in any order; they may overlap or leave gaps.
+    duration_s : float
+        Length of the recording in seconds; later events are ignored.
 
     Returns
     -------
-    dict of str to TaskTotals
-        For each level that a recording has, the upper first, of those recordings that have it. Where
-        their taxonomies differ, the sum over all has the classes of each.
+    dict of str to list
+        Label to segments, ``[onset, offset]`` in milliseconds, ordered, apart and not empty.
 
     Example
     -------
-    >>> from hrin_plugin.detection import Detection
-    >>> from hrin_plugin.events import Event
-    >>> total_up([Detection("a", 4.0, {"md": [Event(0.0, 1.0, "music")]})])["md"].whole["music"].share
-    0.25
+    >>> segments_of([Event(0.0, 1.0, "music"), Event(1.0, 3.0, "music")], 2.0)
+    {'music': [[0, 2000]]}
     """
-    by_task = {}
-    for task in dict.fromkeys(task for found in detections for task in found.taxonomy.level_names):
-        recordings = []
-        for found in detections:
-            if task in found.events:
-                hours = hourly_totals(found.events[task], found.taxonomy.labels[task], found.duration_s)
-                recordings.append(RecordingTotals(found.name, add_up(hours), hours))
-        if recordings:
-            by_task[task] = TaskTotals(add_up(recording.whole for recording in recordings), recordings)
-    return by_task
-
-
-def _spans(events, end_ms):
-    """For each label its segments, ``[onset, offset]`` in milliseconds, ordered, apart and not empty."""
-    spans = {}
+    spans, end_ms = {}, milliseconds(duration_s)
     for event in sorted(events, key=lambda event: event.onset_s):
         onset, offset = milliseconds(event.onset_s), min(milliseconds(event.offset_s), end_ms)
         if offset <= onset:

@@ -27,6 +27,7 @@ from hrin_plugin.formats.journal import (
     Entry,
     Facts,
     Journal,
+    Made,
     facts_of,
     journal_path,
     journal_text,
@@ -88,9 +89,9 @@ def claim_results(
         if known is not journal:
             _write_journal(order, known)
         claimed_ns = record_path(output, order.format).stat().st_mtime_ns
-        now = {each.name: Entry(each.name, place_of(each.path), facts_of(each.path)) for each in recordings}
+        now = {each.name: _entry_now(each, known) for each in recordings}
         to_do = [each for each in recordings if not _is_finished(each, order, known, now, claimed_ns)]
-        now |= {each.name: now[each.name]._replace(facts=None) for each in to_do}
+        now |= {each.name: now[each.name]._replace(facts=None, made=None) for each in to_do}
         # This reserves names, and gives finished results of an earlier version their facts.
         _append(order, [entry for name, entry in now.items() if entry != known.entries.get(name)])
         if until is not None:
@@ -100,7 +101,9 @@ def claim_results(
     return to_do
 
 
-def note_finished(order: Order, recording: ArchiveFile, facts: Facts | None) -> None:
+def note_finished(
+    order: Order, recording: ArchiveFile, facts: Facts | None, made: Made | None = None
+) -> None:
     """Note in the journal that the result of a recording is finished.
 
     Arguments
@@ -111,6 +114,8 @@ def note_finished(order: Order, recording: ArchiveFile, facts: Facts | None) -> 
         The recording, and the name of its results.
     facts : Facts or None
         Of the recording while it was read; None for a pipe, which is read again each time.
+    made : Made or None
+        How the result was made.
 
     Example
     -------
@@ -120,7 +125,7 @@ def note_finished(order: Order, recording: ArchiveFile, facts: Facts | None) -> 
     ['a']
     """
     with _alone(order.output, order.format):
-        _append(order, [Entry(recording.name, place_of(recording.path), facts)])
+        _append(order, [Entry(recording.name, place_of(recording.path), facts, made)])
 
 
 def result_paths(recording: ArchiveFile, order: Order) -> list[Path]:
@@ -146,15 +151,19 @@ def _settle(record, recordings, order, known, overwrite, live):
     }
     if order.track is not None:
         settings["track"] = order.track
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    # What only tells how to repeat a detection makes no other settings.
+    whole = settings | ({"provenance": order.about} if order.about else {})
+    text = json.dumps(whole, indent=2, sort_keys=True) + "\n"
     recorded = record and {"taxonomy": settings["taxonomy"], **record}
+    if recorded:
+        recorded.pop("provenance", None)
     same = settings == recorded
     if live and (overwrite or not same):
         words = "would replace them" if overwrite else "has other settings"
         problem = f"another run is writing results there, and this one {words}"
         raise ValueError(f"{order.output}: {problem}; wait for its end, or give another --output")
     if same and not overwrite:
-        if record != settings:  # of an earlier version; its time stays, so that its results are newer
+        if record != whole:  # of an earlier version; its time stays, so that its results are newer
             changed = path.stat()
             write_atomically(path, text)
             os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
@@ -192,6 +201,14 @@ def _names_of_all_formats(output, known):
     """The journals of all formats as one, since a recording has one name in all of them."""
     others = [read_journal(output, format) for format in find_formats()]
     return Journal({name: entry for each in (*others, known) if each for name, entry in each.entries.items()})
+
+
+def _entry_now(recording, known):
+    """The entry of a recording as it is now, with what is known of a result that was made from it."""
+    entry = Entry(recording.name, place_of(recording.path), facts_of(recording.path))
+    before = known.entries.get(recording.name)
+    same = before is not None and before.facts == entry.facts
+    return entry._replace(made=before.made) if same else entry
 
 
 def _write_journal(order, known):

@@ -7,9 +7,11 @@ import errno
 import functools
 import json
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin import __version__
 from hrin_plugin.archive.claims import claim_results, note_finished, result_paths
 from hrin_plugin.archive.collection import ArchiveFile
 from hrin_plugin.archive.orders import Order
@@ -19,7 +21,7 @@ from hrin_plugin.archive.watch import Watch
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import FileInUse, is_reserved
 from hrin_plugin.formats import write_detection
-from hrin_plugin.formats.journal import Facts
+from hrin_plugin.formats.journal import Facts, Made
 
 __all__ = ["Order", "Outcome", "claim_results", "detect_recording", "detect_recordings"]
 
@@ -42,6 +44,7 @@ class Outcome(NamedTuple):
     detection: Detection | None
     problem: str | None = None
     facts: Facts | None = None  # of the recording while it was read
+    made: Made | None = None  # what the journal tells of the result
 
 
 def detect_recordings(recordings, order, run, load):
@@ -81,7 +84,7 @@ def detect_recordings(recordings, order, run, load):
             if isinstance(result, Lost):
                 result = Outcome(recordings[number], None, f"{recordings[number].path}: {result}")
             elif order.output and result.detection:
-                note_finished(order, result.recording, result.facts)
+                note_finished(order, result.recording, result.facts, result.made)
             progress.settle(number, result.detection and result.detection.duration_s)
             yield result
 
@@ -127,6 +130,7 @@ def detect_recording(recording, notify, order, load):
     problem = _name_problem(recording, order) if order.output else None
     if problem:
         return Outcome(recording, None, problem)
+    begun, sha256 = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), None
     with Watch(recording.path) as watch:
         try:
             detection = detector.detect_file(recording.path, progress=lambda *told: notify(told), **options)
@@ -134,6 +138,8 @@ def detect_recording(recording, notify, order, load):
             problem = f"{recording.path}: does not fit in memory; try fewer jobs"
         except Exception as error:  # whatever is wrong with one recording, the others go on
             problem = _describe(error, recording.path)
+        if order.output and not problem:
+            sha256 = watch.sha256()
         if watch.has_changed():
             problem = (
                 f"{recording.path}: was changed or replaced while it was read; detect again when it is whole"
@@ -152,7 +158,8 @@ def detect_recording(recording, notify, order, load):
                 return Outcome(recording, None, _not_written(recording, error))
             raise OSError(error.errno, error.strerror, str(folder)) from error
     events = {task: detection.events[task] for task in order.levels}
-    return Outcome(recording, detection._replace(events=events), None, watch.facts)
+    made = Made(__version__, begun, detection.duration_s, sha256)
+    return Outcome(recording, detection._replace(events=events), None, watch.facts, made)
 
 
 def _name_problem(recording, order):

@@ -24,3 +24,4 @@ class Order(NamedTuple):
     run_code: bool = False  # whether the model may run code
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
     track: int | None = None  # of sound, from 1 on; None for the first
+    about: dict = {}  # model and decisions for who must repeat the detection; see describe_model

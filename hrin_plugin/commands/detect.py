@@ -189,7 +189,7 @@ def _detect_all(arguments, until):
     if arguments.engine == "ray":
         to_do = [recording._replace(path=os.path.abspath(recording.path)) for recording in to_do]
     detections = {}
-    for recording, detection, problem, _ in detect_recordings(to_do, order, run, load_detector):
+    for recording, detection, problem, *_ in detect_recordings(to_do, order, run, load_detector):
         if problem:
             report(problem)
             continue
@@ -218,7 +218,7 @@ def _order(arguments):
     """The settings that hold for every recording."""
     from hrin_plugin.archive.jobs import Order
     from hrin_plugin.formats import output_paths
-    from hrin_plugin.inference import load_taxonomy
+    from hrin_plugin.inference.loading import describe_model, load_taxonomy
 
     levels = LEVELS[arguments.level]
     if arguments.track is not None and arguments.track < 1:
@@ -234,6 +234,7 @@ def _order(arguments):
     if arguments.engine == "ray":  # whose processes work elsewhere
         output = output and os.path.abspath(output)
         model = os.path.abspath(model) if model and os.path.isdir(model) else model
+    decoding = _decoding(arguments, taxonomy)
     return Order(
         output=output,
         format=arguments.format,
@@ -241,10 +242,11 @@ def _order(arguments):
         model=model,
         backend=arguments.backend,
         device=arguments.device,
-        decoding=_decoding(arguments, taxonomy),
+        decoding=decoding,
         taxonomy=taxonomy,
         run_code=arguments.run_code,
         track=arguments.track,
+        about=describe_model(arguments.model, decoding) if output else {},
     )
 
 

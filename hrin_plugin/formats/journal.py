@@ -7,10 +7,13 @@ opened, and unchanged after its last block. A line without facts only reserves a
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+from hrin_plugin.detection import TASKS
+from hrin_plugin.formats.contract import Format
 
 
 class Facts(NamedTuple):
@@ -31,6 +34,21 @@ class Facts(NamedTuple):
         return cls(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
+class Made(NamedTuple):
+    """How a result was made, for who must repeat it.
+
+    Example
+    -------
+    >>> Made("0.3.0", "2026-03-28T06:00:00Z", 3600.0, "12ab").duration_s
+    3600.0
+    """
+
+    version: str  # of this package
+    detected: str  # when, ISO 8601 in UTC
+    duration_s: float  # of the recording
+    sha256: str | None  # of the recording's bytes, hexadecimal; None where they could not be read again
+
+
 class Entry(NamedTuple):
     """A result and its recording.
 
@@ -43,6 +61,7 @@ class Entry(NamedTuple):
     name: str  # of the result, below the folder of the journal, without its ending
     path: str  # of the recording, as place_of() tells it
     facts: Facts | None  # None where the result is not finished
+    made: Made | None = None  # None where an earlier version made it
 
 
 class Journal(NamedTuple):
@@ -135,7 +154,7 @@ def read_journal(folder: str | Path, format: str) -> Journal | None:
                 continue
             facts = Facts(int(content["size"]), int(content["mtime_ns"])) if "size" in content else None
             path = os.path.normpath(os.path.join(base, content["recording"]))
-            entries[content["name"]] = Entry(content["name"], path, facts)
+            entries[content["name"]] = Entry(content["name"], path, facts, facts and _made(content))
         except (ValueError, TypeError, KeyError):
             continue
     return Journal(entries, since_ns)
@@ -168,8 +187,53 @@ def journal_text(folder: str | Path, entries: Iterable[Entry], since_ns: int | N
     rows = [] if since_ns is None else [{"since_ns": since_ns}]
     for entry in entries:
         row = {"name": entry.name, "recording": _relative(entry.path, base)}
-        rows.append(row | (entry.facts._asdict() if entry.facts else {}))
+        known = [part._asdict() for part in (entry.facts, entry.made) if part]
+        rows.append({key: value for part in (row, *known) for key, value in part.items()})
     return "".join(f"\n{json.dumps(row)}" for row in rows)
+
+
+def result_name(
+    path: Path, format: Format, journals: Callable = read_journal
+) -> tuple[str, Journal | None, Path | None]:
+    """The name that a result has in the journal of its folder, or of the nearest one above.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The result; absolute.
+    format : Format
+        Its format.
+    journals : callable
+        Reads a journal as :func:`read_journal` does, or remembers it.
+
+    Returns
+    -------
+    tuple of (str, Journal or None, pathlib.Path or None)
+        Name, journal and the journal's folder; None where there is none.
+
+    Example
+    -------
+    >>> from hrin_plugin.formats import find_formats
+    >>> folder = getfixture("tmp_path")
+    >>> _ = journal_path(folder, "tsv").write_text("")
+    >>> result_name(folder / "day1" / "a.md.tsv", find_formats()["tsv"])[0]
+    'day1/a'
+    """
+    folder = next((above for above in path.parents if journal_path(above, format.name).exists()), None)
+    name = path.relative_to(folder or path.parent).with_suffix("").as_posix()
+    if not format.joint and name.endswith(tuple(f".{task}" for task in TASKS)):
+        name = name.rpartition(".")[0]
+    return name, folder and journals(folder, format.name), folder
+
+
+def _made(content):
+    """How a result was made, from its line; None where that is not told."""
+    try:
+        sha256 = content["sha256"]
+        made = Made(str(content["version"]), str(content["detected"]), float(content["duration_s"]), sha256)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return made if isinstance(sha256, str | None) else None
 
 
 def _relative(path, base):

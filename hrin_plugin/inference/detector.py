@@ -150,7 +150,7 @@ class MusicDetector(Pretrained):
                 f"{', '.join(options)}: only a {PROGRAM_FILE} with run_code=True takes such options"
             )
         else:
-            hparams = {"decoding": _read_decoding(folder)}
+            hparams = {"decoding": read_own_decoding(folder)}
             detector = cls(load_pretrained(folder, run_code)._asdict(), hparams, run_opts=run_opts)
         if decoding is not None:
             detector.decoding = decoding
@@ -481,7 +481,13 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
     check_values(nn.ModuleDict({"statistics": modules["statistics"], "network": network}))
 
 
-def _read_decoding(folder):
-    """The Decoding in a model's folder, else the paper's."""
+def read_own_decoding(folder: Path) -> Decoding:
+    """The Decoding in a model's folder, else the paper's.
+
+    Example
+    -------
+    >>> read_own_decoding(Path("none")).method
+    'threshold'
+    """
     path = folder / DECODING_FILE
     return read_decoding(path) if path.exists() else Decoding("threshold")

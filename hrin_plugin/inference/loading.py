@@ -1,11 +1,12 @@
 """Loading of taxonomies and detectors for the commands."""
 
+import hashlib
 import json
 from pathlib import Path
 
-from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.inference.detector import MusicDetector, read_own_decoding
 from hrin_plugin.networks.devices import check_device
-from hrin_plugin.pretrained.folder import SETTINGS_FILE
+from hrin_plugin.pretrained.folder import SETTINGS_FILE, WEIGHTS_FILE
 from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import read_plain, shorten
@@ -50,6 +51,38 @@ def load_taxonomy(model: str | Path | None = None, run_code: bool = False) -> Ta
         raise ValueError(
             f"{path}: holds no taxonomy ({shorten(str(error), 200)}); export the model again"
         ) from None
+
+
+def describe_model(model: str | Path | None = None, decoding: dict | None = None) -> dict:
+    """What tells of a model and its decisions, for who must repeat a detection.
+
+    Arguments
+    ---------
+    model : str, pathlib.Path or None
+        As :meth:`hrin_plugin.inference.detector.MusicDetector.from_hparams` takes it.
+    decoding : dict or None
+        Settings that override the model's own Decoding.
+
+    Returns
+    -------
+    dict
+        ``model``, its name; ``model_sha256``, of the file of its weights; ``decoding``, all settings.
+
+    Example
+    -------
+    >>> about = describe_model(decoding={"min_event_s": 2.0})
+    >>> about["model"], len(about["model_sha256"]), about["decoding"]["min_event_s"]
+    ('hrin_cr', 64, 2.0)
+    """
+    folder = find_model(model)
+    weights = folder / WEIGHTS_FILE
+    parts = folder.resolve().parts[-2:] if model else (folder.name,)
+    about = {"model": "/".join(parts) if not model or Path(model).is_dir() else str(model)}
+    if weights.is_file():
+        about["model_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if not (folder / PROGRAM_FILE).is_file() or (folder / SETTINGS_FILE).is_file():
+        about["decoding"] = read_own_decoding(folder).changed(decoding or {}).to_dict()
+    return about
 
 
 def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):

@@ -1,90 +1,39 @@
-"""The report as one self-contained web page without scripts."""
+"""The report as one self-contained web page: its only script is that of this room, allowed by its digest."""
 
-import html
+import base64
 from collections.abc import Sequence
 
 from hrin_plugin.detection import Detection
-from hrin_plugin.report.display import (
-    class_name,
-    clock,
-    colours_of,
-    css_class,
-    level_title,
-    percent,
-    printable,
-    reading_order,
-)
-from hrin_plugin.report.timeline import class_heights, draw_timeline
-from hrin_plugin.totals import Total, milliseconds, total_up
+from hrin_plugin.report.account import Account, open_account
+from hrin_plugin.report.audit_parts import render_holes, render_provenance
+from hrin_plugin.report.calendar import short_time
+from hrin_plugin.report.display import class_name, clock, css_class, level_title, percent, reading_order
+from hrin_plugin.report.html_parts import class_styles, escape, totals_table, whole_page
+from hrin_plugin.report.rows import levels_of, rows_of, scopes_of
+from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, strips_of
+
+#: Tables and timelines of more rows than this are folded at first.
+MOST_UNFOLDED = 62
 
 #: Recordings are unfolded at first if they are no more than this.
-MOST_UNFOLDED = 6
+MOST_RECORDINGS = 6
 
-#: Above this number of events, those of the timelines do not tell their times, so that the page still opens.
-MOST_TITLES = 100_000
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --dim: #5b6470; --line: #d8dce2; --page: #fff;
-  --band: #f5f6f8; }
-body { margin: 0 auto; padding: 1.5rem; max-width: 76rem; color: var(--ink); background: var(--page);
-  font: 15px/1.45 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-h1 { margin: 0; font-size: 1.6rem; }
-h2 { margin: 2rem 0 .6rem; font-size: 1.15rem; }
-p { margin: .3rem 0; color: var(--dim); }
-.cards { display: flex; flex-wrap: wrap; gap: .8rem; }
-.card { flex: 1 1 12rem; padding: .7rem 1rem; background: var(--band); border-top: 5px solid var(--class); }
-.card b { display: block; font-size: 1.9rem; line-height: 1.25; }
-.card span { color: var(--dim); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--line); }
-th { color: var(--dim); font-weight: 600; }
-th[colspan] { text-align: center; color: var(--ink); border-bottom: 3px solid var(--class); }
-th[rowspan]:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere;
-  min-width: 7rem; }
-.s { background: linear-gradient(90deg, var(--tint) var(--s), transparent 0);
-  --tint: color-mix(in srgb, var(--class) 35%, transparent); }
-.all { font-weight: 700; background: var(--band); }
-a { color: inherit; text-decoration-color: var(--dim); }
-details { border-bottom: 1px solid var(--line); content-visibility: auto;
-  contain-intrinsic-height: auto 2.4rem; }
-summary { padding: .45rem 0; cursor: pointer; font-weight: 600; overflow-wrap: anywhere; }
-summary span { color: var(--dim); font-weight: 400; }
-svg { display: block; width: 100%; margin: .3rem 0 1rem; }
-svg g { stroke: var(--class); }
-text { stroke: none; fill: var(--dim); font-size: 11px; text-anchor: middle; }
-.hour { text-anchor: end; fill: var(--ink); }
-.ticks { stroke: var(--line); fill: none; }
-.legend { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: .4rem 0 .8rem; }
-.legend span { display: inline-flex; align-items: center; gap: .45rem; }
-.legend i { display: inline-block; width: 1.6rem; background: var(--class); }
-@media print {
-  body { padding: 0; max-width: none; font-size: 10px; }
-  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  details { content-visibility: visible; }
-  details:not([open]) { display: none; }
-  summary { break-after: avoid; }
-  tr, .card { break-inside: avoid; }
-  .scroll { overflow: visible; }
-  th, td { padding: .1rem .25rem; }
-  h2, .card b { font-size: 1.3em; }
-  thead { display: table-header-group; }
+_HEADS = {
+    **{"station": "Station", "day": "Day", "week": "Week", "hour of day": "Hour of the day"},
+    **{"programme": "Programme", "clock hour": "Hour", "recording": "Recording", "hour": "Hour"},
 }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ed; --dim: #9aa4b0; --line: #3a414a; --page: #15181c; --band: #1d2126; }
-  body .c-no-music { --class: #69737f; }
-}
-"""
+_BY = {scope: f"by {head.lower()}" for scope, head in _HEADS.items()} | {"clock hour": "by hour of each day"}
 
 
-def render_page(detections: Sequence[Detection]) -> str:
-    """Render the report: totals, table of recordings, and hours and timeline of each recording.
+def render_page(recordings: Account | Sequence[Detection], csv_text: str = "") -> str:
+    """Render the report: totals, tables, timelines, and where the results come from.
 
     Arguments
     ---------
-    detections : sequence of Detection
-        The results of each recording.
+    recordings : Account or sequence of Detection
+        What is reported.
+    csv_text : str
+        The same as CSV, which the page offers to save; empty for none.
 
     Returns
     -------
@@ -99,59 +48,65 @@ def render_page(detections: Sequence[Detection]) -> str:
     >>> "&lt;a&gt;" in page, "<a>" in page
     (True, False)
     """
-    by_task = total_up(detections)
+    account = open_account(recordings)
+    airings = account.airtime.airings
+    taxonomies = list(dict.fromkeys(airing.detection.taxonomy for airing in airings))
     # The level that tells more comes first.
-    by_task = dict(reversed(by_task.items()))
-    titles = sum(len(events) for found in detections for events in found.events.values()) <= MOST_TITLES
-    length_ms = sum(milliseconds(found.duration_s) for found in detections)
-    number = f"{len(detections)} recording{'s' * (len(detections) != 1)}"
-    parts = ["<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">']
-    parts += [
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        "<title>Music report</title>",
-    ]
-    taxonomies = list(dict.fromkeys(found.taxonomy for found in detections))
-    parts += [f"<style>{_class_styles(taxonomies)}{_STYLE}</style>", "</head>", "<body>"]
-    parts += ["<h1>Music report</h1>"]
-    parts += [f"<p>{number}, {clock(length_ms)} in all (hours:minutes:seconds)</p>"]
-    anchors = {id(found): f"r{place}" for place, found in enumerate(detections, start=1)}
-    for task, (whole, recordings) in by_task.items():
-        having = [anchors[id(found)] for found in detections if task in found.events]
-        title = level_title(task, whole)
-        parts += [f"<h2>{title}</h2>", _cards(whole), _explain(whole)]
-        rows = [
-            (f'<a href="#{anchor}">{_escape(recording.name)}</a>', recording.whole)
-            for anchor, recording in zip(having, recordings)
+    levels = levels_of(account)[::-1]
+    body = ["<h1>Music report</h1>", *_introduction(account), _tools(csv_text)]
+    for level in levels:
+        (total,) = rows_of(account, level, "total")
+        title = escape(level_title(level, total.totals))
+        body += [f"<h2>{title}</h2>", _cards(total.totals), _explain(total.totals)]
+        for scope in scopes_of(account):
+            if scope not in ("total", "hour"):
+                body += _section(account, level, scope, title, total.totals, folded=level != levels[0])
+    body += ["<h2>Timelines</h2>", _legend(levels, account, taxonomies), *_timelines(account, levels)]
+    body += [*render_holes(account), *render_provenance(account)]
+    return whole_page("Music report", body, class_styles(taxonomies))
+
+
+def _introduction(account):
+    """What is reported: number and length of the recordings, and their span."""
+    airtime, airings = account.airtime, account.airtime.airings
+    number = f"{len(airings)} recording{'s' * (len(airings) != 1)}"
+    length_ms = sum(airing.length_ms for airing in airings)
+    yield f"<p>{number}, {clock(length_ms)} in all (hours:minutes:seconds)</p>"
+    timed = [airing for airing in airings if airing.start_ms is not None]
+    if timed:
+        first, last = min(each.begin_ms for each in timed), max(each.end_ms for each in timed)
+        span = " to ".join(short_time(instant_ms, airtime.zone) for instant_ms in (first, last))
+        stations = ", ".join(dict.fromkeys(airing.station or "no station" for airing in timed))
+        yield f"<p>{escape(stations)}: {span}, zone {escape(str(airtime.zone))}</p>"
+    if timed and len(timed) < len(airings):
+        yield f"<p>{len(airings) - len(timed)} recordings have no known time.</p>"
+    for what, holes in (("gap", airtime.gaps), ("overlap", airtime.overlaps)):
+        if holes:
+            lasting = clock(sum(hole.length_ms for hole in holes))
+            more = ", counted once" if what == "overlap" else ""
+            number = f"{len(holes)} {what}{'s' * (len(holes) > 1)}"
+            yield f'<p><a href="#{what}s">{number}</a>, {lasting}{more}</p>'
+
+
+def _tools(csv_text):
+    """Filter, zoom, print, and the CSV to save."""
+    parts = ['<label data-script="" hidden>Filter <input type="search" id="filter"></label>']
+    parts += ['<label data-script="" hidden>Zoom of the timelines ']
+    parts += ['<input type="range" id="zoom" min="0" max="7" step="0.5" value="0"></label>']
+    parts += ['<button type="button" id="print" data-script="" hidden>Print everything</button>']
+    if csv_text:
+        content = base64.b64encode(csv_text.encode("utf-8", "replace")).decode("ascii")
+        parts += [
+            f'<a download="totals.csv" href="data:text/csv;charset=utf-8;base64,{content}">Save as CSV</a>'
         ]
-        parts += [f"<h2>{title}, by recording</h2>", _table("Recording", rows, whole)]
-    parts += ["<h2>Timelines</h2>", _legend(by_task, taxonomies)]
-    if not titles:
-        parts.append(f"<p>There are more than {MOST_TITLES} segments: their times stand in the results.</p>")
-    hours = {task: iter(recordings) for task, (_, recordings) in by_task.items()}
-    unfolded = " open" * (len(detections) <= MOST_UNFOLDED)
-    for found in detections:
-        parts.append(f"<details{unfolded}><summary>{_escape(found.name)}")
-        parts.append(f" <span>{clock(milliseconds(found.duration_s))}</span></summary>")
-        parts.append(f'<div id="{anchors[id(found)]}">{draw_timeline(found, titles)}')
-        for task, remaining in hours.items():
-            if task in found.events:
-                totals = next(remaining)
-                rows = [(f"{hour} h", part) for hour, part in enumerate(totals.hours)]
-                parts += [_table("Hour", rows, totals.whole)] * (len(rows) > 1)
-        parts.append("</div></details>")
-    return "\n".join([*parts, "</body>", "</html>", ""])
-
-
-def _class_styles(taxonomies):
-    """The colour of each class."""
-    colours = colours_of(label for each in taxonomies for labels in each.levels for label in labels)
-    return "".join(f".{css_class(label)} {{ --class: {colour}; }}\n" for label, colour in colours.items())
+    return f'<div class="tools">{"".join(parts)}</div>'
 
 
 def _cards(whole):
     """The totals of all recordings as cards."""
     cards = [
-        f'<div class="card {css_class(label)}">{_name(label)}<b>{clock(whole[label].lasting_ms)}</b>'
+        f'<div class="card {css_class(label)}">{escape(class_name(label))}'
+        f"<b>{clock(whole[label].lasting_ms)}</b>"
         f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
         for label in reading_order(list(whole))
     ]
@@ -161,7 +116,7 @@ def _cards(whole):
 def _explain(whole):
     """Explanation of the shares, which may not add up to 100 %."""
     share = sum(total.share for total in whole.values())
-    text = "A segment is an unbroken stretch of one class, counted in the hour in which it begins."
+    text = "A segment is an unbroken stretch of one class, counted where it begins."
     if whole and abs(share - 1) > 0.0005:
         text += f" The shares add up to {percent(share)}, since classes overlap or some time has none."
     return f"<p>{text}</p>"
@@ -172,52 +127,84 @@ def _segments(total):
     return f"{total.segments} segment{'s' * (total.segments != 1)}"
 
 
-def _table(head, rows, whole):
-    """A table of time spans, with the total in the last line."""
-    labels = reading_order(list(whole))
-    groups = "".join(f'<th colspan="3" class="{css_class(label)}">{_name(label)}</th>' for label in labels)
-    columns = "<th>Time</th><th>Share</th><th title='Segments that begin here'>Segments</th>" * len(labels)
-    lines = [f"<tr>{_row(first, labels, totals)}</tr>" for first, totals in rows]
-    if len(rows) > 1:
-        lines.append(f'<tr class="all">{_row("All", labels, whole)}</tr>')
-    heads = f'<tr><th rowspan="2">{head}</th><th rowspan="2">Length</th>{groups}</tr>\n<tr>{columns}</tr>'
-    body = "\n".join(lines)
-    return f'<div class="scroll"><table><thead>\n{heads}\n</thead><tbody>\n{body}\n</tbody></table></div>'
+def _section(account, level, scope, title, whole, folded):
+    """A table, folded where it is long or of a level that tells less."""
+    rows = list(rows_of(account, level, scope))
+    names_station = scope not in ("station",) and len({row.what["station"] for row in rows}) > 1
+    most = MOST_RECORDINGS if scope == "recording" and account.airtime.has_clock else MOST_UNFOLDED
+    opened = "" if folded or len(rows) > most else " open"
+    heading = f"{title}, {_BY[scope]}"
+    table = totals_table(_HEADS[scope], rows, whole, names_station)
+    yield f"<details{opened}><summary>{heading} <span>{len(rows)}</span></summary>{table}</details>"
 
 
-def _row(first, labels, totals):
-    """The cells of one time span; ``first`` is HTML."""
-    of_ms = next(iter(totals.values())).of_ms
-    cells = [f"<td>{first}</td><td>{clock(of_ms)}</td>"]
-    for label in labels:
-        total = totals.get(label, Total(0, of_ms, 0))
-        cells.append(
-            f'<td>{clock(total.lasting_ms)}</td><td class="s {css_class(label)}" '
-            f'style="--s:{100 * total.share:.1f}%">{percent(total.share)}</td><td>{total.segments}</td>'
-        )
-    return "".join(cells)
+def _timelines(account, levels):
+    """The timeline of each station, and of each recording whose time is not known."""
+    airtime, stations = account.airtime, {}
+    alone = [number for number, airing in enumerate(airtime.airings) if airing.start_ms is None]
+    for airing in airtime.airings:
+        if airing.start_ms is not None:
+            stations.setdefault(airing.station, []).append(airing)
+    for station, airings in stations.items():
+        yield f"<h3>{escape(station or 'No station')}</h3>" * (len(stations) > 1 or station != "")
+        yield _lanes(airtime, airings, station)
+    hours = _hours(account, levels) if alone else {}
+    opened = " open" * (len(alone) <= MOST_RECORDINGS)
+    for number in alone:
+        airing = airtime.airings[number]
+        yield f"<details{opened}><summary>{escape(airing.detection.name)}"
+        yield f" <span>{clock(airing.to_ms)}</span></summary>"
+        yield _lanes(airtime, [airing], airing.detection.name)
+        for level in levels:
+            rows = hours[level].get(number, ())
+            if len(rows) > 1:
+                (total,) = (each for each in hours["whole"][level] if each.what["airing"] == number)
+                yield totals_table("Hour", rows, total.totals, False)
+        yield "</details>"
 
 
-def _legend(by_task, taxonomies):
+def _hours(account, levels):
+    """The rows of each recording's hours, by level and the recording's number; and those of recordings."""
+    found = {"whole": {}}
+    for level in levels:
+        found[level] = {}
+        found["whole"][level] = list(rows_of(account, level, "recording"))
+        for row in rows_of(account, level, "hour"):
+            found[level].setdefault(row.what["airing"], []).append(row)
+    return found
+
+
+def _lanes(airtime, airings, name):
+    """A timeline with its axis."""
+    strips = strips_of(airtime, airings)
+    drawings = draw_strips(airtime, airings, strips)
+    width = max(strip.length_ms for strip in strips)
+    step = 3 * 3_600_000 if width >= DAY_MS else max(width // 6, 1)
+    ticks = "".join(
+        f'<span style="left:{100 * at / width:.3f}%">{clock(at)}</span>' for at in range(0, width, step)
+    )
+    rows = [f'<div class="strip axis"><b></b><div data-length="{width}">{ticks}</div></div>']
+    for strip, drawing in zip(strips, drawings):
+        whole = escape(f"{name} {strip.title}".strip())
+        rows.append(f'<div class="strip" data-name="{whole}"><b>{escape(strip.title)}</b>{drawing}</div>')
+    return f'<div class="lanes">{"".join(rows)}</div>'
+
+
+def _legend(levels, account, taxonomies):
     """Legend of the colours and heights in the timelines."""
     heights = {}
     for taxonomy in taxonomies:
         for of_level in class_heights(taxonomy).values():
             heights |= of_level
-    labels = dict.fromkeys(label for whole, _ in by_task.values() for label in reading_order(list(whole)))
+    wholes = [next(rows_of(account, level, "total")).totals for level in levels]
+    labels = dict.fromkeys(label for whole in wholes for label in reading_order(list(whole)))
     items = "".join(
-        f'<span class="{css_class(label)}"><i style="height:{heights[label]:.3g}px"></i>{_name(label)}</span>'
+        f'<span class="{css_class(label)}"><i style="height:{heights[label]:.3g}px"></i>'
+        f"{escape(class_name(label))}</span>"
         for label in labels
         if label in heights
     )
-    return f'<div class="legend">{items}</div><p>One row an hour; point at a segment to read its times.</p>'
-
-
-def _name(label):
-    """Display name of a class, as HTML."""
-    return html.escape(class_name(label))
-
-
-def _escape(name):
-    """A name, escaped for HTML."""
-    return html.escape(printable(name))
+    row = "a day" if account.airtime.has_clock else "an hour"
+    words = f"One row is {row}. Where it is empty, there is no recording. To read a segment's times, point at"
+    keys = "it, touch it, or reach it with Tab and the arrow keys."
+    return f'<div class="legend">{items}</div><p>{words} {keys}</p>'

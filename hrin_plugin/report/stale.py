@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hrin_plugin.detection import TASKS
 from hrin_plugin.files import visible_files
 from hrin_plugin.formats import find_formats
-from hrin_plugin.formats.journal import facts_of, journal_path, read_journal
+from hrin_plugin.formats.journal import facts_of, read_journal, result_name
 
 #: Results that a line names; of more, it gives the number.
 SHOWN = 3
@@ -36,7 +35,7 @@ def stale_results(paths: Iterable[str | Path]) -> list[str]:
 
     Example
     -------
-    >>> from hrin_plugin.formats.journal import Entry, Facts, journal_text
+    >>> from hrin_plugin.formats.journal import Entry, Facts, journal_path, journal_text
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "a.tsv").write_text("0\\t2\\tmusic\\n")
     >>> entry = Entry("a", str(folder / "a.wav"), Facts(4, 5))
@@ -64,13 +63,9 @@ def _files(path):
 
 def _kind(path, format, journals):
     """What is to be said of a result; None where it is finished, or nothing is known."""
-    folder = next((above for above in path.parents if journal_path(above, format.name).exists()), None)
-    if folder is None:
+    name, journal, _ = result_name(path, format, journals)
+    if journal is None:
         return None
-    name = path.relative_to(folder).with_suffix("").as_posix()
-    if not format.joint and name.endswith(tuple(f".{task}" for task in TASKS)):
-        name = name.rpartition(".")[0]
-    journal = journals(folder, format.name)
     entry = journal.entries.get(name)
     if entry is None:
         return None if path.stat().st_mtime_ns < journal.since_ns else UNFINISHED

@@ -1,21 +1,42 @@
-"""Timelines of recordings as SVG for a web page: a row for each hour, a lane for each level."""
+"""Timelines for a web page: a row for each day of a station, or for each hour of a recording.
 
+In each row, levels have lanes, and classes of a level differ in height. One unit to the right is one
+millisecond, so that the page's script can tell the times of each segment from the drawing.
+"""
+
+import bisect
 import html
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from hrin_plugin.detection import Detection
-from hrin_plugin.report.display import class_name, css_class, fine_clock
+from hrin_plugin.report.airtime import TOLERANCE_MS, Airing, Airtime
+from hrin_plugin.report.calendar import day_start, local_hour, local_time, next_day
+from hrin_plugin.report.display import class_name, css_class, printable
+from hrin_plugin.report.ledger import level_segments
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.totals import HOUR_MS, milliseconds
-
-#: Width of the hours, and of their clock to the left.
-WIDTH, MARGIN = 1000, 52
+from hrin_plugin.totals import HOUR_MS
 
 #: Height of the top level's lane and of those below it; height of each level's first class.
 TOP_LANE, LANE, FIRST = 10, 20, 3
 
-_ROW_GAP, _LANE_GAP, _AXIS = 10, 3, 16
-_TICKS_MS = [step * 1000 for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)]
-_MOST_TICKS = 12
+_LANE_GAP = 3
+DAY_MS = 24 * HOUR_MS
+
+
+class Strip(NamedTuple):
+    """A row of a timeline.
+
+    Example
+    -------
+    >>> Strip("0 h", 0, 3_600_000).length_ms
+    3600000
+    """
+
+    title: str
+    start_ms: int  # as Airing.begin_ms has it
+    length_ms: int
+    shown_ms: int = 0  # what a clock shows at the start
+    change: str = ""  # where the clock changes: after so many ms, by so many ms
 
 
 def class_heights(taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
@@ -39,90 +60,142 @@ def class_heights(taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
     return heights
 
 
-def draw_timeline(detection: Detection, titles: bool = True) -> str:
-    """Draw a recording's events of all levels.
-
-    The colour of each class's group (:func:`hrin_plugin.report.display.css_class`) is left to the
-    page's style; each event is a line as thick as its class is high.
+def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
+    """The rows of the timeline of a station's recordings, or of a recording without a known time.
 
     Arguments
     ---------
-    detection : Detection
-        The events to draw.
-    titles : bool
-        Whether each event has a tooltip with its class and times; without tooltips, the
-        drawing is a sixth of the size.
+    airtime : Airtime
+        All recordings.
+    airings : sequence of Airing
+        Those to be drawn, which are of one station and have times; or a single one.
 
     Returns
     -------
-    str
-        An ``svg`` element, 1074 units wide.
+    list of Strip
+        A day each, from the first to the last, without days that have no recording; or an hour each, the last
+        one as long as it is where it is the only one.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> airing = Airing(Detection("a", 4000.0, {}), to_ms=4_000_000)
+    >>> [strip.title for strip in strips_of(Airtime([]), [airing])]
+    ['0 h', '1 h']
+    """
+    first, zone = airings[0], airtime.zone
+    if first.start_ms is None:
+        length = min(max(first.to_ms, 1), HOUR_MS)
+        return [
+            Strip(f"{start // HOUR_MS} h", start, length, start)
+            for start in range(0, max(first.to_ms, 1), HOUR_MS)
+        ]
+    days = {}
+    for airing in airings:
+        slack = min(TOLERANCE_MS, airing.length_ms // 2)  # what a recorder ran over the day makes no row
+        ends = airing.begin_ms + slack, max(airing.end_ms - slack - 1, airing.begin_ms)
+        day, last = (local_hour(instant_ms, zone).day for instant_ms in ends)
+        while day <= last:
+            days[day], day = None, next_day(day)
+    return [_day(day, zone) for day in sorted(days)]
+
+
+def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[Strip]) -> list[str]:
+    """Draw recordings in the rows of a timeline.
+
+    The colour of each class (:func:`hrin_plugin.report.display.css_class`) is left to the page's style; each
+    segment is a line as thick as its class is high.
+
+    Arguments
+    ---------
+    airtime : Airtime
+        All recordings.
+    airings, strips : sequence
+        The recordings, and the rows of :func:`strips_of`.
+
+    Returns
+    -------
+    list of str
+        An ``svg`` element for each row, all of the same scale.
 
     Example
     -------
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
-    >>> drawing = draw_timeline(Detection("a", 7200.0, {"md": [Event(3000.0, 4200.0, "music")]}))
-    >>> drawing.count("<title>Music 0:50:00.000 to 1:10:00.000</title>")
-    2
+    >>> airing = Airing(Detection("a", 7200.0, {"md": [Event(3000.0, 4200.0, "music")]}), to_ms=7_200_000)
+    >>> drawings = draw_strips(Airtime([]), [airing], strips_of(Airtime([]), [airing]))
+    >>> [drawing.partition(' d="')[2].partition('"')[0] for drawing in drawings]
+    ['M3000000 5h600000', 'M0 5h600000']
     """
-    end_ms = milliseconds(detection.duration_s)
-    row_ms = min(max(end_ms, 1), HOUR_MS)
-    starts = range(0, max(end_ms, 1), HOUR_MS)
-    heights, lanes, top = class_heights(detection.taxonomy), {}, 0
-    for level in detection.events:
-        lanes[level] = top + (TOP_LANE if level == detection.taxonomy.level_names[0] else LANE)
-        top = lanes[level] + _LANE_GAP
-    row_height = top - _LANE_GAP + _ROW_GAP
-    height = _AXIS + len(starts) * row_height
-    parts = [f'<svg viewBox="0 0 {MARGIN + WIDTH + 22} {height}" role="img" aria-label="Timeline">']
-    parts.append(_draw_axis(row_ms, height))
-    for row, start_ms in enumerate(starts):
-        foot = _AXIS + row * row_height + top - _LANE_GAP
-        parts.append(f'<text x="{MARGIN - 6}" y="{foot - 2}" class="hour">{start_ms // HOUR_MS} h</text>')
-    for level, events in detection.events.items():
-        # The highest is drawn first, so that what overlaps it shows.
-        for label, high in sorted(heights[level].items(), key=lambda item: -item[1]):
-            lines = [
-                line
-                for event in events
-                if event.label == label
-                for line in _lines(event, _AXIS + lanes[level] - high / 2, row_height, row_ms, end_ms)
-            ]
-            if lines:
-                parts.append(
-                    f'<g class="{css_class(label)}" stroke-width="{high:.3g}">{_join(lines, titles)}</g>'
-                )
-    return "".join(parts) + "</svg>"
+    heights, feet, top = {}, {}, 0
+    for taxonomy in dict.fromkeys(airing.detection.taxonomy for airing in airings):
+        for level, of_level in class_heights(taxonomy).items():
+            heights[level] = heights.get(level, {}) | of_level
+    levels = [level for level in heights if any(level in airing.detection.events for airing in airings)]
+    for level in levels:
+        feet[level] = top + (TOP_LANE if level == next(iter(heights)) else LANE)
+        top = feet[level] + _LANE_GAP
+    starts, lines = [strip.start_ms for strip in strips], [{} for _ in strips]
+    for airing in airings:
+        for level in levels:
+            for label, spans in level_segments(airing.detection, level).items():
+                high = heights[level].get(label, FIRST)
+                for onset, offset in spans:
+                    _draw(
+                        airing, onset, offset, (level, label), feet[level] - high / 2, starts, strips, lines
+                    )
+    width, height = max(strip.length_ms for strip in strips), max(top - _LANE_GAP, TOP_LANE)
+    return [
+        _svg(strip, row, width, height, {level: heights[level] for level in levels})
+        for strip, row in zip(strips, lines)
+    ]
 
 
-def _lines(event, y, row_height, row_ms, end_ms):
-    """Path and title of an event in each row that it spans."""
-    onset_s, offset_s, label = event
-    onset, offset = milliseconds(onset_s), min(milliseconds(offset_s), end_ms)
-    title = f"{html.escape(class_name(label))} {fine_clock(onset)} to {fine_clock(offset)}"
-    for row in range(onset // HOUR_MS, max(offset - 1, onset) // HOUR_MS + 1):
-        left = max(onset - row * HOUR_MS, 0) * WIDTH / row_ms
-        right = min(offset - row * HOUR_MS, row_ms) * WIDTH / row_ms
-        # What is shorter than a third of a pixel would not be seen.
-        width = max(right - left, 0.3)
-        yield f"M{MARGIN + left:.1f} {y + row * row_height:.5g}h{width:.1f}", title
+def _draw(airing, onset, offset, key, y, starts, strips, lines):
+    """Add a segment to the rows in which it lies."""
+    base = airing.start_ms or 0
+    onset, offset = max(onset, airing.from_ms) + base, min(offset, airing.to_ms) + base
+    place = max(bisect.bisect_right(starts, onset) - 1, 0)
+    while onset < offset and place < len(strips):
+        strip = strips[place]
+        end = min(offset, strip.start_ms + strip.length_ms)
+        if onset < end:
+            lines[place].setdefault(key, []).append(f"M{onset - strip.start_ms} {y:.5g}h{end - onset}")
+        onset, place = max(onset, end), place + 1
 
 
-def _join(lines, titles):
-    """Lines as one path, or each with its title."""
-    if not titles:
-        return f'<path d="{"".join(line for line, _ in lines)}"/>'
-    return "".join(f'<path d="{line}"><title>{title}</title></path>' for line, title in lines)
+def _svg(strip, row, width, height, heights):
+    """A row as an ``svg`` element; the highest class is drawn first, so that what overlaps it shows."""
+    order = [
+        (level, label)
+        for level, of_level in heights.items()
+        for label in sorted(of_level, key=lambda label: -of_level[label])
+    ]
+    paths = []
+    for level, label in order:
+        if (level, label) in row:
+            nothing = ' data-nothing=""' * (label == next(iter(heights[level])))
+            paths.append(
+                f'<path class="{css_class(label)}" data-name="{html.escape(class_name(label))}"{nothing} '
+                f'stroke-width="{heights[level][label]:.3g}" d="{"".join(row[level, label])}"/>'
+            )
+    change = f' data-change="{strip.change}"' * bool(strip.change)
+    name = html.escape(printable(strip.title))
+    return (
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" tabindex="0" role="group" '
+        f'aria-label="Segments, {name}" data-shown="{strip.shown_ms}"{change}>{"".join(paths)}</svg>'
+    )
 
 
-def _draw_axis(row_ms, height):
-    """Ticks through all rows, with their minutes or seconds."""
-    step = next(step for step in _TICKS_MS if row_ms / step <= _MOST_TICKS)
-    texts, lines = [], []
-    for time_ms in range(0, row_ms + 1, step):
-        x = f"{MARGIN + time_ms * WIDTH / row_ms:.1f}"
-        lines.append(f"M{x} {_AXIS - 4}V{height}")
-        text = f"{time_ms // 60_000} min" if step >= 60_000 else f"{time_ms // 1000} s"
-        texts.append(f'<text x="{x}" y="9">{text}</text>')
-    return f'<path class="ticks" d="{"".join(lines)}"/><g class="axis">{"".join(texts)}</g>'
+def _day(day, zone):
+    """The row of a local day."""
+    start, end = day_start(day, zone), day_start(next_day(day), zone)
+    hours = f" ({(end - start) / HOUR_MS:g} h)" if end - start != DAY_MS else ""
+    change = ""
+    if end - start != DAY_MS:
+        offset = local_time(start, zone).utcoffset()
+        after = next(ms for ms in range(start, end, 900_000) if local_time(ms, zone).utcoffset() != offset)
+        by_ms = DAY_MS - (end - start)
+        names = [local_time(ms, zone).isoformat()[-6:] for ms in (start, end - 1)]
+        change = ",".join(map(str, (after - start, by_ms, *names)))
+    return Strip(f"{local_time(start, zone):%a} {day}{hours}", start, end - start, 0, change)

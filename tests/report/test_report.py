@@ -1,5 +1,7 @@
 """Totals agree with counting milliseconds, and the report's files say what was found."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import Event, relabel
 from hrin_plugin.formats import find_formats, write_detection
-from hrin_plugin.report import page as report_page
 from hrin_plugin.report import tables as report
+from hrin_plugin.report.airtime import untimed
 from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
-from hrin_plugin.report.timeline import MARGIN, WIDTH, draw_timeline
+from hrin_plugin.report.timeline import draw_strips, strips_of
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.totals import add_up, hourly_totals
 
@@ -187,7 +189,20 @@ def test_a_level_with_music_is_kept_though_others_lack_it(tmp_path):
 def test_rows_add_up_from_hours_to_recordings_to_the_total(tmp_path):
     write_csv(tmp_path / "report.csv", [BOTH, SHORT, SILENT])
     table = pandas.read_csv(tmp_path / "report.csv")
-    assert list(table) == ["scope", "name", "hour", "task", "label", "seconds", "share", "segments"]
+    first = [
+        "scope",
+        "name",
+        "hour",
+        "task",
+        "label",
+        "seconds",
+        "share",
+        "segments",
+        "station",
+        "day",
+        "week",
+    ]
+    assert list(table)[: len(first)] == first
     sums = {
         scope: rows.groupby(["task", "label"])[["seconds", "segments"]].sum().round(3)
         for scope, rows in table.groupby("scope")
@@ -210,13 +225,14 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.attributes, self.texts = [], [], [], []
+        self.source = text
         self.feed(text)
         self.close()
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
         self.handle_startendtag(tag, attributes)
-        if tag != "meta":
+        if tag not in ("meta", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
@@ -241,68 +257,102 @@ def texts_in(page, tag):
 
 
 def test_the_page_needs_nothing_else(page):
-    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object", "form", "base"} & set(page.tags)
     links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset")]
-    assert links == ["#r1", "#r2", "#r3", "#r1"]
+    assert [link.partition(",")[0] for link in links] == ["data:text/csv;charset=utf-8;base64"]
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     (style,) = texts_in(page, "style")
     assert "url(" not in style and "@import" not in style
 
 
+def test_the_page_allows_its_own_script_only(page):
+    (policy,) = [value for name, value in page.attributes if value and value.startswith("default-src 'none'")]
+    (script,), (style,) = texts_in(page, "script"), texts_in(page, "style")
+    allowed = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    for rule, text in (("script-src", script), ("style-src-elem", style)):
+        found = [match for match in re.findall("'sha256-([^']+)'", allowed[rule])]
+        whole = page.source.partition(f"<{rule.split('-')[0]}>")[2].partition(f"</{rule.split('-')[0]}>")[0]
+        assert whole.strip() == text
+        assert found == [base64.b64encode(hashlib.sha256(whole.encode()).digest()).decode()]
+    assert "unsafe-inline" not in allowed["script-src"] + allowed["style-src-elem"]
+
+
+@pytest.mark.parametrize(
+    "name", ["</script><script>alert(1)</script>", '"onload=alert(1)//', "<img src=x>", "'--\\"]
+)
+def test_no_name_can_be_a_script(name, tmp_path):
+    write_html(tmp_path / "report.html", [SHORT._replace(name=name)])
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(source)
+    assert page.tags.count("script") == 1 and "img" not in page.tags
+    assert not [attribute for attribute, _ in page.attributes if attribute.startswith("on")]
+    assert name in [text for _, text in page.texts]
+
+
+def test_the_page_holds_the_csv(page, tmp_path):
+    write_csv(tmp_path / "report.csv", [BOTH, SHORT, SILENT])
+    (link,) = [value for name, value in page.attributes if name == "href"]
+    assert base64.b64decode(link.partition(",")[2]) == (tmp_path / "report.csv").read_bytes()
+
+
 def test_the_page_begins_with_the_totals(page):
     assert texts_in(page, "p")[0] == "3 recordings, 2:30:05 in all (hours:minutes:seconds)"
-    assert texts_in(page, "b") == ["0:21:44", "1:03:20", "1:05:00", "1:25:00", "0:50:00"]
+    assert texts_in(page, "b")[:5] == ["0:21:44", "1:03:20", "1:05:00", "1:25:00", "0:50:00"]
     assert "14.5 % of the time, 3 segments" in texts_in(page, "span")
 
 
 def test_every_recording_has_its_row_and_its_timeline(page):
     names = ["show.2024", "<b>jingle & more</b>", "silent"]
-    assert texts_in(page, "a") == [*names, "show.2024"]
-    assert texts_in(page, "summary") == names
-    assert page.tags.count("svg") == 3
-    identifiers = [value for name, value in page.attributes if name == "id"]
-    assert identifiers == ["r1", "r2", "r3"]
+    assert [text for text in texts_in(page, "summary") if text in names] == names
+    cells = texts_in(page, "td")
+    assert [cells.count(name) for name in names] == [3, 2, 2]  # of two levels, and of the recordings
+    assert page.tags.count("svg") == 3 + 1 + 1  # the first has three hours
 
 
-def test_segments_tell_their_times(page):
-    assert "Background music 1:06:40.000 to 2:10:00.250" in texts_in(page, "title")
+def test_segments_tell_their_times_in_milliseconds(page):
+    lines = [value for name, value in page.attributes if name == "d"]
+    assert any("M400000 28h3200000" in line for line in lines)  # of hour 1, background music from 1:06:40
+
+
+def lines_of(drawing, label):
+    """Start and length of each segment of a class in a row, in milliseconds."""
+    paths = re.findall(f'<path class="c-{label}"[^>]* d="(.*?)"', drawing)
+    return [tuple(map(int, line)) for path in paths for line in re.findall(r"M(\d+) [\d.]+h(\d+)", path)]
+
+
+def drawn(found):
+    airtime = untimed([found])
+    strips = strips_of(airtime, airtime.airings)
+    return strips, draw_strips(airtime, airtime.airings, strips)
 
 
 def test_the_timeline_is_as_long_as_the_music():
-    drawing = draw_timeline(SHOW)
+    strips, drawings = drawn(SHOW)
     for label in LABELS["mrle"]:
-        (group,) = re.findall(f'<g class="c-{label}" stroke-width="[0-9.]+">(.*?)</g>', drawing)
-        lines = [tuple(map(float, line)) for line in re.findall(r"M([\d.]+) [\d.]+h([\d.]+)", group)]
+        lines = [line for drawing in drawings for line in lines_of(drawing, label)]
         seconds = sum(event.offset_s - event.onset_s for event in LOUDNESS if event.label == label)
-        assert sum(length for _, length in lines) * 3600 / WIDTH == pytest.approx(seconds, abs=0.4)
-        assert all(left >= MARGIN and left + length <= MARGIN + WIDTH + 0.1 for left, length in lines)
+        assert sum(length for _, length in lines) == seconds * 1000
+        assert all(left + length <= strips[0].length_ms for left, length in lines)
 
 
 def test_rows_of_the_timeline_are_hours():
-    drawing = draw_timeline(SHOW, titles=False)
-    (group,) = re.findall('<g class="c-bg-music" stroke-width="10">(.*?)</g>', drawing)
-    (first, second) = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)", group)
-    assert (float(first[0]), float(second[0])) == pytest.approx((MARGIN + WIDTH / 9, MARGIN), abs=0.1)
-    assert float(second[1]) > float(first[1])
-    assert re.findall('class="hour">(.*?)<', drawing) == ["0 h", "1 h", "2 h"]
+    strips, drawings = drawn(SHOW)
+    assert [strip.title for strip in strips] == ["0 h", "1 h", "2 h"]
+    assert [lines_of(drawing, "bg-music") for drawing in drawings] == [
+        [],
+        [(400_000, 3_200_000)],
+        [(0, 600_250)],
+    ]
 
 
 def test_a_short_recording_fills_its_row():
-    drawing = draw_timeline(SHORT)
-    assert f"M{MARGIN + WIDTH / 9:.1f} 26h{WIDTH * 8 / 9:.1f}" in drawing
-    assert ">4 s<" in drawing
+    strips, (drawing,) = drawn(SHORT)
+    assert strips[0].length_ms == 4500 and 'viewBox="0 0 4500 20"' in drawing
+    assert lines_of(drawing, "fg-music") == [(500, 4000)]
 
 
 def test_a_recording_of_no_length_is_drawn():
-    assert draw_timeline(Detection("a", 0.0, {"md": []})).endswith("</svg>")
-
-
-def test_with_very_many_segments_they_no_longer_tell_their_times(tmp_path, monkeypatch):
-    monkeypatch.setattr(report_page, "MOST_TITLES", 3)
-    write_html(tmp_path / "report.html", [SHOW])
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert texts_in(page, "title") == ["Music report"]
-    assert "There are more than 3 segments: their times stand in the results." in texts_in(page, "p")
+    assert drawn(Detection("a", 0.0, {"md": []}))[1][0].endswith("</svg>")
 
 
 def test_overlaps_are_explained(tmp_path):
