@@ -104,13 +104,40 @@ def find_sources(data_folder, annotator, with_md):
     return Sources(place, folders, files, splits, faults, annotator=annotator)
 
 
-def count_folds(data):
+def count_folds(data_folder):
     """Folds of a data set: ten, or as many as there are own recordings if these are fewer.
 
     Arguments
     ---------
+    data_folder : str, pathlib.Path or None
+        The folder of the set; None for the miniature set.
+
+    Returns
+    -------
+    int
+        Number of folds.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds several data sets.
+
+    Example
+    -------
+    >>> count_folds(None)
+    10
+    """
+    pairs = find_pairs(data_folder) if data_folder and not find_root(data_folder) else None
+    return min(N_FOLDS, len(_names_of(pairs[0]))) if pairs else N_FOLDS
+
+
+def folds_told(data):
+    """Folds of a data set, as its identity tells them.
+
+    Arguments
+    ---------
     data : str
-        What :func:`identify_data` tells.
+        What :func:`identify_data` gives.
 
     Returns
     -------
@@ -119,11 +146,16 @@ def count_folds(data):
 
     Example
     -------
-    >>> count_folds("4 own recordings (0b0a)"), count_folds("OpenBMAT, 1647 recordings (0b0a)")
+    >>> folds_told("4 own recordings (0b0a)"), folds_told("OpenBMAT, 1647 recordings (0b0a)")
     (4, 10)
     """
     own = re.match(rf"(\d+) {OWN} ", data)
     return min(int(own.group(1)), N_FOLDS) if own else N_FOLDS
+
+
+def _names_of(files):
+    """Names of own recordings that have an annotation."""
+    return files["audio"].keys() & files["mrle"].keys()
 
 
 def canonical(name):
@@ -190,7 +222,7 @@ def _kind(sources):
     """The number of recordings and, as far as it shows, where they come from."""
     names = sources.files["audio"]
     if sources.is_own:
-        return f"{len(names)} {OWN}"
+        return f"{len(_names_of(sources.files))} {OWN}"
     try:
         # Written by hrin mix, and with a set that is synthesised.
         made = (sources.root / "README.txt").read_text(encoding="utf-8", errors="replace")

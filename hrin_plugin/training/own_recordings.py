@@ -8,7 +8,7 @@ from hrin_plugin.archive.references import files_by_name
 from hrin_plugin.events import AnnotationError, Event, Fault
 from hrin_plugin.formats import read_detection, suffixes
 
-#: Shortest excerpt in seconds; a rest that is no longer goes with the excerpt before it.
+#: Shortest excerpt in seconds; a shorter rest goes with the excerpt before it.
 SHORTEST_S = 1.0
 #: Files with these suffixes may well be no annotations.
 _OF_ANY_USE = {".txt", ".csv", ".json", ".vtt"}
@@ -54,8 +54,11 @@ def find_pairs(folder):
                 names = " and ".join(path.name for path in paths)
                 fault = Fault(paths[0], 0, f"{names} have one name", "keep one of them")
                 faults.setdefault(name, []).append(fault)
-    kinds = {"audio": recordings, "mrle": annotations}
-    return {kind: {name: paths[0] for name, paths in of.items() if paths} for kind, of in kinds.items()}, faults
+    files = {
+        kind: {name: paths[0] for name, paths in paths_by_name.items() if paths}
+        for kind, paths_by_name in (("audio", recordings), ("mrle", annotations))
+    }
+    return files, faults
 
 
 def _is_annotation(path):
@@ -75,7 +78,7 @@ def cut_points(duration_s, excerpt_s):
         Length of the recording in seconds.
     excerpt_s : float
         Length of an excerpt in seconds. The last one may be shorter, or longer by
-        :data:`SHORTEST_S` at most.
+        less than :data:`SHORTEST_S`.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def cut_points(duration_s, excerpt_s):
     is_number = isinstance(excerpt_s, numbers.Real) and not isinstance(excerpt_s, bool)
     if not is_number or not SHORTEST_S <= excerpt_s < math.inf:
         raise ValueError(f"excerpt_s is {excerpt_s!r}; use seconds, {SHORTEST_S:g} or more")
-    count = max(1, math.ceil((duration_s - SHORTEST_S) / excerpt_s))
+    count = max(1, math.floor((duration_s - SHORTEST_S) / excerpt_s) + 1)
     begins = [round(number * excerpt_s, 6) for number in range(count)]
     return list(zip(begins, [*begins[1:], float(duration_s)]))
 

@@ -141,8 +141,8 @@ def _check_room(path, target, members):
     free = shutil.disk_usage(target).free
     if needed > free:
         raise OSError(
-            f"{path}: needs {needed / 1e9:.1f} GB to be unpacked, and {free / 1e9:.1f} GB are free in {target}; "
-            "make room, or give another --prepared_folder"
+            f"{path}: needs {needed / 1e9:.1f} GB unpacked, and {free / 1e9:.1f} GB are free in {target}"
+            "; make room, or give another --prepared_folder"
         )
 
 

@@ -303,9 +303,14 @@ def main(arguments=None):
     parser.add_argument("--skip_bad_files", type=_boolean, default=False, help="True leaves faulty files out")
     parser.add_argument("--seed", type=int, default=1234, help="for folds where splits.csv is missing")
     parser.add_argument(
-        "--excerpt_s", type=float, default=60.0, help="own recordings are cut into excerpts of so many seconds"
+        "--excerpt_s",
+        type=float,
+        default=60.0,
+        help="own recordings are cut into excerpts of so many seconds",
     )
-    parser.add_argument("--unlabelled", metavar="CLASS", help="class of time without a label (default: refuse)")
+    parser.add_argument(
+        "--unlabelled", metavar="CLASS", help="class of time without a label (default: refuse)"
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         options = vars(parser.parse_args(arguments))
