@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from experiments import main as experiments
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import AnnotationError, Event
 from hrin_plugin.features.cache import Section
@@ -369,7 +370,7 @@ def test_a_changed_length_is_another_run(train_on, shows):
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_a_damaged_recording_is_left_out_as_a_whole(train_on, shows, caplog, cached):
+def test_a_damaged_recording_is_left_out_as_a_whole(train_on, shows, capsys, cached):
     """Every time: what was computed of it before is not taken for the whole."""
     damage(shows)
     outcome = ROWS["a damaged recording"][-1]
@@ -379,10 +380,9 @@ def test_a_damaged_recording_is_left_out_as_a_whole(train_on, shows, caplog, cac
             train_on(shows, *options, name="refused")
         lines = str(stop.value).splitlines()
         assert len(lines) == 2 and outcome in lines[0] and "--skip_bad_files=True" in lines[1]
-    caplog.clear()
     folder = train_on(shows, "--skip_bad_files=True", *options)
     assert (folder / "results.json").exists()
-    assert "left out 8 of" in caplog.text
+    assert "left out 8 of 21, which cannot be decoded" in capsys.readouterr().out
 
 
 def test_tables_say_what_they_are_of(train_on, shows, tmp_path, capsys):
@@ -392,6 +392,12 @@ def test_tables_say_what_they_are_of(train_on, shows, tmp_path, capsys):
     text = capsys.readouterr().out
     assert re.search(r"Data: 5 own recordings \([0-9a-f]+\); music detection from mrle\. Excerpts in a", text)
     assert "Not run: hrin_r on fold 4." in text
+
+
+def test_a_plan_has_as_many_folds_as_there_are(run, shows, tmp_path, capsys):
+    words = ["--experiments", "hrin_r", "--dry_run", "--no_measure", "--results_folder", str(tmp_path)]
+    assert experiments([*words, "--data_folder", str(shows)]) == 0
+    assert "5 runs" in capsys.readouterr().out
 
 
 def test_sections_are_the_frames_of_what_was_cut_by_hand(tmp_path):
