@@ -92,23 +92,25 @@ def find_annotations(root, kind, annotator):
     >>> folder = getfixture("tmp_path")
     >>> for name in ("audio", "annotations/tsv/MRLE_mapping/annotator_a"):
     ...     (folder / name).mkdir(parents=True)
+    >>> (folder / name / "Spain_Talk_1_2.tsv").touch()
     >>> find_annotations(find_root(folder), "mrle", "a")
     'annotations/tsv/MRLE_mapping/annotator_a'
     """
     base, own = root.annotations, f"annotator_{annotator}"
     places = [base / form / each for form in ("tsv", "") for each in SPELLINGS[kind]]
     files = [base / form / f"{each}.json" for form in ("json", "") for each in SPELLINGS[kind]]
-    for path in [*(place / own for place in places if (place / own).is_dir()), *files]:
-        if path.is_dir() or path.is_file():
-            return path.relative_to(root.folder).as_posix()
+    found = [place / own for place in places if _holds_tsv(place / own)]
+    found += [path for path in files if path.is_file()]
+    if found:
+        return found[0].relative_to(root.folder).as_posix()
     wanted = f"there is no folder {(places[0] / own).relative_to(root.folder).as_posix()}"
     mapped = [place for place in places if place.is_dir()]
-    if mapped and any(path.suffix.lower() == ".tsv" for path in mapped[0].iterdir()):
+    if mapped and _holds_tsv(mapped[0]):
         cure = f"its .tsv files lie in {mapped[0].name} itself; move them into {own}"
     elif mapped:
-        others = [path.name.removeprefix("annotator_") for path in _folders(mapped[0])]
-        there = _names(mapped[0], _folders(mapped[0])) or "nothing in it"
-        cure = f"in {mapped[0].name} there is {there}; "
+        full = [path for path in _folders(mapped[0]) if _holds_tsv(path)]
+        others = [path.name.removeprefix("annotator_") for path in full]
+        cure = f"in {mapped[0].name} there is {_names(mapped[0], full) or 'no .tsv file'}; "
         cure += f"use --annotator={others[0]} or restore it" if others else "restore it from OpenBMAT"
     else:
         near = [path for place in (base / "tsv", base / "json", base) for path in _visible(place)]
@@ -150,6 +152,10 @@ def _child(folder, name):
     """A folder in another, be its name in capitals; None where there is none."""
     found = [path for path in _folders(folder) if path.name.lower() == name]
     return next((path for path in found if path.name == name), found[0] if found else None)
+
+
+def _holds_tsv(folder):
+    return any(path.suffix.lower() == ".tsv" for path in _visible(folder))
 
 
 def _visible(folder):

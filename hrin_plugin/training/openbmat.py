@@ -34,6 +34,7 @@ class Sources(NamedTuple):
     faults: dict  # name -> [Fault], for names that two files share
     is_own: bool = False  # recordings of any length with annotations beside them
     annotator: str = "a"
+    given: Path | None = None  # the folder that was named: the root, or above it
 
 
 def find_sources(data_folder, annotator, with_md):
@@ -77,7 +78,15 @@ def find_sources(data_folder, annotator, with_md):
             raise FileNotFoundError(nothing_found(Path(data_folder)))
         files, faults = pairs
         folders = {kind: "" for kind in files}
-        return Sources(Path(data_folder), folders, files, Path(data_folder, ""), faults, is_own=True)
+        return Sources(
+            Path(data_folder),
+            folders,
+            files,
+            Path(data_folder, ""),
+            faults,
+            is_own=True,
+            given=Path(data_folder),
+        )
 
     folders = {"audio": root.audio.name}
     for kind in ("mrle", "md") if with_md else ("mrle",):
@@ -101,7 +110,7 @@ def find_sources(data_folder, annotator, with_md):
     if not files["audio"]:
         raise FileNotFoundError(f"{root.audio}: there is no recording; put the .wav files of OpenBMAT there")
     splits = place / "splits" / "splits.csv"
-    return Sources(place, folders, files, splits, faults, annotator=annotator)
+    return Sources(place, folders, files, splits, faults, annotator=annotator, given=Path(data_folder))
 
 
 def count_folds(data_folder):

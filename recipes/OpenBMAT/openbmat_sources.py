@@ -96,7 +96,7 @@ def _read_excerpt(name, sources, md_from, _, unlabelled):
 
     derived = relabel(events["mrle"], MUSIC_LOUDNESS.parents[0])
     entry = {
-        "wav": wav_template(paths["audio"].relative_to(sources.root)),
+        "wav": wav_template(paths["audio"].relative_to(sources.given)),
         "duration": duration_s,
         "mrle": _as_rows(events["mrle"]),
         "md": _as_rows(events["md"] if md_from == "mapping" else derived),
@@ -137,7 +137,7 @@ def _read_own(name, sources, md_from, excerpt_s, unlabelled):
 
     derived, template = (
         relabel(found.events["mrle"], MUSIC_LOUDNESS.parents[0]),
-        wav_template(paths["audio"].relative_to(sources.root)),
+        wav_template(paths["audio"].relative_to(sources.given)),
     )
     excerpts = []
     for begin_s, end_s in cut_points(found.duration_s, excerpt_s):
