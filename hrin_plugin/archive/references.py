@@ -18,8 +18,8 @@ from hrin_plugin.text import comparable
 
 #: Spellings of the mapping that the paper uses: the released one, and that of scripts which build it.
 MAPPINGS = ("RMLE_mapping", "MRLE_mapping")
-#: Where OpenBMAT has the annotations that the paper uses, and its recordings.
-ANNOTATIONS, AUDIO = Path("annotations", "tsv", MAPPINGS[0], "annotator_a"), "audio"
+#: Where OpenBMAT has its recordings.
+AUDIO = "audio"
 
 #: Samples a second at which a recording of unknown length is measured.
 RATE = 8000
@@ -127,9 +127,8 @@ def mapped_annotations(folder: str | Path) -> Path | None:
     >>> mapped_annotations(folder).relative_to(folder).as_posix()
     'annotations/tsv/MRLE_mapping/annotator_a'
     """
-    places = [Path(folder, ANNOTATIONS.parts[0], ANNOTATIONS.parts[1], each) for each in MAPPINGS]
-    found = [place / ANNOTATIONS.name for place in places if (place / ANNOTATIONS.name).is_dir()]
-    return found[0] if found else None
+    places = (Path(folder, "annotations", "tsv", mapping, "annotator_a") for mapping in MAPPINGS)
+    return next((place for place in places if place.is_dir()), None)
 
 
 def derive_md(events: Iterable[Event], taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Event]:
