@@ -30,7 +30,7 @@ class Sources(NamedTuple):
     root: Path
     folders: dict  # kind ("audio", "mrle" or "md") -> folder or JSON file below the root
     files: dict  # kind -> {name: path}
-    splits: Path  # may be missing
+    splits: Path  # may be missing; the root of own recordings, whose folds are drawn
     faults: dict  # name -> [Fault], for names that two files share
     is_own: bool = False  # recordings of any length with annotations beside them
     annotator: str = "a"
@@ -76,17 +76,8 @@ def find_sources(data_folder, annotator, with_md):
         pairs = find_pairs(data_folder)
         if pairs is None:
             raise FileNotFoundError(nothing_found(Path(data_folder)))
-        files, faults = pairs
-        folders = {kind: "" for kind in files}
-        return Sources(
-            Path(data_folder),
-            folders,
-            files,
-            Path(data_folder, ""),
-            faults,
-            is_own=True,
-            given=Path(data_folder),
-        )
+        place, (files, faults) = Path(data_folder), pairs
+        return Sources(place, dict.fromkeys(files, ""), files, place, faults, is_own=True, given=place)
 
     folders = {"audio": root.audio.name}
     for kind in ("mrle", "md") if with_md else ("mrle",):

@@ -37,7 +37,7 @@ def find_pairs(folder):
     >>> sorted(path.name for kind in files.values() for path in kind.values()), faults
     (['show.mp3', 'show.tsv'], {})
     """
-    recordings, annotations = files_by_name(folder, SUFFIXES), files_by_name(folder, set(suffixes()))
+    recordings, annotations = _files(folder, SUFFIXES), _files(folder, set(suffixes()))
     if not recordings.keys() & annotations.keys():
         return None
     for name, paths in annotations.items():
@@ -59,6 +59,13 @@ def find_pairs(folder):
         for kind, paths_by_name in (("audio", recordings), ("mrle", annotations))
     }
     return files, faults
+
+
+def _files(folder, wanted):
+    """Files by name, without pipes, which would be waited for without end."""
+    found = files_by_name(folder, wanted)
+    whole = {name: [path for path in paths if path.is_file()] for name, paths in found.items()}
+    return {name: paths for name, paths in whole.items() if paths}
 
 
 def _is_annotation(path):

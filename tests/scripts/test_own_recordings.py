@@ -1,6 +1,7 @@
 """Own annotated recordings as a data set: one test a row of docs/own_recordings.md, and whole trainings."""
 
 import json
+import os
 import re
 import shutil
 import unicodedata
@@ -109,6 +110,8 @@ def litter(folder):
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("neither sound nor labels")
+    if hasattr(os, "mkfifo"):  # which would be waited for without end
+        os.mkfifo(folder / "pipe.wav")
 
 
 def transcript(folder):
