@@ -309,7 +309,9 @@ def parse_tsv(path, duration_s):
         event = _parse_line(line)
         if event is None:
             problem = f"{shown(line)} is not onset, offset and label between tabs"
-            faults.append(Fault(path, number, problem, "write three columns, times in seconds as in 0.5"))
+            is_header = number == 1 and "\t" in line and not any(letter.isdigit() for letter in line)
+            cure = "write three columns, times in seconds as in 0.5"
+            faults.append(Fault(path, number, problem, "delete this line of names" if is_header else cure))
         else:
             events.append(event)
     if faults:

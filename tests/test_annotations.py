@@ -118,6 +118,12 @@ ROWS = {
         [],
         "write three columns, times in seconds as in 0.5",
     ),
+    "TSV: a line of names": (
+        "a.tsv",
+        "onset\toffset\tlabel\n" + TRUTH,
+        [],
+        "line 1: 'onset\\toffset\\tlabel' is not onset, offset and label between tabs; delete this line of",
+    ),
     "suffix in capitals": ("a.TSV", TRUTH, [], 1.0),
     "a pipe": ("a.tsv", None, [], "a.tsv: cannot be read (it is not a file); check the file"),
     "a line of 2 MB": ("a.tsv", "0\t" + "x" * 2_000_000, [], "is not onset, offset and label between tabs"),

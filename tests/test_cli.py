@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from hrin_plugin.archive.references import ANNOTATIONS, derive_md, read_references
+from hrin_plugin.archive.references import MAPPINGS, derive_md, read_references
 from hrin_plugin.cli import main
 from hrin_plugin.decoding.methods import Decoding, read_decoding, write_decoding
 from hrin_plugin.detection import Detection
@@ -78,8 +78,9 @@ def test_evaluate_reads_every_format(tmp_path, format):
     assert json.loads((tmp_path / "scores.json").read_text()) == expected_scores(1)
 
 
-def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path):
-    annotations = tmp_path / "set" / ANNOTATIONS
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_evaluate_takes_a_set_in_the_layout_of_openbmat(tmp_path, mapping):
+    annotations = tmp_path / "set/annotations/tsv" / mapping / "annotator_a"
     for folder in (annotations, tmp_path / "set/audio", tmp_path / "found"):
         folder.mkdir(parents=True)
     for name in "ab":

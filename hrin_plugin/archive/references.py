@@ -2,7 +2,7 @@
 the same name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,10 @@ from hrin_plugin.formats import read_detection, suffixes
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.text import comparable
 
-#: Where OpenBMAT has the annotations that the paper uses, and its recordings.
-ANNOTATIONS, AUDIO = Path("annotations", "tsv", "RMLE_mapping", "annotator_a"), "audio"
+#: Spellings of the mapping that the paper uses: the released one, and that of scripts which build it.
+MAPPINGS = ("RMLE_mapping", "MRLE_mapping")
+#: Where OpenBMAT has its recordings.
+AUDIO = "audio"
 
 #: Samples a second at which a recording of unknown length is measured.
 RATE = 8000
@@ -41,7 +43,7 @@ def read_references(
 ) -> list[Reference]:
     """Read the annotations of a folder's recordings, and check them.
 
-    In the layout of OpenBMAT, annotator a's RMLE mapping is read, as in the paper.
+    In the layout of OpenBMAT, annotator a's RMLE (or MRLE) mapping is read, as in the paper.
     Elsewhere every TSV file is read, except hidden ones; where there is none, every file of another
     format that has the name of a recording.
 
@@ -81,12 +83,12 @@ def read_references(
     if not folder.is_dir():
         raise ValueError(f"{folder}: is not a folder; name the folder of the annotations")
     annotated, heard = folder, folder
-    if (folder / ANNOTATIONS).is_dir():
-        annotated, heard = folder / ANNOTATIONS, folder / AUDIO
-    annotations = _files(annotated, {".tsv"})
-    recordings = _files(heard, SUFFIXES)
+    if mapped_annotations(folder):
+        annotated, heard = mapped_annotations(folder), folder / AUDIO
+    annotations = files_by_name(annotated, {".tsv"})
+    recordings = files_by_name(heard, SUFFIXES)
     if not annotations:
-        annotations = _files(annotated, set(suffixes()))
+        annotations = files_by_name(annotated, set(suffixes()))
         annotations = {name: annotations[name] for name in annotations if name in recordings}
     if not annotations.keys() & recordings.keys():
         return []
@@ -104,7 +106,7 @@ def read_references(
             )
             continue
         try:
-            found = _read(name, path, recordings[name][0], taxonomy, unlabelled)
+            found = read_reference(name, path, recordings[name][0], taxonomy, unlabelled)
             references.append(Reference(str(recordings[name][0]), found))
         except AnnotationError as error:
             faults += error.faults
@@ -113,6 +115,20 @@ def read_references(
     if faults:
         raise AnnotationError(faults)
     return references
+
+
+def mapped_annotations(folder: str | Path) -> Path | None:
+    """Annotator a's folder in the layout of OpenBMAT, however the mapping is spelt; None in others.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "annotations/tsv/MRLE_mapping/annotator_a").mkdir(parents=True)
+    >>> mapped_annotations(folder).relative_to(folder).as_posix()
+    'annotations/tsv/MRLE_mapping/annotator_a'
+    """
+    places = (Path(folder, "annotations", "tsv", mapping, "annotator_a") for mapping in MAPPINGS)
+    return next((place for place in places if place.is_dir()), None)
 
 
 def derive_md(events: Iterable[Event], taxonomy: Taxonomy = MUSIC_LOUDNESS) -> list[Event]:
@@ -146,8 +162,28 @@ def derive_md(events: Iterable[Event], taxonomy: Taxonomy = MUSIC_LOUDNESS) -> l
     return sorted((event for known in joined.values() for event in known), key=lambda event: event.onset_s)
 
 
-def _files(folder, suffixes):
-    """Files with one of these suffixes at any depth, by their path below the folder without suffix."""
+def files_by_name(folder: str | Path, suffixes: Collection[str]) -> dict[str, list[Path]]:
+    """Visible files with one of these suffixes at any depth, by their path below the folder without suffix.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+    suffixes : collection of str
+        In lower case, with their dots.
+
+    Returns
+    -------
+    dict of str to list of pathlib.Path
+        Names have forward slashes, and composed letters. Several files may have one name.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "show.WAV").touch()
+    >>> list(files_by_name(folder, {".wav"}))
+    ['show']
+    """
     found = {}
     for path in map(Path, visible_files(folder)):
         if path.suffix.lower() in suffixes:
@@ -204,8 +240,50 @@ def tile_levels(
     return detection._replace(duration_s=float(duration_s), events=events)
 
 
-def _read(name, path, recording, taxonomy, unlabelled):
-    """The annotation of one recording."""
+def read_reference(
+    name: str,
+    path: str | Path,
+    recording: str | Path,
+    taxonomy: Taxonomy = MUSIC_LOUDNESS,
+    unlabelled: str | None = None,
+) -> Detection:
+    """Read the annotation of one recording, and check it against the recording's length.
+
+    Arguments
+    ---------
+    name : str
+        Name of the recording.
+    path : str or pathlib.Path
+        The annotation, in any format.
+    recording : str or pathlib.Path
+        The recording; it is decoded where it does not announce its length.
+    taxonomy : Taxonomy
+        The classes that are annotated.
+    unlabelled : str or None
+        Class of the time that no event covers; None refuses such time.
+
+    Returns
+    -------
+    Detection
+        Events that tile the recording. The upper level is derived where it is missing.
+
+    Raises
+    ------
+    AnnotationError
+        With every fault of the annotation.
+    AudioError
+        If the recording cannot be used.
+
+    Example
+    -------
+    >>> import numpy as np, soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", np.zeros(16000), 8000)
+    >>> _ = (folder / "a.txt").write_text("0\\t2\\tbg-music")
+    >>> read_reference("a", folder / "a.txt", folder / "a.wav").events["md"]
+    [Event(onset_s=0.0, offset_s=2.0, label='music')]
+    """
+    path = Path(path)
     with open_stream(recording, RATE) as blocks:
         duration_s = blocks.duration_s
         if duration_s is None:

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 
 import numpy as np
 import soundfile
@@ -34,6 +35,9 @@ _LOSSY = ("MPEG", "VORBIS", "OPUS")
 
 #: What the MP3 decoder says.
 _CHATTER = re.compile(r"\s*(\[[^]]*mpg123|Note: |Warning: |$)")
+
+#: Standard error is the process's: two threads at once would take each other's complaints.
+_LISTENING = threading.RLock()
 
 #: Shown for frames without a header; libsndfile's guess of their length then never ends before the file.
 _ENDLESS = 1 << 50
@@ -249,6 +253,12 @@ _CONVERT = "check that it is a recording, and convert it to WAV or FLAC"
 @contextlib.contextmanager
 def _quiet():
     """Keep the complaints of the MP3 decoder from the terminal; gives a list that gets its errors."""
+    with _LISTENING:
+        yield from _listen()
+
+
+def _listen():
+    """Redirect standard error while one thread decodes."""
     said = []
     try:
         kept = os.dup(2)

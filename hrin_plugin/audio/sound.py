@@ -11,7 +11,7 @@ import numpy as np
 from hrin_plugin.audio.accounting import account
 from hrin_plugin.audio.decoding import FfmpegPart
 from hrin_plugin.audio.ffmpeg import CURE, probe
-from hrin_plugin.audio.notes import DAMAGED, DOUBTFUL, Note, missing, warnings_of
+from hrin_plugin.audio.notes import DAMAGED, DOUBTFUL, Note, missing, texts_of, warnings_of
 from hrin_plugin.audio.pieces import Stitched
 from hrin_plugin.audio.recordings import (
     BLOCK_SAMPLES,
@@ -141,6 +141,11 @@ class Sound:
     def warnings(self):
         """What is wrong with what was read so far, each in a few words with its times."""
         return warnings_of(self._notes)
+
+    @property
+    def faults(self):
+        """The warnings that tell of damaged or missing sound, without their cure."""
+        return texts_of([note for note in self._notes if note.is_fault])
 
     def __iter__(self):
         for number, part in enumerate(self._parts):

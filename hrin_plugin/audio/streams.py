@@ -78,6 +78,11 @@ class AudioStream:
         """What is wrong with the recording, in a few words with the times; complete after the last block."""
         return self._sound.warnings
 
+    @property
+    def faults(self):
+        """The warnings that tell of damaged or missing sound; complete after the last block."""
+        return self._sound.faults
+
     def __iter__(self):
         return self
 

@@ -82,9 +82,7 @@ def _evaluate(arguments):
 
 def _read_references(arguments, taxonomy):
     """Annotations of a folder, and whether recordings beside them tell their lengths."""
-    from pathlib import Path
-
-    from hrin_plugin.archive.references import ANNOTATIONS, read_references
+    from hrin_plugin.archive.references import mapped_annotations, read_references
 
     folder = arguments.references
     references = read_references(folder, taxonomy, arguments.unlabelled)
@@ -92,8 +90,7 @@ def _read_references(arguments, taxonomy):
         if arguments.duration is not None:
             raise ValueError(f"--duration: {folder} holds recordings, which tell their length; leave it out")
         return [reference.detection for reference in references], True
-    annotations = Path(folder, ANNOTATIONS)
-    return _read_results(annotations if annotations.is_dir() else folder, taxonomy), False
+    return _read_results(mapped_annotations(folder) or folder, taxonomy), False
 
 
 def _checked(references, estimates, arguments):

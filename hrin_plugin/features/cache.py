@@ -4,26 +4,43 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from hrin_plugin.audio.files import COPY, AudioError
 from hrin_plugin.audio.signals import read_audio
+from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.features.logmel import LogMel
 from hrin_plugin.files import change_stamp, replacing
 
 
+class Section(NamedTuple):
+    """A stretch of a recording of any length and kind.
+
+    Example
+    -------
+    >>> Section("show.mp3", 60.0, 120.0).begin_s
+    60.0
+    """
+
+    path: str
+    begin_s: float
+    end_s: float
+
+
 class FeatureLoader:
-    """Loads the features of a recording, from a cache if there is one.
+    """Loads the features of a recording or a section of one, from a cache if there is one.
 
     The name of a cache entry is a hash of the settings of the features, the number
-    format, and the path, size and times of the recording. A change of any of these
-    makes a new entry. Entries are
-    written atomically, and several runs may share a folder.
+    format, the path, size and times of the recording, and the times of the section. A change
+    of any of these makes a new entry. Entries are written atomically, and several runs may share
+    a folder. The peak to which decibels refer is that of the section.
 
     Arguments
     ---------
@@ -56,37 +73,31 @@ class FeatureLoader:
         self.key = json.dumps([self.VERSION, dtype, features.settings], sort_keys=True)
         self.kept = {}
 
-    def __call__(self, path: str | Path) -> torch.Tensor:
-        """Features of a recording.
+    def __call__(self, sound: str | Path | Section) -> torch.Tensor:
+        """Features of a recording or a section.
 
         Arguments
         ---------
-        path : str or pathlib.Path
-            A recording in any format that :func:`hrin_plugin.audio.signals.read_audio` reads.
+        sound : str, pathlib.Path or Section
+            A recording in any format that :func:`hrin_plugin.audio.signals.read_audio` reads, or a
+            section of one that :func:`hrin_plugin.audio.streams.open_stream` reads.
 
         Returns
         -------
         torch.Tensor
             ``[frame, band]``, float32; on the device where it is kept, else on the CPU.
         """
-        if path in self.kept:
-            return self.kept[path].float()
+        if sound in self.kept:
+            return self.kept[sound].float()
         if self.folder is None:
-            return self._compute(path)
-        entry = self.entry(path)
-        frames = self._read(entry)
+            return self._compute(sound)
+        frames = self._read(self.entry(sound))
         if frames is None:
-            frames = self._compute(path).numpy().astype(self.dtype)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Written by python, which knows why it could not be written.
-            content = io.BytesIO()
-            np.save(content, frames)
-            with replacing(entry) as draft:
-                draft.write_bytes(content.getbuffer())
+            frames = self._keep(sound, self._compute(sound))
         return torch.from_numpy(frames.astype(np.float32))
 
     def keep(
-        self, paths: Sequence[str | Path], duration_s: float, device: torch.device | str
+        self, sounds: Sequence[str | Path | Section], duration_s: float, device: torch.device | str
     ) -> tuple[bool, str]:
         """Keep the features of recordings in a device's memory, if half of what is free holds them.
 
@@ -94,8 +105,8 @@ class FeatureLoader:
 
         Arguments
         ---------
-        paths : sequence of str or pathlib.Path
-            The recordings.
+        sounds : sequence of str, pathlib.Path or Section
+            The recordings, or sections of them.
         duration_s : float
             How long they are together.
         device : torch.device or str
@@ -115,90 +126,153 @@ class FeatureLoader:
         (True, 'the features of 0 recordings, 0.00 GB in float32, are kept in the memory of cpu')
         """
         grid = self.features.grid
-        n_frames = duration_s * grid.sample_rate / grid.hop_length + len(paths)
+        n_frames = duration_s * grid.sample_rate / grid.hop_length + len(sounds)
         needed, room = n_frames * self.features.n_mels * self.dtype.itemsize, free_bytes(device) / 2
-        what = f"the features of {len(paths)} recordings, {needed / 1e9:.2f} GB in {self.dtype}, are"
+        what = f"the features of {len(sounds)} recordings, {needed / 1e9:.2f} GB in {self.dtype}, are"
         if needed > room:
             half = f"half of the free memory of {device} is {room / 1e9:.2f} GB"
             return False, f"{what} not kept in memory, but read for each batch: {half}"
         number = torch.from_numpy(np.empty(0, self.dtype)).dtype
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self.kept = dict(zip(paths, pool.map(lambda path: self(path).to(device, number), paths)))
+            self.kept = dict(zip(sounds, pool.map(lambda sound: self(sound).to(device, number), sounds)))
         return True, f"{what} kept in the memory of {device}"
 
-    def fill(self, paths: Sequence[str | Path]) -> None:
+    def fill(self, sounds: Sequence[str | Path | Section]) -> None:
         """Compute missing cache entries on all cores, with a progress bar.
 
         Arguments
         ---------
-        paths : sequence of str or pathlib.Path
-            The recordings.
+        sounds : sequence of str, pathlib.Path or Section
+            The recordings, or sections of them.
 
         Raises
         ------
         ValueError
             With the fault of each recording that cannot be decoded.
         """
-        faults = self.examine(paths) if self.folder is not None else {}
+        faults = self.examine(sounds) if self.folder is not None else {}
         if faults:
-            raise ValueError("\n".join(faults.values()))
+            raise ValueError("\n".join(dict.fromkeys(faults.values())))
 
-    def examine(self, paths: Sequence[str | Path]) -> dict[int, str]:
+    def examine(self, sounds: Sequence[str | Path | Section]) -> dict[int, str]:
         """Decode every recording that is not in the cache, and fill the cache with it.
+
+        Sections of a recording are computed in one pass through all of it.
 
         Arguments
         ---------
-        paths : sequence of str or pathlib.Path
-            The recordings.
+        sounds : sequence of str, pathlib.Path or Section
+            The recordings, or sections of them that do not overlap.
 
         Returns
         -------
         dict of int to str
-            Index of each recording that cannot be decoded, and its fault.
+            Index of each recording that cannot be decoded, or of each of its sections, and its fault.
         """
+        by_path = {}
+        for index, sound in enumerate(sounds):
+            by_path.setdefault(sound.path if isinstance(sound, Section) else index, []).append(index)
 
-        def fault_of(index):
+        def fault_of(indices):
             """The fault of a recording, or None."""
             try:
-                self(paths[index])
+                missing = [sounds[index] for index in indices if self._is_missing(sounds[index])]
+                if isinstance(missing[0], Section):
+                    self._examine_sections(sorted(missing, key=lambda section: section.begin_s))
+                else:
+                    self(missing[0])
             except ValueError as error:
                 return str(error)
 
-        missing = [
-            index
-            for index, path in enumerate(paths)
-            if self.folder is None or self._read(self.entry(path)) is None
+        groups = [
+            indices
+            for indices in by_path.values()
+            if any(self._is_missing(sounds[index]) for index in indices)
         ]
-        if not missing:
+        if not groups:
             return {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(fault_of, missing)
-            faults = list(tqdm(found, "computing features", len(missing), dynamic_ncols=True))
-        return {index: fault for index, fault in zip(missing, faults) if fault is not None}
+            found = pool.map(fault_of, groups)
+            faults = list(tqdm(found, "computing features", len(groups), dynamic_ncols=True))
+        return {
+            index: fault for indices, fault in zip(groups, faults) if fault is not None for index in indices
+        }
 
-    def entry(self, path: str | Path) -> Path:
-        """File of the cache that holds a recording's features.
+    def entry(self, sound: str | Path | Section) -> Path:
+        """File of the cache that holds the features of a recording or a section.
 
         Arguments
         ---------
-        path : str or pathlib.Path
-            The recording.
+        sound : str, pathlib.Path or Section
+            The recording, or a section of it.
 
         Returns
         -------
         pathlib.Path
             The entry, which may not exist yet.
         """
-        identity = f"{self.key}|{os.path.abspath(path)}|{'|'.join(map(str, change_stamp(path)))}"
+        path, *times_s = sound if isinstance(sound, Section) else (sound,)
+        stamps = "|".join(map(str, [*change_stamp(path), *times_s]))
+        identity = f"{self.key}|{os.path.abspath(path)}|{stamps}"
         return self.folder / f"{Path(path).stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npy"
 
-    def _compute(self, path):
-        wav = read_audio(path, self.features.grid.sample_rate)
+    def _is_missing(self, sound):
+        return self.folder is None or self._read(self.entry(sound)) is None
+
+    def _compute(self, sound):
+        if isinstance(sound, Section):
+            return self._features(sound.path, next(self._waves([sound])))
+        return self._features(sound, read_audio(sound, self.features.grid.sample_rate))
+
+    def _features(self, path, wav):
         try:
             with torch.no_grad():
                 return self.features(torch.from_numpy(wav)[None])[0]
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+    def _examine_sections(self, sections):
+        """Compute and keep sections of a recording. The last is kept once all of it was found whole,
+        so that a damaged recording is found damaged again.
+        """
+        held = None
+        for wav, section in zip(self._waves(sections), sections):  # that asks the pass for one more
+            if held and self.folder is not None:
+                self._keep(*held)
+            held = section, self._features(section.path, wav)
+        if self.folder is not None:
+            self._keep(*held)
+
+    def _waves(self, sections: Sequence[Section]) -> Iterator[np.ndarray]:
+        """Samples of each section of a recording, in one pass to its end; raises what is found there."""
+        path, rate = sections[0].path, self.features.grid.sample_rate
+        with open_stream(path, rate) as stream:
+            held, end = np.zeros(0, np.float32), 0  # the last samples that were read, and where they end
+            for section in sections:
+                first, last = round(section.begin_s * rate), round(section.end_s * rate)
+                blocks = [held]
+                while end < last and (block := next(stream, None)) is not None:
+                    end += len(block)
+                    blocks = [*blocks, block] if end > first else [held[:0]]
+                held = np.concatenate(blocks)
+                at = end - len(held)
+                yield held[max(first - at, 0) : max(last - at, 0)]
+                held = held[max(last - at, 0) :]
+            for _ in stream:
+                pass
+            if stream.faults:
+                raise AudioError(path, "; ".join(stream.faults), COPY)
+
+    def _keep(self, sound, frames):
+        """Write an entry of the cache, and give its array."""
+        frames = frames.numpy().astype(self.dtype)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Written by python, which knows why it could not be written.
+        content = io.BytesIO()
+        np.save(content, frames)
+        with replacing(self.entry(sound)) as draft:
+            draft.write_bytes(content.getbuffer())
+        return frames
 
     def _read(self, entry):
         """The entry's array, mapped into memory, or None if it is missing or damaged."""

@@ -21,7 +21,13 @@ from hrin_plugin.training.brain import NonFiniteLoss
 from hrin_plugin.training.checkpoints import CheckpointsUnusable
 from hrin_plugin.training.folder import claim_folder
 from hrin_plugin.training.lock import RunRefused, alone
-from hrin_plugin.training.running import debug_folder, own_results, refusing, signals_raised_as_exit
+from hrin_plugin.training.running import (
+    debug_folder,
+    own_results,
+    refusing,
+    signals_raised_as_exit,
+    unpack_data,
+)
 from hrin_plugin.training.settings import resolve_settings
 
 logger = get_logger(__name__)
@@ -59,7 +65,10 @@ def run_recipe(argv, script, train_and_test, **options):
     logging.raiseExceptions = False
     with signals_raised_as_exit(), contextlib.ExitStack() as stack:
         with refusing(ValueError):
-            overrides = own_results(hparams_file, overrides, options.get("data_key", "data_folder"))
+            data_key = options.get("data_key", "data_folder")
+            overrides = own_results(hparams_file, overrides, data_key)
+            with refusing(OSError):
+                overrides = unpack_data(hparams_file, overrides, data_key)
             if run_opts.debug and not run_opts.debug_persistently:
                 overrides = stack.enter_context(debug_folder(hparams_file, overrides))
             settings = resolve_settings(hparams_file, run_opts, overrides, **options)

@@ -114,6 +114,8 @@ def score(predictions, taxonomy, grid, scorer=sed_eval_scores):
 def write_predictions(folder, predictions, taxonomy, grid):
     """Write the predicted events of both tasks, ``<folder>/<task>/<name>.tsv`` for each recording.
 
+    Names may hold folders, with forward slashes.
+
     Arguments
     ---------
     folder : str or pathlib.Path
@@ -137,10 +139,10 @@ def write_predictions(folder, predictions, taxonomy, grid):
     ['md/a.tsv', 'mrle/a.tsv']
     """
     for task, recordings in zip(TASKS, decode(predictions, taxonomy, grid), strict=True):
-        task_folder = Path(folder) / task
-        task_folder.mkdir(parents=True, exist_ok=True)
         for prediction, events in zip(predictions, recordings):
-            write_tsv(task_folder / f"{prediction.name}.tsv", events)
+            path = Path(folder, task, f"{prediction.name}.tsv")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_tsv(path, events)
 
 
 def write_results(path, scores, settings):

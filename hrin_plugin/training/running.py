@@ -11,6 +11,7 @@ from speechbrain.utils.distributed import ddp_broadcast
 from hrin_plugin.training.openbmat import MINIATURE
 from hrin_plugin.training.settings import read_hparams, replace_overrides
 from hrin_plugin.training.stopping import Stopped, signals_raised
+from hrin_plugin.training.unpacking import unpacked
 
 
 def own_results(hparams_file, overrides, data_key="data_folder"):
@@ -45,6 +46,41 @@ def own_results(hparams_file, overrides, data_key="data_folder"):
         return overrides
     folder = os.path.join(entries["results_folder"], MINIATURE)
     return replace_overrides(overrides, results_folder=folder)
+
+
+def unpack_data(hparams_file, overrides, data_key="data_folder"):
+    """Unpack a data set that is a zip file, and name its folder instead.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The hyperparameter file.
+    overrides : str
+        Entries that the command line changes, as YAML.
+    data_key : str
+        The entry that names the data.
+
+    Returns
+    -------
+    str
+        The overrides. They are unchanged unless the data are a zip file.
+
+    Raises
+    ------
+    ValueError
+        If the data are another file, or a damaged one.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "net.yaml"
+    >>> _ = path.write_text("data_folder: null\\n")
+    >>> unpack_data(path, "data_folder: OpenBMAT")
+    'data_folder: OpenBMAT'
+    """
+    entries = read_hparams(hparams_file, overrides)
+    data = entries.get(data_key)
+    folder = unpacked(data, entries.get("prepared_folder") or entries.get("results_folder") or ".")
+    return overrides if folder == data else replace_overrides(overrides, **{data_key: str(folder)})
 
 
 @contextlib.contextmanager

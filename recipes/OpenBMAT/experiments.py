@@ -23,9 +23,17 @@ from hrin_plugin.training.lock import RunRefused
 from hrin_plugin.training.pool import DONE, ELSEWHERE, FAILED, describe_failures, run_all
 from hrin_plugin.training.progress import Progress
 from hrin_plugin.training.stopping import signals_raised
+from hrin_plugin.training.unpacking import unpacked
 from paper.estimate import Estimate, describe
 from paper.options import make_engine, parse_arguments
-from paper.plan import all_settings, find_done, select_experiments, select_runs, training_arguments
+from paper.plan import (
+    all_folds,
+    all_settings,
+    find_done,
+    select_experiments,
+    select_runs,
+    training_arguments,
+)
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 
@@ -45,7 +53,9 @@ def run_plan(options, script):
     int
         Exit status: 0 if all runs are done, 1 if any failed.
     """
-    runs = select_runs(select_experiments(options.tables, options.experiments), options.folds, options.seeds)
+    options.data_folder = unpacked(options.data_folder, Path(options.results_folder, "prepared"))
+    folds = options.folds or all_folds(options.data_folder)
+    runs = select_runs(select_experiments(options.tables, options.experiments), folds, options.seeds)
     settings = all_settings(runs, options)
     os.makedirs(options.results_folder, exist_ok=True)
     done = find_done(runs, settings, options)

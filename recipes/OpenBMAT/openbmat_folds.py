@@ -1,5 +1,5 @@
 """Which fold each excerpt of OpenBMAT is in: the official ten folds, or a seeded
-stratified division where ``splits/splits.csv`` is missing.
+stratified division where ``splits/splits.csv`` is missing. Own recordings are drawn whole.
 """
 
 import csv
@@ -14,15 +14,19 @@ logger = logging.getLogger(__name__)
 
 #: The header of ``splits.csv``.
 HEADER = ["file_name", "split"]
+#: One each to train, to validate and to test.
+FEWEST_RECORDINGS = 3
 
 
-def folds_of(fold):
-    """Folds that make up each split of one of the ten experiments.
+def folds_of(fold, n_folds=N_FOLDS):
+    """Folds that make up each split of one of the experiments.
 
     Arguments
     ---------
     fold : int
         The experiment, 0 to 9; also the fold to test on.
+    n_folds : int
+        Number of folds; fewer than ten for few own recordings.
 
     Returns
     -------
@@ -34,8 +38,8 @@ def folds_of(fold):
     >>> folds_of(9)
     {'train': [1, 2, 3, 4, 5, 6, 7, 8], 'valid': [0], 'test': [9]}
     """
-    valid = (fold + 1) % N_FOLDS
-    train = [number for number in range(N_FOLDS) if number not in (fold, valid)]
+    valid = (fold + 1) % n_folds
+    train = [number for number in range(n_folds) if number not in (fold, valid)]
     return {"train": train, "valid": [valid], "test": [fold]}
 
 
@@ -187,3 +191,57 @@ def stratified_folds(names, seed):
         generator.shuffle(strata[stratum])
         dealt += strata[stratum]
     return {name: position % N_FOLDS for position, name in enumerate(dealt)}
+
+
+def recording_folds(durations_s, seed):
+    """Divide recordings into folds of about the same time: ten, or one each where there are fewer.
+
+    They are shuffled, and each goes to the fold that is the shortest so far.
+
+    Arguments
+    ---------
+    durations_s : dict of str to float
+        Length of each recording by its name.
+    seed : int
+        Another seed gives another division.
+
+    Returns
+    -------
+    dict
+        Name to fold.
+
+    Example
+    -------
+    >>> folds = recording_folds({"a": 3600.0, "b": 60.0, "c": 1800.0}, seed=1)
+    >>> sorted(folds.values())
+    [0, 1, 2]
+    """
+    names = sorted(durations_s)
+    random.Random(seed).shuffle(names)
+    totals, folds = [0.0] * min(N_FOLDS, len(names)), {}
+    for name in names:
+        folds[name] = totals.index(min(totals))
+        totals[folds[name]] += durations_s[name]
+    return folds
+
+
+def check_recording_folds(root, n_folds, fold):
+    """Raise ValueError if there are too few own recordings, or none for a fold.
+
+    Example
+    -------
+    >>> check_recording_folds("shows", 5, 7)
+    Traceback (most recent call last):
+    ...
+    ValueError: shows: fold is 7; 5 recordings make 5 folds, so use 0 to 4
+    """
+    if n_folds < FEWEST_RECORDINGS:
+        raise ValueError(
+            f"{root}: holds {n_folds} annotated recording{'s' * (n_folds != 1)} that can be used, and "
+            f"{FEWEST_RECORDINGS} are needed, to train, to validate and to test; annotate more, or fit the "
+            "shipped model to what there is with 'hrin adapt'"
+        )
+    if fold >= n_folds:
+        raise ValueError(
+            f"{root}: fold is {fold}; {n_folds} recordings make {n_folds} folds, so use 0 to {n_folds - 1}"
+        )

@@ -9,6 +9,10 @@ The dataset lies as released::
     <data_folder>/annotations/tsv/MD_mapping/annotator_{a,b,c}/<name>.tsv
     <data_folder>/splits/splits.csv
 
+or in a folder below, with ``MRLE_mapping`` for ``RMLE_mapping``, or with
+``annotations/json/{RMLE,MRLE,MD}_mapping.json`` for the TSV files. A folder of own
+recordings, each with its annotation beside it, is cut into excerpts.
+
 From a shell: ``python openbmat_prepare.py DATA_FOLDER SAVE_FOLDER --fold 0``.
 """
 
@@ -23,7 +27,8 @@ from hrin_plugin.events import AnnotationError
 from hrin_plugin.files import change_stamp, write_atomically
 from hrin_plugin.training.manifests import Manifests, manifest_text
 from hrin_plugin.training.openbmat import N_FOLDS, find_sources
-from openbmat_folds import assign_folds, folds_of
+from hrin_plugin.training.unpacking import unpacked
+from openbmat_folds import assign_folds, check_recording_folds, folds_of, recording_folds
 from openbmat_sources import LABELS, read_excerpts
 
 logger = logging.getLogger(__name__)
@@ -31,7 +36,7 @@ logger = logging.getLogger(__name__)
 ANNOTATORS = ("a", "b", "c")
 MD_SOURCES = ("mrle", "mapping")
 #: To be raised when the manifests of unchanged data come to look different.
-FORMAT = 1
+FORMAT = 2
 
 
 def prepare_openbmat(
@@ -43,17 +48,21 @@ def prepare_openbmat(
     cross_check=False,
     skip_bad_files=False,
     seed=1234,
+    excerpt_s=60.0,
+    unlabelled=None,
 ):
     """Write ``train.json``, ``valid.json`` and ``test.json`` for one of the ten folds.
 
     An entry holds ``wav`` (below ``{data_root}``), ``duration`` in seconds, and
-    ``mrle`` and ``md``, lists of [onset, offset, label] that tile the excerpt. If
+    ``mrle`` and ``md``, lists of [onset, offset, label] that tile the excerpt. For an
+    excerpt of an own recording, ``wav`` holds its begin and end in seconds too. If
     neither settings nor files have changed since the last time, nothing is done.
 
     Arguments
     ---------
     data_folder : str or pathlib.Path
-        The folder that holds OpenBMAT's ``audio`` and ``annotations``.
+        The folder that holds OpenBMAT's ``audio`` and ``annotations``, or one above it; or a
+        folder of own recordings, each with its annotation beside it.
     save_folder : str or pathlib.Path
         Where the manifests go; made if missing.
     fold : int
@@ -69,6 +78,10 @@ def prepare_openbmat(
         Whether to leave excerpts with faults out (and log them) instead of raising.
     seed : int
         For the division into folds where ``splits/splits.csv`` is missing.
+    excerpt_s : float
+        Length in seconds of the excerpts that own recordings are cut into.
+    unlabelled : str or None
+        Class of the time that no event covers; None refuses such time.
 
     Returns
     -------
@@ -80,9 +93,9 @@ def prepare_openbmat(
     AnnotationError
         With every fault of every file.
     FileNotFoundError
-        If ``data_folder`` does not hold OpenBMAT.
+        If ``data_folder`` holds neither OpenBMAT nor own recordings.
     ValueError
-        For an unknown setting, or a split that is left empty.
+        For an unknown setting, too few own recordings, or a split that is left empty.
 
     Example
     -------
@@ -101,14 +114,17 @@ def prepare_openbmat(
     sources = find_sources(data_folder, annotator, with_md=cross_check or md_from == "mapping")
     manifests = Manifests(*(Path(save_folder) / f"{split}.json" for split in Manifests._fields))
     record = Path(save_folder) / "prepared.json"
-    settings = [fold, annotator, md_from, cross_check, skip_bad_files, seed]
+    settings = [fold, annotator, md_from, cross_check, skip_bad_files, seed, excerpt_s, unlabelled]
     fingerprint = _fingerprint(settings, sources)
     if _read_record(record) == _record(fingerprint, manifests):
         logger.info("%s: the manifests are up to date", save_folder)
         return manifests
 
-    excerpts = read_excerpts(sources, md_from)
-    fold_by_name, faults, mismatches = assign_folds(sources.splits, sources.files["audio"], seed)
+    excerpts = read_excerpts(sources, md_from, excerpt_s, unlabelled)
+    if sources.is_own:
+        fold_by_name, faults, mismatches = recording_folds(_durations(excerpts), seed), [], {}
+    else:
+        fold_by_name, faults, mismatches = assign_folds(sources.splits, sources.files["audio"], seed)
     bad = {excerpt.name: list(excerpt.faults) for excerpt in excerpts if excerpt.faults}
     for name, more in mismatches.items():
         bad.setdefault(name, []).extend(more)
@@ -117,16 +133,22 @@ def prepare_openbmat(
         raise AnnotationError(skippable + faults)
     if bad:
         lines = "\n".join(str(fault) for fault in skippable)
-        logger.warning("left out %d excerpts of %d:\n%s", len(bad), len(bad.keys() | fold_by_name), lines)
+        what = "recordings" if sources.is_own else "excerpts"
+        n_all = len(bad.keys() | fold_by_name)
+        logger.warning("left out %d %s of %d:\n%s", len(bad), what, n_all, lines)
+    n_folds = N_FOLDS
+    if sources.is_own:
+        n_folds = len(set(fold_by_name.values()))
+        check_recording_folds(sources.root, n_folds, fold)
     if cross_check:
         log_disagreements([excerpt for excerpt in excerpts if excerpt.name not in bad])
 
-    entries = {excerpt.name: excerpt.entry for excerpt in excerpts if excerpt.name not in bad}
+    kept = [excerpt for excerpt in excerpts if excerpt.name not in bad]
     splits = {
-        split: {name: entry for name, entry in entries.items() if fold_by_name[name] in numbers}
-        for split, numbers in folds_of(fold).items()
+        split: {each.name: each.entry for each in kept if fold_by_name[each.recording] in numbers}
+        for split, numbers in folds_of(fold, n_folds).items()
     }
-    for split, numbers in folds_of(fold).items():
+    for split, numbers in folds_of(fold, n_folds).items():
         if not splits[split]:
             held = f"no excerpt is in fold {', '.join(map(str, numbers))}"
             raise ValueError(f"{sources.root}: the {split} split is empty: {held}; add recordings there")
@@ -136,6 +158,16 @@ def prepare_openbmat(
     write_atomically(record, json.dumps(_record(fingerprint, manifests), indent=1) + "\n")
     logger.info("%s", split_table(splits))
     return manifests
+
+
+def _durations(excerpts):
+    """Seconds of each own recording without faults."""
+    durations_s = {}
+    for excerpt in excerpts:
+        if not excerpt.faults:
+            known_s = durations_s.get(excerpt.recording, 0.0)
+            durations_s[excerpt.recording] = known_s + excerpt.entry["duration"]
+    return durations_s
 
 
 def log_disagreements(excerpts):
@@ -149,7 +181,7 @@ def log_disagreements(excerpts):
     Example
     -------
     >>> from openbmat_sources import AnnotatedExcerpt
-    >>> log_disagreements([AnnotatedExcerpt("a", {}, [], disagreement_s=0.0)])
+    >>> log_disagreements([AnnotatedExcerpt("a", {}, [], disagreement_s=0.0, recording="a")])
     """
     differing = sorted((e for e in excerpts if e.disagreement_s >= 0.001), key=lambda e: -e.disagreement_s)
     total_s = sum(excerpt.disagreement_s for excerpt in differing)
@@ -218,7 +250,7 @@ def split_table(splits):
 
 def _fingerprint(settings, sources):
     """Digest of the settings and of every source file's place, size and times of change."""
-    paths = [path for files in sources.files.values() for path in files.values()]
+    paths = list(dict.fromkeys(path for files in sources.files.values() for path in files.values()))
     paths += [fault.path for faults in sources.faults.values() for fault in faults]
     paths += [sources.splits] if sources.splits.is_file() else []
     stats = [[str(path.relative_to(sources.root)), *change_stamp(path)] for path in paths]
@@ -260,7 +292,9 @@ def main(arguments=None):
     1
     """
     parser = argparse.ArgumentParser(description="Creates the manifests of OpenBMAT for one fold.")
-    parser.add_argument("data_folder", help="the folder that holds audio/ and annotations/")
+    parser.add_argument(
+        "data_folder", help="OpenBMAT's folder or a zip file of it, or a folder of own annotated recordings"
+    )
     parser.add_argument("save_folder", help="where train.json, valid.json and test.json go")
     parser.add_argument("--fold", type=int, default=0, help="the fold to test on, 0 to 9 (default 0)")
     parser.add_argument("--annotator", default="a", help="a, b or c (default a)")
@@ -268,9 +302,20 @@ def main(arguments=None):
     parser.add_argument("--cross_check", type=_boolean, default=False, help="True compares the two mappings")
     parser.add_argument("--skip_bad_files", type=_boolean, default=False, help="True leaves faulty files out")
     parser.add_argument("--seed", type=int, default=1234, help="for folds where splits.csv is missing")
+    parser.add_argument(
+        "--excerpt_s",
+        type=float,
+        default=60.0,
+        help="own recordings are cut into excerpts of so many seconds",
+    )
+    parser.add_argument(
+        "--unlabelled", metavar="CLASS", help="class of time without a label (default: refuse)"
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        prepare_openbmat(**vars(parser.parse_args(arguments)))
+        options = vars(parser.parse_args(arguments))
+        options["data_folder"] = unpacked(options["data_folder"], options["save_folder"])
+        prepare_openbmat(**options)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ from speechbrain.dataio.dataio import load_data_json
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from hrin_plugin.features.cache import FeatureLoader
+from hrin_plugin.features.cache import FeatureLoader, Section
 from hrin_plugin.metrics.scores import format_scores
 from hrin_plugin.mixing import synthesise_miniature
 from hrin_plugin.pretrained.card import score_section
@@ -76,6 +76,8 @@ def prepare_data(hparams):
         annotator=hparams["annotator"],
         md_from=hparams["md_from"],
         skip_bad_files=hparams["skip_bad_files"],
+        excerpt_s=hparams.get("excerpt_s", 60.0),
+        unlabelled=hparams.get("unlabelled"),
     )
     return data_folder, manifests
 
@@ -88,6 +90,9 @@ def dataio_prep(hparams, data_folder, manifests):
         split: load_data_json(path, replacements={"data_root": data_folder})
         for split, path in manifests._asdict().items()
     }
+    for entry in (entry for split in entries.values() for entry in split.values()):
+        if isinstance(entry["wav"], list):  # an excerpt of an own recording
+            entry["wav"] = Section(*entry["wav"])
     datasets = make_datasets(entries, "wav", load_features, hparams["objective"].taxonomy)
     if "train_share" in hparams:
         datasets["train"] = take_share(datasets["train"], hparams["train_share"], hparams["seed"])

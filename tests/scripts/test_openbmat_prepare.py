@@ -17,37 +17,11 @@ from hypothesis import strategies as st
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 import openbmat_prepare
-from hrin_plugin.events import AnnotationError, Event
+from hrin_plugin.events import Event
 from openbmat_folds import folds_of, read_splits, stratified_folds, stratum_of
 from openbmat_prepare import main, prepare_openbmat
+from openbmat_sets import MD, MRLE, NAMES, build, entries, faults, load, put
 from openbmat_sources import disagreement_s
-
-MRLE = "annotations/tsv/RMLE_mapping/annotator_{}/{}.tsv"
-MD = "annotations/tsv/MD_mapping/annotator_{}/{}.tsv"
-NAMES = [f"Spain_Talk_{fold}_{copy}" for fold in range(10) for copy in range(2)]
-ROWS = "0.0\t0.1\tno-music\n0.1\t0.3\tfg-music\n0.3\t0.5\tbg-music\n"
-MD_ROWS = "0.0\t0.1\tno-music\n0.1\t0.5\tmusic\n"
-
-
-def put(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-
-def build(root, names=NAMES, splits=True, md=True, annotators="a"):
-    """Half-second excerpts, two to a fold; every annotator labels them alike."""
-    (root / "audio").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for name in names:
-        soundfile.write(root / f"audio/{name}.wav", rng.normal(size=1000) / 10, 2000)
-        for annotator in annotators:
-            put(root / MRLE.format(annotator, name), ROWS)
-            if md:
-                put(root / MD.format(annotator, name), MD_ROWS)
-    if splits:
-        lines = [f"{name},{index * 10 // len(names)}\n" for index, name in enumerate(names)]
-        put(root / "splits/splits.csv", "file_name,split\n" + "".join(lines))
-    return root
 
 
 @pytest.fixture
@@ -58,25 +32,6 @@ def data(tmp_path):
 @pytest.fixture
 def save(tmp_path):
     return tmp_path / "save"
-
-
-def load(manifests):
-    """The three manifests as dictionaries, by split."""
-    return {split: json.loads(path.read_text()) for split, path in manifests._asdict().items()}
-
-
-def entries(manifests):
-    """All entries of the three manifests."""
-    return {name: entry for split in load(manifests).values() for name, entry in split.items()}
-
-
-def faults(data, save, **options):
-    """The faults of a refused data set, as lines of text without the data's folder."""
-    with pytest.raises(AnnotationError) as refusal:
-        prepare_openbmat(data, save, fold=0, **options)
-    assert not save.exists()
-    assert str(refusal.value).splitlines() == [str(fault) for fault in refusal.value.faults]
-    return [str(fault).replace(f"{data}{os.sep}", "") for fault in refusal.value.faults]
 
 
 # What the manifests hold
@@ -369,39 +324,6 @@ def test_split_that_is_left_empty_is_refused(data, save):
 def test_unknown_setting_is_refused(data, save, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         prepare_openbmat(data, save, **options)
-
-
-def test_wrong_folder_is_refused_with_what_was_looked_for_and_where_to_get_it(tmp_path, save):
-    expected = (
-        "there is no folder audio and no folder annotations/tsv/RMLE_mapping/annotator_a; "
-        "give the folder of OpenBMAT that holds audio/ and annotations/ "
-        "(access on request: Zenodo, record 3381249, https://zenodo.org/record/3381249)"
-    )
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(FileNotFoundError) as refusal:
-            prepare_openbmat(folder, save, 0)
-        assert str(refusal.value) == f"{folder}: {expected}"
-
-
-def test_folder_one_level_off_is_refused_with_the_right_one(tmp_path, save):
-    data = build(tmp_path / "download/OpenBMAT")
-    for folder in (data.parent, data / "audio"):
-        with pytest.raises(FileNotFoundError, match=re.escape(f"did you mean {data}?")):
-            prepare_openbmat(folder, save, 0)
-
-
-def test_missing_annotator_is_refused_by_its_folder(data, save):
-    with pytest.raises(
-        FileNotFoundError, match="there is no folder annotations/tsv/RMLE_mapping/annotator_b; give"
-    ):
-        prepare_openbmat(data, save, 0, annotator="b")
-
-
-def test_folder_without_recordings_is_refused(data, save):
-    for path in (data / "audio").iterdir():
-        path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"audio: there is no \.wav file; give the folder"):
-        prepare_openbmat(data, save, 0)
 
 
 # The list of splits

@@ -34,7 +34,7 @@ def parse_arguments(argv):
     -------
     >>> options = parse_arguments(["--tables", "V", "--", "--number_of_epochs=1"])
     >>> options.tables, options.folds, options.overrides
-    ('V', '0-9', ['--number_of_epochs=1'])
+    ('V', None, ['--number_of_epochs=1'])
     """
     parser = argparse.ArgumentParser(
         description="Runs any selection of experiments, folds and seeds; the same command goes on where "
@@ -44,9 +44,15 @@ def parse_arguments(argv):
     add = parser.add_argument
     add("--tables", metavar="I,II", help="experiments of these tables of the paper")
     add("--experiments", metavar="NAME,NAME", help="these experiments, files of hparams without .yaml")
-    add("--folds", default="0-9", help="test folds (default: %(default)s)")
+    add(
+        "--folds", metavar="0-9", help="test folds (default: all, ten or as many as there are own recordings)"
+    )
     add("--seeds", default="0", help="seeds (default: %(default)s)")
-    add("--data_folder", help="OpenBMAT's folder; without it, a synthetic set with results of its own")
+    add(
+        "--data_folder",
+        help="OpenBMAT's folder, a zip file of it, or a folder of own annotated recordings; without it, a "
+        "synthetic set with results of its own",
+    )
     add("--results_folder", default="results", help="where everything goes (default: %(default)s)")
     add(
         "--jobs",

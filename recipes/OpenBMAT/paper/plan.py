@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.training.folder import SettingsChanged, is_done, set_aside
-from hrin_plugin.training.openbmat import N_FOLDS, identify_data
+from hrin_plugin.training.openbmat import N_FOLDS, count_folds, identify_data
 from hrin_plugin.training.settings import parse_numbers, resolve_settings
 from paper.published import select_tables
 
@@ -122,6 +122,32 @@ def select_runs(experiments, folds, seeds):
         for fold in numbers["--folds"]
         for experiment in experiments
     ]
+
+
+def all_folds(data_folder):
+    """The folds of a data set, as :func:`select_runs` takes them.
+
+    Arguments
+    ---------
+    data_folder : str, pathlib.Path or None
+        The folder; None for the miniature set.
+
+    Returns
+    -------
+    str
+        "0-9", or fewer for few own recordings.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds several data sets.
+
+    Example
+    -------
+    >>> all_folds(None)
+    '0-9'
+    """
+    return f"0-{count_folds(data_folder) - 1}"
 
 
 def training_arguments(run, options):

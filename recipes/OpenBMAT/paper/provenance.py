@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from hrin_plugin.training.openbmat import MINIATURE, SYNTHETIC
+from hrin_plugin.training.openbmat import MINIATURE, OWN, SYNTHETIC
 from hrin_plugin.training.settings import comparable, deviations, format_numbers, read_hparams
 
 HPARAMS = Path(__file__).parents[1] / "hparams"
@@ -58,11 +58,15 @@ def describe_runs(runs):
     if not every:
         return []
     lines = [TRIAL + "."] if any(why_trial(run.settings) for run in every) else []
-    data = sorted({str(run.settings.get("data", "not recorded")) for run in every})
+    data = sorted({_data_of(run) for run in every})
     sources = sorted(
         {
-            f"annotator {run.settings.get('annotator', 'not recorded')}, "
-            f"music detection from {run.settings.get('md_from', 'not recorded')}"
+            (
+                ""
+                if f" {OWN} " in _data_of(run)
+                else f"annotator {run.settings.get('annotator', 'not recorded')}, "
+            )
+            + f"music detection from {run.settings.get('md_from', 'not recorded')}"
             for run in every
         }
     )
@@ -73,13 +77,19 @@ def describe_runs(runs):
     return lines
 
 
+def _data_of(run):
+    """The data set of a run."""
+    return str(run.settings.get("data", "not recorded"))
+
+
 def _tested(runs):
     """How many recordings the runs were tested on."""
-    counts = {len(list(run.path.parent.glob("predictions/md/*.tsv"))) for run in runs} - {0}
+    counts = {len(list(run.path.parent.glob("predictions/md/**/*.tsv"))) for run in runs} - {0}
     if not counts:
         return ""
     few, many = min(counts), max(counts)
-    return f" Recordings in a test fold: {few}{f' to {many}' * (few != many)}."
+    what = "Excerpts" if any(f" {OWN} " in _data_of(run) for run in runs) else "Recordings"
+    return f" {what} in a test fold: {few}{f' to {many}' * (few != many)}."
 
 
 def _describe_experiment(experiment, runs):

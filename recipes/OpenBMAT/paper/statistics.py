@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scipy.stats import ttest_rel
 
-from hrin_plugin.training.openbmat import N_FOLDS
+from hrin_plugin.training.openbmat import folds_told
 from paper.provenance import describe_runs
 from paper.published import Table
 
@@ -90,8 +90,10 @@ def compare(table, runs):
         by_column.append(
             [summarise(each, (table.task, column.name), bold=row in best) for row, each in enumerate(by_row)]
         )
+    data = {str(run.settings.get("data", "")) for each in by_row for run in each} or {""}
+    n_folds = max(map(folds_told, data))
     missing_folds = {
-        row.experiment: sorted(set(range(N_FOLDS)) - {run.fold for run in each})
+        row.experiment: sorted(set(range(n_folds)) - {run.fold for run in each})
         for row, each in zip(table.rows, by_row)
     }
     about = describe_runs({row.experiment: each for row, each in zip(table.rows, by_row)})

@@ -5,7 +5,6 @@ import io
 import re
 from itertools import groupby
 
-from hrin_plugin.training.openbmat import N_FOLDS
 from paper.provenance import TRIAL
 from paper.statistics import SIGNIFICANCE
 
@@ -206,7 +205,7 @@ def missing_runs(comparison):
     Returns
     -------
     str
-        Experiments and folds; empty where each row has a run on all ten folds.
+        Experiments and folds; empty where each row has a run on all folds.
 
     Example
     -------
@@ -215,12 +214,12 @@ def missing_runs(comparison):
     >>> missing_runs(compare(select_tables("V")[0], {}))
     'Without any run: hrin_cr_concat_after_conv, hrin_cr_concat_before_fc, hrin_cr.'
     """
-    missing = comparison.missing_folds.items()
-    without = [experiment for experiment, folds in missing if len(folds) == N_FOLDS]
+    rows = zip(comparison.table.rows, comparison.scores)
+    without = [row.experiment for row, each in rows if {score.state for score in each} == {"missing"}]
     partly = [
         f"{experiment} on fold {', '.join(map(str, folds))}"
-        for experiment, folds in missing
-        if 0 < len(folds) < N_FOLDS
+        for experiment, folds in comparison.missing_folds.items()
+        if folds and experiment not in without
     ]
     sentences = [f"Without any run: {', '.join(without)}."] if without else []
     sentences += [f"Not run: {'; '.join(partly)}."] if partly else []
