@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hrin_plugin.detection import TASKS
 from hrin_plugin.files import visible_files
-from hrin_plugin.formats import find_formats
+from hrin_plugin.formats import format_of, recording_name
 from hrin_plugin.formats.journal import facts_of, journal_path, read_journal
 
 #: Results that a line names; of more, it gives the number.
@@ -44,11 +43,10 @@ def stale_results(paths: Iterable[str | Path]) -> list[str]:
     >>> stale_results([folder])[0].partition(" (")[0]
     'counted, though of a recording that is no longer there: 1 result'
     """
-    by_suffix = {format.suffix.lower(): format for format in find_formats().values()}
     journals = functools.cache(read_journal)
     found = {GONE: [], CHANGED: [], UNFINISHED: []}
     for path in dict.fromkeys(file for given in paths for file in _files(given)):
-        format = by_suffix.get(path.suffix.lower())
+        format = format_of(path)
         kind = format and _kind(path.absolute(), format, journals)
         if kind:
             found[kind].append(path)
@@ -67,9 +65,7 @@ def _kind(path, format, journals):
     folder = next((above for above in path.parents if journal_path(above, format.name).exists()), None)
     if folder is None:
         return None
-    name = path.relative_to(folder).with_suffix("").as_posix()
-    if not format.joint and name.endswith(tuple(f".{task}" for task in TASKS)):
-        name = name.rpartition(".")[0]
+    name = (path.parent.relative_to(folder) / recording_name(path, format)[0]).as_posix()
     journal = journals(folder, format.name)
     entry = journal.entries.get(name)
     if entry is None:
