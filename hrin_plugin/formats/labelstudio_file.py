@@ -1,6 +1,7 @@
 """Label Studio: a task whose prediction has a region for each event, and what was corrected there."""
 
 import json
+import os
 from pathlib import Path
 
 from hrin_plugin import __version__
@@ -90,7 +91,8 @@ def _address(detection):
         return detection.name
     from urllib.parse import quote
 
-    return LOCAL_FILES + quote(Path(detection.path).absolute().as_posix().lstrip("/"), errors="replace")
+    path = Path(detection.path).absolute().as_posix().lstrip("/")
+    return LOCAL_FILES + quote(os.fsencode(path))  # which may hold bytes that are no text
 
 
 FORMAT = Format("labelstudio", ".labelstudio.json", joint=True, write=labelstudio_text, read=read_labelstudio)
