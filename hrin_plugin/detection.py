@@ -19,7 +19,8 @@ class Detection(NamedTuple):
     ``events`` maps level names of ``taxonomy``, all or some, to lists of Event in the order of
     their onsets, times in seconds. ``probabilities``, where they were asked for, maps each level
     name to an array ``[frame, class]``, float32; else it is None. ``warnings`` say what is wrong with
-    the recording, as where sound is missing or damaged, each in a few words with its times.
+    the recording, as where sound is missing or damaged, each in a few words with its times. ``path`` is where
+    the recording lies, for formats that name it.
 
     Example
     -------
@@ -35,3 +36,4 @@ class Detection(NamedTuple):
     probabilities: "Mapping[str, np.ndarray] | None" = None
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model
     warnings: tuple[str, ...] = ()  # of the recording
+    path: str | None = None  # of the recording; None where it is not known

@@ -1,6 +1,6 @@
 """Which recordings still need a result, and which run may write results in a folder.
 
-The folder of results has two files for each format: a record of their settings
+The folder of results has two files for each format, and for kept probabilities: a record of their settings
 (:mod:`hrin_plugin.formats.records`) and a journal of their recordings
 (:mod:`hrin_plugin.formats.journal`). A result is finished if its recording still has the size and
 modification time that the journal gives. While a run writes, it holds a lock file. The system frees the
@@ -8,12 +8,11 @@ lock when the process ends, however it ends.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 from hrin_plugin.archive.collection import ArchiveFile
 from hrin_plugin.archive.naming import check_case, keep_names
 from hrin_plugin.archive.orders import Order
+from hrin_plugin.decoding.keeping import KIND, SUFFIX
 from hrin_plugin.files import remove_drafts, write_atomically
 from hrin_plugin.formats import find_formats, output_paths
 from hrin_plugin.formats.journal import (
@@ -34,7 +34,7 @@ from hrin_plugin.formats.journal import (
     place_of,
     read_journal,
 )
-from hrin_plugin.formats.records import read_record, record_path
+from hrin_plugin.formats.records import model_identity, read_record, record_path
 
 
 def claim_results(
@@ -42,6 +42,7 @@ def claim_results(
     order: Order,
     overwrite: bool = False,
     until: contextlib.ExitStack | None = None,
+    facts: Callable[[str], Facts | None] = facts_of,
 ) -> list[ArchiveFile]:
     """Make the folder for the results, and return the recordings without finished results.
 
@@ -57,6 +58,8 @@ def claim_results(
         Whether finished results are made again.
     until : contextlib.ExitStack, optional
         Until it is closed, runs of other settings are refused in this folder.
+    facts : callable
+        Takes the path of a recording and gives the facts that its results must have.
 
     Returns
     -------
@@ -75,29 +78,48 @@ def claim_results(
     >>> len(claim_results([ArchiveFile("a.mp3", "a")], order))
     1
     """
-    output = Path(order.output)
+    output, kinds = Path(order.output), sorted(order.kinds)
     output.mkdir(parents=True, exist_ok=True)
-    with _alone(output, order.format):
-        live = _live_runs(output, order.format)
-        journal = read_journal(output, order.format)
-        known = journal or Journal({}, time.time_ns())
-        named = _names_of_all_formats(output, known)
+    with contextlib.ExitStack() as alone:
+        for kind in kinds:
+            alone.enter_context(_alone(output, kind))
+        journals = {kind: read_journal(output, kind) for kind in kinds}
+        known = {kind: journal or Journal({}, time.time_ns()) for kind, journal in journals.items()}
+        named = _names_of_all_kinds(output, known)
         recordings = keep_names(recordings, output, named)
         check_case(output, recordings, named)
-        record = read_record(record_path(output, order.format))
-        known = _settle(record, recordings, order, known, overwrite, live)
-        if known is not journal:
-            _write_journal(order, known)
-        claimed_ns = record_path(output, order.format).stat().st_mtime_ns
-        now = {each.name: _entry_now(each, known) for each in recordings}
-        to_do = [each for each in recordings if not _is_finished(each, order, known, now, claimed_ns)]
-        now |= {each.name: now[each.name]._replace(facts=None, made=None) for each in to_do}
-        # This reserves names, and gives finished results of an earlier version their facts.
-        _append(order, [entry for name, entry in now.items() if entry != known.entries.get(name)])
+        live = [kind for kind in kinds if _live_runs(output, kind)]
+        now = {each.name: Entry(each.name, place_of(each.path), facts(each.path)) for each in recordings}
+        unfinished = set()
+        for kind in kinds:
+            pair = journals[kind], known[kind]
+            unfinished |= _claim_kind(kind, recordings, order, pair, now, overwrite, kind in live)
         if until is not None:
-            until.enter_context(_running(output, order.format))
+            for kind in kinds:
+                until.enter_context(_running(output, kind))
     for folder in {output, *(Path(output, each.name).parent for each in recordings)}:
         remove_drafts(folder)
+    return [each for each in recordings if each.name in unfinished]
+
+
+def _claim_kind(kind, recordings, order, journals, now, overwrite, live):
+    """Settle the record and the journal of one kind; returns the names of what is not finished.
+
+    The journals are the one in the file, or None, and what is known without one.
+    """
+    journal, known = journals
+    record = read_record(record_path(order.output, kind))
+    known = _settle(kind, record, recordings, order, known, overwrite, live)
+    if known is not journal:
+        _write_journal(order, kind, known)
+    claimed_ns = record_path(order.output, kind).stat().st_mtime_ns
+    now = {name: _as_made(entry, known) for name, entry in now.items()}
+    to_do = {each.name for each in recordings if not _is_finished(each, order, kind, known, now, claimed_ns)}
+    entries = [
+        entry._replace(facts=None, made=None) if name in to_do else entry for name, entry in now.items()
+    ]
+    # This reserves names, and gives finished results of an earlier version their facts.
+    _append(order, kind, [entry for entry in entries if entry != known.entries.get(entry.name)])
     return to_do
 
 
@@ -124,12 +146,13 @@ def note_finished(
     >>> list(read_journal(order.output, "tsv").entries)
     ['a']
     """
-    with _alone(order.output, order.format):
-        _append(order, [Entry(recording.name, place_of(recording.path), facts, made)])
+    for kind in order.kinds:
+        with _alone(order.output, kind):
+            _append(order, kind, [Entry(recording.name, place_of(recording.path), facts, made)])
 
 
-def result_paths(recording: ArchiveFile, order: Order) -> list[Path]:
-    """The files of a recording's results.
+def result_paths(recording: ArchiveFile, order: Order, kind: str | None = None) -> list[Path]:
+    """The files of a recording's results: those of a kind, or of all.
 
     Example
     -------
@@ -137,18 +160,21 @@ def result_paths(recording: ArchiveFile, order: Order) -> list[Path]:
     ['a.tsv']
     """
     place = Path(order.output, recording.name)
-    return output_paths(place.parent, place.name, order.format, order.levels)
+    paths = []
+    for each in order.kinds if kind is None else (kind,):
+        if each == KIND:
+            paths.append(place.parent / f"{place.name}{SUFFIX}")
+        else:
+            paths += output_paths(place.parent, place.name, each, order.levels)
+    return paths
 
 
-def _settle(record, recordings, order, known, overwrite, live):
+def _settle(kind, record, recordings, order, known, overwrite, live):
     """Write the record where it is missing or of other settings; return the journal that then holds."""
-    path = record_path(order.output, order.format)
-    settings = {
-        "model": _identity(order.model),
-        "taxonomy": order.taxonomy.to_dict(),
-        "levels": sorted(order.levels),
-        "decoding": order.decoding,
-    }
+    path = record_path(order.output, kind)
+    settings = {"model": model_identity(order.model), "taxonomy": order.taxonomy.to_dict()}
+    if kind != KIND:  # probabilities are the same, whatever is decided
+        settings |= {"levels": sorted(order.levels), "decoding": order.decoding}
     if order.track is not None:
         settings["track"] = order.track
     # What only tells how to repeat a detection makes no other settings.
@@ -168,7 +194,7 @@ def _settle(record, recordings, order, known, overwrite, live):
             write_atomically(path, text)
             os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
         return known
-    there = None if overwrite else _any_result(recordings, order, known)
+    there = None if overwrite else _any_result(kind, recordings, order, known)
     if there:
         names = {**settings, **recorded} if record else ()
         changed = [name for name in names if settings.get(name) != recorded.get(name)]
@@ -181,55 +207,55 @@ def _settle(record, recordings, order, known, overwrite, live):
         {name: each._replace(facts=None) if name in again else each for name, each in known.entries.items()}
     )
     # The journal goes first: no result of other settings is ever finished under this record.
-    _write_journal(order, known)
+    _write_journal(order, kind, known)
     write_atomically(path, text)
     return known
 
 
-def _any_result(recordings, order, known):
+def _any_result(kind, recordings, order, known):
     """A file that lies where a result goes, or a finished result of another recording; or None."""
     done = [ArchiveFile(entry.path, entry.name) for entry in known.entries.values() if entry.facts]
     for recording in (*recordings, *done):
         with contextlib.suppress(OSError):  # a name too long to exist
-            for path in result_paths(recording, order):
+            for path in result_paths(recording, order, kind):
                 if path.exists():
                     return path
     return None
 
 
-def _names_of_all_formats(output, known):
-    """The journals of all formats as one, since a recording has one name in all of them."""
-    others = [read_journal(output, format) for format in find_formats()]
-    return Journal({name: entry for each in (*others, known) if each for name, entry in each.entries.items()})
+def _names_of_all_kinds(output, known):
+    """The journals of all kinds as one, since a recording has one name in all of them."""
+    others = [read_journal(output, kind) for kind in (*find_formats(), KIND) if kind not in known]
+    journals = [journal for journal in (*others, *known.values()) if journal]
+    return Journal({name: entry for each in journals for name, entry in each.entries.items()})
 
 
-def _entry_now(recording, known):
-    """The entry of a recording as it is now, with what is known of a result that was made from it."""
-    entry = Entry(recording.name, place_of(recording.path), facts_of(recording.path))
-    before = known.entries.get(recording.name)
+def _as_made(entry, known):
+    """The entry of a recording, with what is known of how a result was made from it as it is."""
+    before = known.entries.get(entry.name)
     same = before is not None and before.facts == entry.facts
     return entry._replace(made=before.made) if same else entry
 
 
-def _write_journal(order, known):
+def _write_journal(order, kind, known):
     """Write a journal anew."""
     text = journal_text(order.output, known.entries.values(), since_ns=known.since_ns)
-    write_atomically(journal_path(order.output, order.format), text)
+    write_atomically(journal_path(order.output, kind), text)
 
 
-def _append(order, entries):
+def _append(order, kind, entries):
     """Append lines to the journal."""
-    with open(journal_path(order.output, order.format), "ab") as file:
+    with open(journal_path(order.output, kind), "ab") as file:
         file.write(journal_text(order.output, entries).encode("ascii"))
 
 
-def _is_finished(recording, order, known, now, claimed_ns):
+def _is_finished(recording, order, kind, known, now, claimed_ns):
     """Whether all results exist and were made from the recording as it is now."""
     entry, facts = known.entries.get(recording.name), now[recording.name].facts
     if facts is None or (entry and entry.facts != facts):
         return False
     try:
-        times_ns = [path.stat().st_mtime_ns for path in result_paths(recording, order)]
+        times_ns = [path.stat().st_mtime_ns for path in result_paths(recording, order, kind)]
     except OSError:
         return False
     if entry:
@@ -269,15 +295,3 @@ def _live_runs(output, format):
         except Timeout:
             live = True
     return live
-
-
-def _identity(model):
-    """Identity of a model: the digest of its files, or its name on the Hub."""
-    folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
-    if model is not None and not folder.is_dir():
-        return model
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".json", ".safetensors") and path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -18,10 +18,11 @@ from hrin_plugin.archive.orders import Order
 from hrin_plugin.archive.processes import Lost
 from hrin_plugin.archive.progress import AudioProgress
 from hrin_plugin.archive.watch import Watch
+from hrin_plugin.decoding.keeping import KIND
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import FileInUse, is_reserved
 from hrin_plugin.formats import write_detection
-from hrin_plugin.formats.journal import Facts, Made
+from hrin_plugin.formats.journal import Facts, Made, place_of
 
 __all__ = ["Order", "Outcome", "claim_results", "detect_recording", "detect_recordings"]
 
@@ -29,6 +30,9 @@ __all__ = ["Order", "Outcome", "claim_results", "detect_recording", "detect_reco
 OF_THE_NAME = frozenset(
     (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 )
+
+#: What is wrong with the disk, not with a recording.
+OF_THE_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
 
 class Outcome(NamedTuple):
@@ -78,11 +82,44 @@ def detect_recordings(recordings, order, run, load):
     >>> list(detect_recordings([], Order(), run, load=None))
     []
     """
-    with AudioProgress([recording.path for recording in recordings]) as progress:
-        work = functools.partial(detect_recording, order=order, load=load)
-        for number, result in run(work, recordings, notify=progress.advance):
+    work = functools.partial(detect_recording, order=order, load=load)
+    paths = [recording.path for recording in recordings]
+    yield from run_recordings(work, recordings, recordings, paths, order, run)
+
+
+def run_recordings(work, recordings, tasks, paths, order, run):
+    """Do the work of every recording, and note what is finished, with a progress bar in seconds of audio.
+
+    Arguments
+    ---------
+    work : callable
+        Takes a task and ``notify``, as :func:`detect_recording` does, and gives its Outcome.
+    recordings : sequence of ArchiveFile
+        The recordings.
+    tasks : sequence
+        One for each recording.
+    paths : sequence of str
+        The file that each task reads.
+    order : Order
+        Settings of the results.
+    run : callable
+        As :func:`detect_recordings` takes it.
+
+    Yields
+    ------
+    Outcome
+        One for each recording, in the order in which they are ready.
+
+    Example
+    -------
+    >>> from hrin_plugin.archive.processes import run_local
+    >>> list(run_recordings(None, [], [], [], Order(), functools.partial(run_local, jobs=1)))
+    []
+    """
+    with AudioProgress(paths) as progress:
+        for number, result in run(work, tasks, notify=progress.advance):
             if isinstance(result, Lost):
-                result = Outcome(recordings[number], None, f"{recordings[number].path}: {result}")
+                result = Outcome(recordings[number], None, f"{paths[number]}: {result}")
             elif order.output and result.detection:
                 note_finished(order, result.recording, result.facts, result.made)
             progress.settle(number, result.detection and result.detection.duration_s)
@@ -130,27 +167,74 @@ def detect_recording(recording, notify, order, load):
     problem = _name_problem(recording, order) if order.output else None
     if problem:
         return Outcome(recording, None, problem)
-    begun, sha256 = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), None
+    begun, made, kept = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), None, None
+    if order.keep_probabilities:
+        (kept,) = result_paths(recording, order, KIND)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        options["keep"] = kept
     with Watch(recording.path) as watch:
         try:
             detection = detector.detect_file(recording.path, progress=lambda *told: notify(told), **options)
         except MemoryError:
             problem = f"{recording.path}: does not fit in memory; try fewer jobs"
         except Exception as error:  # whatever is wrong with one recording, the others go on
+            if kept and getattr(error, "errno", None) in OF_THE_DISK:
+                raise OSError(error.errno, error.strerror, str(kept.parent)) from error
             problem = _describe(error, recording.path)
         if order.output and not problem:
-            sha256 = watch.sha256()
+            made = Made(__version__, begun, detection.duration_s, watch.sha256())
         if watch.has_changed():
             problem = (
                 f"{recording.path}: was changed or replaced while it was read; detect again when it is whole"
             )
+            if kept:
+                kept.unlink(missing_ok=True)
     if problem:
         return Outcome(recording, None, problem)
-    detection = detection._replace(name=Path(recording.name).name)
+    return finish_recording(recording, detection, order, watch.facts, made)
+
+
+def finish_recording(recording, detection, order, facts, made=None):
+    """Write what was found in a recording, in all formats that are ordered.
+
+    Arguments
+    ---------
+    recording : ArchiveFile
+        The recording, and the name of its results.
+    detection : Detection
+        What was found.
+    order : Order
+        Settings of the detection.
+    facts : Facts or None
+        Of the recording while it was read.
+    made : Made or None
+        How it was detected.
+
+    Returns
+    -------
+    Outcome
+        The Detection on the ordered levels, or why it cannot be written.
+
+    Raises
+    ------
+    OSError
+        If no result can be written, as on a full disk.
+
+    Example
+    -------
+    >>> order = Order(output=getfixture("tmp_path"), formats=("tsv", "webvtt"), levels=("md",))
+    >>> found = Detection("a", 2.0, {"md": []})
+    >>> finish_recording(ArchiveFile("a.wav", "monday/a"), found, order, None).detection.name
+    'a'
+    >>> sorted(path.name for path in (order.output / "monday").iterdir())
+    ['a.tsv', 'a.vtt']
+    """
+    detection = detection._replace(name=Path(recording.name).name, path=place_of(recording.path))
     if order.output:
         folder = Path(order.output, recording.name).parent
         try:
-            write_detection(folder, detection, order.format, order.levels)
+            for format in order.formats:
+                write_detection(folder, detection, format, order.levels)
         except FileInUse as error:
             return Outcome(recording, None, f"{recording.path}: {error.filename} {error.strerror}")
         except OSError as error:
@@ -158,8 +242,7 @@ def detect_recording(recording, notify, order, load):
                 return Outcome(recording, None, _not_written(recording, error))
             raise OSError(error.errno, error.strerror, str(folder)) from error
     events = {task: detection.events[task] for task in order.levels}
-    made = Made(__version__, begun, detection.duration_s, sha256)
-    return Outcome(recording, detection._replace(events=events), None, watch.facts, made)
+    return Outcome(recording, detection._replace(events=events), None, facts, made)
 
 
 def _name_problem(recording, order):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from hrin_plugin.decoding.keeping import KIND
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
@@ -10,12 +11,12 @@ class Order(NamedTuple):
 
     Example
     -------
-    >>> Order(output="results").format
-    'tsv'
+    >>> Order(output="results", formats=("tsv", "srt"), keep_probabilities=True).kinds
+    ('tsv', 'srt', 'probabilities')
     """
 
     output: str | None = None  # folder of the results; None where they are only returned
-    format: str = "tsv"
+    formats: tuple = ("tsv",)  # names of some of find_formats()
     levels: tuple = ("mrle",)
     model: str | None = None  # as MusicDetector.from_hparams takes it
     backend: str = "auto"
@@ -25,3 +26,9 @@ class Order(NamedTuple):
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the model's
     track: int | None = None  # of sound, from 1 on; None for the first
     about: dict = {}  # model and decisions for who must repeat the detection; see describe_model
+    keep_probabilities: bool = False  # whether to write them beside the results
+
+    @property
+    def kinds(self) -> tuple:
+        """All that is written of a recording; each kind has a journal of its own."""
+        return (*self.formats, KIND) if self.keep_probabilities else self.formats

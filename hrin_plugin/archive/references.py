@@ -186,9 +186,10 @@ def files_by_name(folder: str | Path, suffixes: Collection[str]) -> dict[str, li
     """
     found = {}
     for path in map(Path, visible_files(folder)):
-        if path.suffix.lower() in suffixes:
-            name = comparable(path.relative_to(folder).with_suffix("").as_posix())
-            found.setdefault(name, []).append(path)
+        fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
+        if fitting:
+            name = path.relative_to(folder).as_posix()[: -max(map(len, fitting))]
+            found.setdefault(comparable(name), []).append(path)
     return found
 
 

@@ -31,7 +31,7 @@ def subcommands():
     Example
     -------
     >>> [module.__name__.rpartition(".")[2] for module in subcommands()][:2]
-    ['adapt', 'detect']
+    ['adapt', 'convert']
     """
     names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]

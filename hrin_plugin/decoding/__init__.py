@@ -1,7 +1,9 @@
 """Frame probabilities come in, events go out: the paper's threshold, argmax, median and Viterbi.
 
 ``methods`` names a method and its settings; ``decoders`` runs it piece by piece, by the
-``decisions`` on frames, the ``smoothing`` before them and the ``runs`` of equal ones.
+``decisions`` on frames, the ``smoothing`` before them and the ``runs`` of equal ones. ``silence`` makes
+near-silence no music. ``keeping`` writes probabilities to a file by their ``coding``, and ``kept`` decides
+on them again.
 ``scores`` measures, ``searches`` tries settings, and ``tuning`` chooses.
 """
 

@@ -4,7 +4,7 @@ What the methods do is said in :mod:`hrin_plugin.decoding.methods`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from hrin_plugin.events import Event
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.timing import FrameGrid, to_samples
 
-__all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events"]
+__all__ = ["METHODS", "Decoding", "EventDecoder", "decode_events", "ordered_events"]
 
 #: Viterbi decides this many seconds at a time, and looks this many further: what comes later than that
 #: hardly ever changes a decision.
@@ -192,9 +192,36 @@ def decode_events(
     n_frames = grid.frame_count(to_samples(duration_s, grid.sample_rate))
     found = decoder.push([np.atleast_1d(level)[:n_frames] for level in probabilities])
     found += decoder.finish(duration_s)
-    ranks = [{label: rank for rank, label in enumerate(labels)} for labels in taxonomy.levels]
-    found.sort(key=lambda item: (item[1].onset_s, ranks[item[0]][item[1].label]))
-    return tuple([event for of_level, event in found if of_level == level] for level in range(len(ranks)))
+    return tuple(ordered_events(found, taxonomy).values())
+
+
+def ordered_events(found: Iterable[tuple[int, Event]], taxonomy: Taxonomy) -> dict[str, list[Event]]:
+    """Events of each level in the order of their onsets, then of the classes.
+
+    Arguments
+    ---------
+    found : iterable of tuple of (int, Event)
+        Level and event, as an EventDecoder gives them.
+    taxonomy : Taxonomy
+        The levels and their classes.
+
+    Returns
+    -------
+    dict of str to list of Event
+        The events of each level, by its name.
+
+    Example
+    -------
+    >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+    >>> ordered_events([(0, Event(0.0, 2.0, "music"))], MUSIC_LOUDNESS)
+    {'md': [Event(onset_s=0.0, offset_s=2.0, label='music')], 'mrle': []}
+    """
+    events = {name: [] for name in taxonomy.level_names}
+    for level, event in found:
+        events[taxonomy.level_names[level]].append(event)
+    for name, labels in taxonomy.labels.items():
+        events[name].sort(key=lambda event: (event.onset_s, labels.index(event.label)))  # noqa: B023
+    return events
 
 
 def _by_threshold(decoding, taxonomy, grid):

@@ -78,7 +78,7 @@ class Decoding:
         that a change costs, where every frame counts in full, however long it is.
     silence_gate_db : float or None
         Level at or below which sound is no music, in dB re full scale; None for no gate. A detector
-        applies it to the probabilities (:mod:`hrin_plugin.inference.silence`); a decoder alone has no
+        applies it to the probabilities (:mod:`hrin_plugin.decoding.silence`); a decoder alone has no
         sound to go by.
 
     Raises

@@ -59,6 +59,44 @@ def suffixes() -> tuple[str, ...]:
     return tuple(format.suffix.lower() for format in find_formats().values())
 
 
+def format_of(path: str | Path) -> Format | None:
+    """The format of a file, told by its ending, the longest that fits; None where none does.
+
+    Example
+    -------
+    >>> format_of("monday/06h.JSON").name, format_of("06h.doc")
+    ('json', None)
+    """
+    name = os.path.basename(path).lower()
+    fitting = [format for format in find_formats().values() if name.endswith(format.suffix.lower())]
+    return max(fitting, key=lambda format: len(format.suffix), default=None)
+
+
+def recording_name(path: str | Path, format: Format) -> tuple[str, str | None]:
+    """Name of a result's recording, and the level that the file's name tells, or None.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The result.
+    format : Format
+        Its format.
+
+    Returns
+    -------
+    tuple of (str, str or None)
+        The name without folder, ending and level.
+
+    Example
+    -------
+    >>> recording_name("monday/06h.md.tsv", find_formats()["tsv"])
+    ('06h', 'md')
+    """
+    stem = os.path.basename(path)[: -len(format.suffix)]
+    name, dot, level = stem.rpartition(".")
+    return (name, level) if dot and level in TASKS and not format.joint else (stem, None)
+
+
 def output_paths(folder: str | Path, name: str, format: str, levels: Sequence[str] = ("mrle",)) -> list[Path]:
     """The files that :func:`write_detection` makes of a recording.
 
@@ -217,16 +255,13 @@ def read_detection(path: str | Path, taxonomy: Taxonomy | None = None) -> Detect
     ('show.2024', 2.5, {'md': [Event(onset_s=0.0, offset_s=2.5, label='music')]})
     """
     path = Path(path)
-    by_suffix = {format.suffix.lower(): format for format in find_formats().values()}
-    format = by_suffix.get(path.suffix.lower())
+    format = format_of(path)
     if format is None:
         raise AnnotationError(
-            [Fault(path, 0, "is not in a known format", f"use one of {', '.join(by_suffix)}")]
+            [Fault(path, 0, "is not in a known format", f"use one of {', '.join(suffixes())}")]
         )
     draft = format.read(path)
-    name, dot, level = path.stem.rpartition(".")
-    task = level if dot and level in TASKS and not format.joint else None
-    name = name if task else path.stem
+    name, task = recording_name(path, format)
     _, record = nearest_record(path, format.name) or (None, {})
     likely = tuple(record["levels"]) if isinstance(record.get("levels"), list) else ()
     classes = draft.taxonomy or recorded_taxonomy(path, format.name) or taxonomy or MUSIC_LOUDNESS

@@ -38,6 +38,7 @@ class Draft(NamedTuple):
     duration_s: float | None = None
     tasks: tuple = ()  # that the file holds, be it without events
     taxonomy: Taxonomy | None = None  # None where the file does not say
+    warnings: tuple = ()  # of the recording
 
 
 def check_draft(
@@ -104,7 +105,7 @@ def check_draft(
             events.setdefault(known, []).append(row.event)
     last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
     duration_s = last_s if draft.duration_s is None else draft.duration_s
-    return Detection(draft.name or name, duration_s, events, taxonomy=taxonomy)
+    return Detection(draft.name or name, duration_s, events, taxonomy=taxonomy, warnings=draft.warnings)
 
 
 def _fitting_tasks(path, rows, classes):

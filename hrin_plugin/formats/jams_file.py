@@ -63,7 +63,7 @@ def read_jams(path: str | Path) -> Draft:
     >>> _ = path.write_text('{"file_metadata": {"title": "b", "duration": 2.0}, "annotations": '
     ...                     '[{"namespace": "segment_open", "sandbox": {"task": "md"}, "data": []}]}')
     >>> read_jams(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=())
     """
     content = parse_json(path)
     about = member(path, content, "file_metadata", dict)

@@ -220,7 +220,7 @@ def result_name(
     'day1/a'
     """
     folder = next((above for above in path.parents if journal_path(above, format.name).exists()), None)
-    name = path.relative_to(folder or path.parent).with_suffix("").as_posix()
+    name = (path.parent.relative_to(folder or path.parent) / path.name[: -len(format.suffix)]).as_posix()
     if not format.joint and name.endswith(tuple(f".{task}" for task in TASKS)):
         name = name.rpartition(".")[0]
     return name, folder and journals(folder, format.name), folder

@@ -59,7 +59,7 @@ def read_json(path: str | Path) -> Draft:
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
     >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None)
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=())
     """
     content = parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -78,7 +78,9 @@ def read_json(path: str | Path) -> Draft:
             rows.append(Row(0, task, Event(onset_s, offset_s, member(path, item, "label", str))))
     duration_s = parse_number(path, 0, member(path, content, "duration"))
     taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
-    return Draft(rows, member(path, content, "name", str), duration_s, tuple(levels), taxonomy)
+    warnings = member(path, content, "warnings", list) if "warnings" in content else ()
+    name = member(path, content, "name", str)
+    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)))
 
 
 FORMAT = Format("json", ".json", joint=True, write=json_text, read=read_json)

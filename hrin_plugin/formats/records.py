@@ -3,6 +3,7 @@
 Formats such as TSV hold events and nothing else; their record tells the classes and the levels.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -93,6 +94,34 @@ def recorded_taxonomy(path: str | Path, format: str) -> Taxonomy | None:
     """
     file, record = nearest_record(path, format) or (path, {})
     return parse_taxonomy(file, record["taxonomy"]) if "taxonomy" in record else None
+
+
+def model_identity(model: str | Path | None) -> str:
+    """Identity of a model in records: the digest of its files, or its name on the Hub.
+
+    Arguments
+    ---------
+    model : str, pathlib.Path or None
+        A folder, or a name on the Hub; None for the model that comes with the package.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits, or the name.
+
+    Example
+    -------
+    >>> len(model_identity(None)), model_identity("owner/model")
+    (16, 'owner/model')
+    """
+    folder = Path(__file__).parents[1] / "pretrained" / "models" if model is None else Path(model)
+    if model is not None and not folder.is_dir():
+        return str(model)
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".safetensors") and path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def parse_taxonomy(path: str | Path, content: object) -> Taxonomy:

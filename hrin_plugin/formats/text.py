@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hrin_plugin.detection import Detection
-from hrin_plugin.events import AnnotationError, Fault, read_text
+from hrin_plugin.events import AnnotationError, Event, Fault, read_text
 from hrin_plugin.text import shown
 from hrin_plugin.totals import milliseconds
 
@@ -66,6 +66,52 @@ def with_replaced_bytes(name: str) -> str:
     True
     """
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
+
+
+def clock_of(seconds: float, point: str = ".") -> str:
+    """A time as hours, minutes, seconds and milliseconds, as subtitles have it.
+
+    Example
+    -------
+    >>> clock_of(90_061.6), clock_of(0.5, ",")
+    ('25:01:01.600', '00:00:00,500')
+    """
+    minutes, rest_ms = divmod(milliseconds(seconds), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest_ms // 1000:02d}{point}{rest_ms % 1000:03d}"
+
+
+def seconds_of(parts: Sequence[str | None]) -> float:
+    """A time in seconds from its hours, minutes, seconds and milliseconds; what is missing counts as 0.
+
+    Example
+    -------
+    >>> seconds_of(("25", "01", "01", "600")), seconds_of((None, "00", "00", "500"))
+    (90061.6, 0.5)
+    """
+    hours, minutes, seconds, thousandths = (int(part or 0) for part in parts)
+    return (((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths) / 1000
+
+
+def tiers_of(detection: Detection) -> dict[str, list[Event]]:
+    """Events in tiers without overlap: one for each level, called after it.
+
+    Where events of a level overlap, each of its labels has a tier of its own, called after the level and
+    the label.
+
+    Example
+    -------
+    >>> events = [Event(0.0, 2.0, "fg-music"), Event(1.0, 3.0, "bg-music")]
+    >>> list(tiers_of(Detection("a", 3.0, {"md": [], "mrle": events})))
+    ['md', 'mrle fg-music', 'mrle bg-music']
+    """
+    tiers = {}
+    for task, events in detection.events.items():
+        if all(before.offset_s <= event.onset_s for before, event in zip(events, events[1:])):
+            tiers[task] = events
+            continue
+        for label in dict.fromkeys(event.label for event in events):
+            tiers[f"{task} {label}"] = [event for event in events if event.label == label]
+    return tiers
 
 
 def csv_row(cells: Sequence[object]) -> str:

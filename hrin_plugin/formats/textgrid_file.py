@@ -7,7 +7,7 @@ from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import AnnotationError, Event, Fault
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import parse_number, read_text
+from hrin_plugin.formats.text import parse_number, read_text, tiers_of
 
 _ITEM = re.compile(r'\s*(name|xmin|xmax|text)\s*=\s*(?:"(.*)"|(\S+))\s*')
 
@@ -35,13 +35,7 @@ def textgrid_text(detection: Detection) -> str:
                 text = ""
     ...
     """
-    tiers = {}
-    for task, events in detection.events.items():
-        if all(before.offset_s <= event.onset_s for before, event in zip(events, events[1:])):
-            tiers[task] = events
-            continue
-        for label in dict.fromkeys(event.label for event in events):
-            tiers[f"{task} {label}"] = [event for event in events if event.label == label]
+    tiers = tiers_of(detection)
     end = f"{detection.duration_s:.3f}"
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]

@@ -8,9 +8,8 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import format_error, read_text
+from hrin_plugin.formats.text import clock_of, format_error, read_text, seconds_of
 from hrin_plugin.text import shown
-from hrin_plugin.totals import milliseconds
 
 _CUE = re.compile(r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})")
 
@@ -27,7 +26,7 @@ def webvtt_text(detection: Detection) -> str:
     """
     (events,) = detection.events.values()
     cues = [
-        f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n{html.escape(label, quote=False)}\n"
+        f"\n{clock_of(onset_s)} --> {clock_of(offset_s)}\n{html.escape(label, quote=False)}\n"
         for onset_s, offset_s, label in events
     ]
     return "WEBVTT\n" + "".join(cues)
@@ -53,19 +52,10 @@ def read_webvtt(path: str | Path) -> Draft:
         cue = _CUE.match(text.strip())
         if cue is None:
             raise format_error(path, line, f"{shown(text)} is not two times, hh:mm:ss.mmm --> hh:mm:ss.mmm")
-        parts = [int(part or 0) for part in cue.groups()]
-        onset_s, offset_s = (
-            (((h * 60 + m) * 60 + s) * 1000 + ms) / 1000 for h, m, s, ms in (parts[:4], parts[4:])
-        )
+        onset_s, offset_s = seconds_of(cue.groups()[:4]), seconds_of(cue.groups()[4:])
         label = html.unescape(lines[line]).strip() if line < len(lines) else ""
         rows.append(Row(line, None, Event(onset_s, offset_s, label)))
     return Draft(rows)
-
-
-def _clock(seconds):
-    """A time as hours, minutes, seconds and milliseconds."""
-    minutes, rest_ms = divmod(milliseconds(seconds), 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest_ms // 1000:02d}.{rest_ms % 1000:03d}"
 
 
 FORMAT = Format("webvtt", ".vtt", joint=False, write=webvtt_text, read=read_webvtt)

@@ -1,5 +1,6 @@
 """The detector: finds music in recordings of any length with a trained model."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ from torch import nn
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
-from hrin_plugin.decoding.decoders import EventDecoder
+from hrin_plugin.decoding.decoders import EventDecoder, ordered_events
+from hrin_plugin.decoding.keeping import KeptHeader, keeping
 from hrin_plugin.decoding.methods import Decoding, read_decoding
+from hrin_plugin.decoding.silence import SilenceGate
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.formats.records import model_identity
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
-from hrin_plugin.inference.silence import SilenceGate
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.hrin import check_two_levels
 from hrin_plugin.networks.states import begin_network
@@ -34,7 +37,7 @@ class MusicDetector(Pretrained):
 
     Recordings of any length are processed in windows (:mod:`hrin_plugin.inference.windows`),
     in constant memory. All methods give the same events for the same samples. Near-silence is no music
-    (:mod:`hrin_plugin.inference.silence`); ``Decoding(silence_gate_db=None)`` turns that off.
+    (:mod:`hrin_plugin.decoding.silence`); ``Decoding(silence_gate_db=None)`` turns that off.
 
     Arguments
     ---------
@@ -76,6 +79,9 @@ class MusicDetector(Pretrained):
         super().__init__(modules, hparams, **options)
         self.taxonomy, self.grid = modules["network"].taxonomy, modules["features"].grid
         self.decoding = hparams["decoding"]
+        self._own_decoding = self.decoding
+        #: Identity of the model, as records of results have it; None for one that no folder holds.
+        self.identity = None
         self._onnx = None
 
     @classmethod
@@ -152,6 +158,7 @@ class MusicDetector(Pretrained):
         else:
             hparams = {"decoding": read_own_decoding(folder)}
             detector = cls(load_pretrained(folder, run_code)._asdict(), hparams, run_opts=run_opts)
+        detector.identity = model_identity(source)
         if decoding is not None:
             detector.decoding = decoding
         if backend != "torch":
@@ -198,6 +205,7 @@ class MusicDetector(Pretrained):
         probabilities: bool = False,
         progress: Callable[[float, float | None], None] | None = None,
         track: int | None = None,
+        keep: str | Path | None = None,
     ) -> Detection:
         """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
 
@@ -217,6 +225,9 @@ class MusicDetector(Pretrained):
             None if the length is unknown.
         track : int or None
             Which of several tracks of sound is used, from 1 on; None for the first.
+        keep : str, pathlib.Path or None
+            File for the frames' probabilities, 7 MB for 24 hours with the model that ships, from which
+            :func:`hrin_plugin.decoding.kept.read_kept` decides again. It appears when it is complete.
 
         Returns
         -------
@@ -236,19 +247,25 @@ class MusicDetector(Pretrained):
         >>> soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 44100), 44100)
         >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
         >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
-        >>> found = detector.detect_file(path)
+        >>> found = detector.detect_file(path, keep=path.with_suffix(".probs"))
         >>> found.name, found.duration_s, sorted(found.events)
         ('a', 1.0, ['md', 'mrle'])
+        >>> from hrin_plugin.decoding.kept import read_kept
+        >>> read_kept(path.with_suffix(".probs")).detect() == found
+        True
         """
-        with open_stream(path, self.grid.sample_rate, track) as stream:
+        with open_stream(path, self.grid.sample_rate, track) as stream, self._keeping(keep) as writer:
             tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
             try:
-                found = self._detect(stream, Path(path).stem, probabilities, tell)
-                return found._replace(warnings=tuple(stream.warnings))
+                found = self._detect(stream, Path(path).stem, probabilities, tell, writer)
+                found = found._replace(warnings=tuple(stream.warnings))
             except AudioError:
                 raise
             except ValueError as error:
                 raise AudioError(path, str(error), "give another recording") from error
+            if writer is not None:
+                writer.finish(found.duration_s, found.warnings)
+            return found
 
     def detect_batch(
         self,
@@ -305,7 +322,10 @@ class MusicDetector(Pretrained):
         return detections
 
     def detect_stream(
-        self, blocks: Iterable[np.ndarray | torch.Tensor], sample_rate: int
+        self,
+        blocks: Iterable[np.ndarray | torch.Tensor],
+        sample_rate: int,
+        keep: str | Path | None = None,
     ) -> Iterator[tuple[str, Event]]:
         """Events of live audio, each as soon as it is certain.
 
@@ -317,6 +337,8 @@ class MusicDetector(Pretrained):
             Samples as they arrive, ``[sample]`` or ``[sample, channel]``, of any length and type.
         sample_rate : int
             Samples a second.
+        keep : str, pathlib.Path or None
+            File for the frames' probabilities, as of :meth:`detect_file`.
 
         Returns
         -------
@@ -338,9 +360,7 @@ class MusicDetector(Pretrained):
         >>> sorted({task for task, _ in detector.detect_stream(live, 44100)})
         ['md', 'mrle']
         """
-        decided = self._decided(self._resampled(blocks, sample_rate))
-        names = self.taxonomy.level_names
-        return ((names[level], event) for _, events, _ in decided for level, event in events)
+        return self._streamed(self._resampled(blocks, sample_rate), keep)
 
     def probabilities(
         self, wav: torch.Tensor | np.ndarray, sample_rate: int | None = None
@@ -391,11 +411,28 @@ class MusicDetector(Pretrained):
     def _decoder(self):
         return EventDecoder(self.decoding, self.taxonomy, self.grid)
 
-    def _levels(self, blocks):
+    def _streamed(self, blocks, keep):
+        """The events of mono blocks, with the names of their levels."""
+        with self._keeping(keep) as writer:
+            for levels, events, done_s in self._decided(blocks, writer):
+                for level, event in events:
+                    yield self.taxonomy.level_names[level], event
+                if writer is not None and levels is None:
+                    writer.finish(done_s)
+
+    def _keeping(self, path):
+        """A context with the writer of a file for probabilities; with None where there is no file."""
+        if path is None:
+            return contextlib.nullcontext()
+        return keeping(path, KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity))
+
+    def _levels(self, blocks, writer=None):
         """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
-        gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid)
+        note = None if writer is None else writer.hear
+        gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid, note)
         begin = self._begin if self._onnx is None else self._onnx.begin
-        return gate.applied(window_probabilities(self.model, gate.listen(blocks), begin=begin))
+        pieces = window_probabilities(self.model, gate.listen(blocks), begin=begin)
+        return gate.applied(pieces if writer is None else _written(pieces, writer))
 
     def _begin(self, context):
         """Start a signal with the model's network, in SpeechBrain's inference precision."""
@@ -408,41 +445,42 @@ class MusicDetector(Pretrained):
 
         return precise
 
-    def _decided(self, blocks):
+    def _decided(self, blocks, writer=None):
         """Probabilities, decided events and processed seconds of mono blocks, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
         decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
-        for levels in self._levels(blocks):
+        for levels in self._levels(blocks, writer):
             n_frames += len(levels[0])
             n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
             yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
         duration_s = blocks.n_samples / self.grid.sample_rate
         yield None, decoder.finish(duration_s), duration_s
 
-    def _detect(self, blocks, name, probabilities, tell=None):
+    def _detect(self, blocks, name, probabilities, tell=None, writer=None):
         """The Detection of mono blocks; `tell` is called with the processed seconds."""
         found, kept = [], []
-        for levels, events, done_s in self._decided(blocks):
+        for levels, events, done_s in self._decided(blocks, writer):
             found += events
             if probabilities and levels is not None:
                 kept.append(levels)
             if tell is not None and levels is not None:
                 tell(done_s)
-        events = {
-            task: sorted(
-                (event for level, event in found if level == number),
-                key=lambda event: (event.onset_s, labels.index(event.label)),  # noqa: B023
-            )
-            for number, (task, labels) in enumerate(self.taxonomy.labels.items())
-        }
+        events = ordered_events(found, self.taxonomy)
         return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
 
     def _joined(self, pieces):
         """Concatenate the pieces' probabilities of each level, ``[frame, class]``."""
         levels = map(np.concatenate, zip(*pieces))
         return dict(zip(self.taxonomy.level_names, levels, strict=True))
+
+
+def _written(pieces, writer):
+    """Pass pieces on, and write them."""
+    for levels in pieces:
+        writer.push(levels)
+        yield levels
 
 
 class _Counted:

@@ -137,7 +137,7 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
         frames = _decibels(features, first)
         yield step(frames, frames.shape[1])
         return
-    frames = _frames(features, itertools.chain([first], pieces))
+    frames = absolute_frames(features, itertools.chain([first], pieces))
     for window, n_wanted in _windows(frames, grid):
         yield step(_relative(window, features)[None], n_wanted)
 
@@ -163,11 +163,34 @@ def _recut(blocks, first, others):
         yield np.concatenate([np.zeros(0, np.float32), *held])
 
 
-def _frames(features, pieces):
-    """New complete frames in decibels ``[frame, band]`` after each piece.
+def absolute_frames(features, pieces):
+    """New complete frames in decibels after each piece of a signal of any length.
 
     They are those of the whole signal at once, as only its own ends are mirrored, but that they are
     relative to no recording's loudest.
+
+    Arguments
+    ---------
+    features : LogMel
+        The features.
+    pieces : iterable of numpy.ndarray
+        The signal ``[sample]``, float32, in pieces of any length, the first longer than half a window.
+
+    Yields
+    ------
+    torch.Tensor
+        The next frames, ``[frame, band]``.
+
+    Raises
+    ------
+    ValueError
+        If the signal is too short for a frame.
+
+    Example
+    -------
+    >>> pieces = np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32)
+    >>> sum(len(frames) for frames in absolute_frames(LogMel(), pieces))
+    188
     """
     fixed = 1.0 if features.reference == "max" else features.reference
     absolute = LogMel(**features.settings | {"reference": fixed, "floor_db": None})

@@ -1,6 +1,7 @@
 """Pictures of recordings: waveform, spectrogram, events and probabilities (paper, Fig. 6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +10,111 @@ from matplotlib.patches import Patch
 
 from hrin_plugin.events import Event
 from hrin_plugin.files import replacing
-from hrin_plugin.report.display import class_name, colours_of
+from hrin_plugin.report.columns import Columns
+from hrin_plugin.report.display import class_name, clock, colours_of, fine_clock
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
+from hrin_plugin.totals import milliseconds
 
 LANE_INCHES = 0.35
 
+#: What is this far below the loudest is black, in decibels.
+RANGE_DB = 80.0
+
+#: Frequencies that are labelled.
+TICKS_HZ = (250, 500, 1000, 2000, 3000, 5000, 10_000, 20_000)
+
+#: Distances of labelled times, in seconds.
+STEPS_S = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14_400,
+    43_200,
+    86_400,
+)
+
+
+class Drawing:
+    """What is heard in a recording, or a part of it, in as many columns as a picture has.
+
+    Arguments
+    ---------
+    grid : FrameGrid
+        Sample rate, and times of the frames.
+    start_s : float
+        Where the part begins in the recording, in seconds.
+
+    Example
+    -------
+    >>> drawing = Drawing(FrameGrid(8000, 128))
+    >>> drawing.hear(np.zeros(16000, np.float32))
+    >>> drawing.see(np.zeros((126, 128), np.float32))
+    >>> drawing.duration_s
+    2.0
+    """
+
+    def __init__(self, grid: FrameGrid, start_s: float = 0.0):
+        self.grid, self.start_s, self.n_samples = grid, start_s, 0
+        self.low, self.high = Columns(np.minimum), Columns(np.maximum)
+        self.frames, self.levels = Columns(np.add), None
+        self.level_grid, self.level_s = grid, start_s
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the part, in seconds."""
+        return self.n_samples / self.grid.sample_rate
+
+    def hear(self, samples: np.ndarray) -> None:
+        """Take the next samples, ``[sample]``."""
+        self.low.push(samples[:, None])
+        self.high.push(samples[:, None])
+        self.n_samples += len(samples)
+
+    def see(self, frames: np.ndarray) -> None:
+        """Take the next log-mel frames, in decibels, ``[frame, band]``."""
+        self.frames.push(frames)
+
+    def believe(
+        self, levels: Sequence[np.ndarray], grid: FrameGrid | None = None, first_s: float | None = None
+    ) -> None:
+        """Take the next frames' probabilities, ``[frame, class]`` of each level.
+
+        Their grid and the time of the first of all are those of the part, unless they are given.
+        """
+        self.level_grid = grid or self.grid
+        self.level_s = self.start_s if first_s is None else first_s
+        self.levels = self.levels or [Columns(np.add) for _ in levels]
+        for columns, level in zip(self.levels, levels):
+            columns.push(level)
+
 
 def draw_recording(
-    wav: np.ndarray,
-    frames: np.ndarray,
-    grid: FrameGrid,
-    lanes: Mapping[str, Sequence[Event]],
-    probabilities: Iterable[np.ndarray] | None = None,
-    taxonomy: Taxonomy = MUSIC_LOUDNESS,
+    drawing: Drawing, lanes: Mapping[str, Sequence[Event]], taxonomy: Taxonomy = MUSIC_LOUDNESS
 ) -> Figure:
     """Draw a recording above its events.
 
     Arguments
     ---------
-    wav : numpy.ndarray
-        Samples at the features' rate, ``[sample]``.
-    frames : numpy.ndarray
-        Its log-mel frames, ``[frame, band]``.
-    grid : FrameGrid
-        Their times.
+    drawing : Drawing
+        Its samples, frames and probabilities.
     lanes : mapping of str to list of Event
-        Name of each lane to its events; drawn from top to bottom.
-    probabilities : iterable of numpy.ndarray or None
-        For each level ``[frame, class]``.
+        Name of each lane to its events, times from the beginning of the recording; drawn from top to
+        bottom.
     taxonomy : Taxonomy
         The classes; labels of the lanes that it lacks have a colour too.
 
@@ -49,28 +126,41 @@ def draw_recording(
     Example
     -------
     >>> from hrin_plugin.events import Event
-    >>> from hrin_plugin.timing import FrameGrid
-    >>> wav = np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32")
-    >>> frames, lanes = np.zeros((126, 128)), {"reference": [Event(0.5, 1.5, "music")]}
-    >>> len(draw_recording(wav, frames, FrameGrid(8000, 128), lanes).axes)
+    >>> drawing = Drawing(FrameGrid(8000, 128))
+    >>> drawing.hear(np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32"))
+    >>> drawing.see(np.zeros((126, 128)))
+    >>> len(draw_recording(drawing, {"reference": [Event(0.5, 1.5, "music")]}).axes)
     3
     """
-    levels = [] if probabilities is None else list(zip(taxonomy.level_names, taxonomy.levels, probabilities))
+    levels = list(zip(taxonomy.level_names, taxonomy.levels, drawing.levels or ()))
     colours = colours_of([*(label for names in taxonomy.levels for label in names), *_labels_of(lanes)])
     heights = [1.0, 1.6] + [LANE_INCHES * len(lanes)] * bool(lanes) + [0.8] * len(levels)
     figure = Figure(figsize=(11, sum(heights) + 0.25 * len(heights) + 0.6), layout="constrained")
     panels = iter(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
-    duration_s = len(wav) / grid.sample_rate
-    _draw_waveform(next(panels), wav, duration_s)
-    _draw_spectrogram(next(panels), frames, grid)
+    _draw_waveform(next(panels), drawing)
+    _draw_spectrogram(next(panels), drawing)
     if lanes:
         _draw_lanes(next(panels), lanes, colours)
     for name, labels, level in levels:
-        _draw_probabilities(next(panels), [colours[label] for label in labels], level, grid, name)
-    figure.axes[-1].set(xlim=(0, duration_s), xlabel="time, s")
+        _draw_probabilities(next(panels), [colours[label] for label in labels], level, drawing, name)
+    _show_clock(figure.axes[-1], drawing.start_s, drawing.start_s + drawing.duration_s)
     handles = [Patch(color=colour, label=class_name(label)) for label, colour in colours.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8), frameon=False)
     return figure
+
+
+def picture_path(path: str | Path) -> Path:
+    """The path of a picture; raises ValueError unless it ends in .png, .svg or .pdf.
+
+    Example
+    -------
+    >>> picture_path("a.png").name
+    'a.png'
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"{path}: a picture's name must end in .png, .svg or .pdf")
+    return path
 
 
 def save_picture(figure: Figure, path: str | Path) -> None:
@@ -95,28 +185,77 @@ def save_picture(figure: Figure, path: str | Path) -> None:
     >>> path.read_text()[:5]
     '<?xml'
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"{path}: a picture's name must end in .png, .svg or .pdf")
-    with replacing(path) as draft:
+    with replacing(picture_path(path)) as draft:
         figure.savefig(draft, dpi=150)
 
 
-def _draw_waveform(panel, wav, duration_s, columns=2000):
-    """Minimum and maximum of the samples in each of at most ``columns`` spans."""
-    edges = np.linspace(0, len(wav), min(columns, len(wav)) + 1).astype(int)[:-1]
-    times_s = (edges + edges[1] / 2 if len(edges) > 1 else edges) * duration_s / len(wav)
-    low, high = np.minimum.reduceat(wav, edges), np.maximum.reduceat(wav, edges)
+def _draw_waveform(panel, drawing):
+    """Minimum and maximum of the samples of each column."""
+    low, high = drawing.low.values()[:, 0], drawing.high.values()[:, 0]
+    times_s = _times(drawing.start_s, drawing.low.width / drawing.grid.sample_rate, len(low))
     panel.fill_between(times_s, low, high, color="#555555", linewidth=0)
     panel.set(ylabel="signal", yticks=[])
 
 
-def _draw_spectrogram(panel, frames, grid):
-    """Decibels of each band, with the frames at their times."""
-    half_s = grid.time_of(0.5)
-    extent = (-half_s, grid.time_of(len(frames)) - half_s, 0, frames.shape[1])
-    panel.imshow(frames.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
-    panel.set(ylabel="mel band")
+def _draw_spectrogram(panel, drawing):
+    """Decibels of each band, with the frames at their times and the bands at their frequencies."""
+    frames, grid = drawing.frames.values(), drawing.grid
+    begin_s = drawing.start_s - grid.time_of(0.5)
+    extent = (begin_s, begin_s + grid.time_of(len(frames) * drawing.frames.width), 0, frames.shape[1])
+    peak = frames.max()
+    panel.imshow(
+        frames.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - RANGE_DB, vmax=peak
+    )
+    ticks = [hertz for hertz in TICKS_HZ if hertz < grid.sample_rate / 2]
+    panel.set_yticks([band_of(hertz, grid.sample_rate, frames.shape[1]) for hertz in ticks], ticks)
+    panel.set(ylabel="frequency, Hz")
+
+
+def band_of(hertz: float, sample_rate: int, n_bands: int) -> float:
+    """Where a frequency lies among mel bands of Slaney's scale; the middle of band ``i`` is at ``i + 0.5``.
+
+    Arguments
+    ---------
+    hertz : float
+        The frequency.
+    sample_rate : int
+        Samples a second; the bands reach up to half of it.
+    n_bands : int
+        Number of bands.
+
+    Returns
+    -------
+    float
+        The place, from 0 to ``n_bands``.
+
+    Example
+    -------
+    >>> round(band_of(1000.0, 8000, 128), 2)
+    54.8
+    """
+    step = _mel(sample_rate / 2) / (n_bands + 1)
+    return _mel(hertz) / step - 0.5
+
+
+def _mel(hertz):
+    """A frequency on Slaney's mel scale: linear up to 1000 Hz, then logarithmic."""
+    if hertz < 1000:
+        return 3 * hertz / 200
+    return 15 + 27 * math.log(hertz / 1000) / math.log(6.4)
+
+
+def _times(begin_s, column_s, n_columns):
+    """Times of the middles of columns."""
+    return begin_s + column_s * (np.arange(n_columns) + 0.5)
+
+
+def _show_clock(panel, begin_s, end_s):
+    """Label the axis of time as a clock."""
+    step_s = next((step for step in STEPS_S if (end_s - begin_s) / step <= 10), STEPS_S[-1])
+    ticks = np.arange(math.ceil(begin_s / step_s), math.floor(end_s / step_s) + 1) * step_s
+    show = clock if step_s >= 1 else fine_clock
+    panel.set_xticks(ticks, [show(milliseconds(tick)) for tick in ticks])
+    panel.set(xlim=(begin_s, end_s), xlabel="time, h:mm:ss")
 
 
 def _draw_lanes(panel, lanes, colours):
@@ -130,9 +269,12 @@ def _draw_lanes(panel, lanes, colours):
     panel.tick_params(left=False)
 
 
-def _draw_probabilities(panel, colours, level, grid, name):
+def _draw_probabilities(panel, colours, columns, drawing, name):
     """A line for each class."""
-    times_s = [grid.time_of(frame) for frame in range(len(level))]
+    level, grid = columns.values(), drawing.level_grid
+    # Frames are centred on their times.
+    first_s = drawing.level_s - grid.time_of(0.5)
+    times_s = _times(first_s, grid.time_of(columns.width), len(level))
     for colour, column in zip(colours, level.T):
         panel.plot(times_s, column, color=colour, linewidth=1.2)
     panel.axhline(0.5, color="#999999", linewidth=0.6, linestyle=":")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.formats import find_formats
+from hrin_plugin.formats import format_of
 from hrin_plugin.formats.journal import Entry, read_journal, result_name
 from hrin_plugin.formats.records import nearest_record
 
@@ -63,11 +63,10 @@ def trace(files: Mapping[str, Path]) -> dict[str, Origin]:
     >>> trace({"a": folder / "a.tsv"})["a"].sha256
     '12ab'
     """
-    by_suffix = {format.suffix.lower(): format for format in find_formats().values()}
     journals = functools.cache(read_journal)
     records = functools.cache(_record_of)
     return {
-        name: _origin(path.absolute(), by_suffix[path.suffix.lower()], journals, records)
+        name: _origin(path.absolute(), format_of(path), journals, records)
         for name, path in files.items()
     }
 

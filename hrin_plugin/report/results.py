@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.files import visible_files
-from hrin_plugin.formats import read_detection, suffixes
+from hrin_plugin.formats import format_of, read_detection, suffixes
 from hrin_plugin.formats.text import with_replaced_bytes
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.totals import milliseconds
@@ -144,7 +144,9 @@ def _is_report(path):
 
 def _exact_name(name, path):
     """A recording's name with the bytes that its file could not hold, if the file still has that name."""
-    stems = path.stem, path.stem.rpartition(".")[0]
+    format = format_of(path)
+    stem = path.name[: -len(format.suffix)] if format else path.stem
+    stems = stem, stem.rpartition(".")[0]
     return next((stem for stem in stems if with_replaced_bytes(stem) == name), name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hrin_plugin.files import visible_files
-from hrin_plugin.formats import find_formats
+from hrin_plugin.formats import format_of
 from hrin_plugin.formats.journal import facts_of, read_journal, result_name
 
 #: Results that a line names; of more, it gives the number.
@@ -43,11 +43,10 @@ def stale_results(paths: Iterable[str | Path]) -> list[str]:
     >>> stale_results([folder])[0].partition(" (")[0]
     'counted, though of a recording that is no longer there: 1 result'
     """
-    by_suffix = {format.suffix.lower(): format for format in find_formats().values()}
     journals = functools.cache(read_journal)
     found = {GONE: [], CHANGED: [], UNFINISHED: []}
     for path in dict.fromkeys(file for given in paths for file in _files(given)):
-        format = by_suffix.get(path.suffix.lower())
+        format = format_of(path)
         kind = format and _kind(path.absolute(), format, journals)
         if kind:
             found[kind].append(path)

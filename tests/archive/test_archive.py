@@ -186,7 +186,7 @@ def test_finished_recordings_are_passed_over_until_they_change(tree, run):
     newer_ns = (tree.parent / "out/day1/a.tsv").stat().st_mtime_ns + 10**9
     os.utime(tree / "day1/a.mp3", ns=(newer_ns, newer_ns))
     assert detect(recordings, order, run)[0] == ["day1/a", "day1/b"]
-    assert detect(recordings, order._replace(format="json"), run)[0] == WHOLE
+    assert detect(recordings, order._replace(formats=("json",)), run)[0] == WHOLE
 
 
 def test_overwriting_that_was_interrupted_goes_on_without_overwriting_again(tree, run):

@@ -61,7 +61,7 @@ def test_a_second_run_of_other_settings_is_refused_while_the_first_runs(recordin
             ValueError, match=rf"out: another run is writing .* this one {words}; wait for its"
         ):
             claim_results(recordings, OTHER, overwrite)
-        claim_results(recordings, ORDER._replace(format="json"), until=until)
+        claim_results(recordings, ORDER._replace(formats=("json",)), until=until)
     assert claim_results(recordings, OTHER, overwrite=True) == recordings
     assert hidden() == [".hrin-json.lock", ".hrin-tsv.lock"]
 
@@ -179,7 +179,7 @@ def test_names_up_to_the_longest_have_results(recordings, name):
 @ON_UNIX
 def test_a_name_that_is_too_long_for_its_result_is_reported_before_anything_is_read(recordings):
     os.rename("in/a.wav", f"in/{'a' * 251}.wav")
-    order = ORDER._replace(format="textgrid")
+    order = ORDER._replace(formats=("textgrid",))
     to_do = claim_results(collect(["in"]).recordings, order)
     problems = [detect_recording(each, print, order, lambda *_: object()).problem for each in to_do]
     assert problems[0].endswith(": its result cannot be written (name too long); rename the recording")

@@ -146,7 +146,7 @@ def test_a_recording_keeps_its_result_when_another_of_its_name_comes_or_goes(pla
     assert len(read_results(["out"]).detections) == 3
     (line,) = stale_results(["out"])
     assert line.startswith("counted, though of a recording that is no longer there: 1 result (out/a.tsv)")
-    assert detect(ORDER._replace(format="json"))[0] == ["a.flac", "b"]
+    assert detect(ORDER._replace(formats=("json",)))[0] == ["a.flac", "b"]
 
 
 @pytest.mark.parametrize("arguments", [["in"], ["in/day1", "in/day2"], ["in/day1"], ["in/day1/c.wav"]])

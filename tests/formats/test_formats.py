@@ -5,9 +5,13 @@ import io
 import json
 
 import jams
+import jsonschema
 import numpy as np
+import opentimelineio
 import pandas
+import pympi
 import pytest
+import srt
 import textgrid
 import webvtt
 from hypothesis import HealthCheck, given, settings
@@ -118,6 +122,151 @@ def test_webvtt_cue_text_is_escaped(tmp_path):
     assert cue.raw_text == "R&amp;B &lt;live&gt; --&gt;"
 
 
+def test_srt_reads_subtitles_of_more_than_a_day(tmp_path):
+    cues = list(srt.parse(write_one(tmp_path, FOUND, "srt").read_text()))
+    assert [cue.index for cue in cues] == [1, 2, 3, 4]
+    assert [(cue.content, cue.start.total_seconds(), cue.end.total_seconds()) for cue in cues] == spans(
+        LOUDNESS
+    )
+
+
+def in_seconds(track):
+    """Name, onset and offset of each clip of a track, and of nothing else."""
+    clips = []
+    for clip in track:
+        begin = clip.source_range.start_time.to_seconds()
+        clips.append((clip.name, begin, begin + clip.duration().to_seconds()))
+    return clips
+
+
+def test_opentimelineio_reads_the_cuts_in_whole_frames(tmp_path):
+    path = write_one(tmp_path, FOUND, "edl")
+    timeline = opentimelineio.adapters.read_from_file(str(path), rate=25)
+    assert timeline.name == "show.2024"
+    (track,) = timeline.tracks
+    cuts = in_seconds(track)
+    assert [name for name, _, _ in cuts] == [event.label for event in LOUDNESS]
+    for (_, *times), event in zip(cuts, LOUDNESS):
+        np.testing.assert_allclose(times, event[:2], atol=0.0201)
+    for before, after in zip(cuts, cuts[1:]):
+        assert after[1] == pytest.approx(before[2])
+
+
+def test_opentimelineio_has_a_track_for_each_label_where_events_overlap(tmp_path):
+    path = write_one(tmp_path, OVERLAP, "edl")
+    timeline = opentimelineio.adapters.read_from_file(str(path), rate=25)
+    assert [track.name for track in timeline.tracks] == ["A1", "A2"]
+    assert [in_seconds(track) for track in timeline.tracks] == [
+        [("fg-music", 1.0, 5.0)],
+        [("bg-music", 4.0, 8.0)],
+    ]
+
+
+def test_an_edl_that_an_editor_changed_is_read_as_it_is_now(tmp_path):
+    path = write_one(tmp_path, GAPS, "edl")
+    assert "* HRIN TIMES: 1.000 4.000" in path.read_text()
+    path.write_text(path.read_text().replace("00:00:04:00", "00:00:03:12"))
+    assert spans(read_detection(path).events["mrle"]) == [("fg-music", 1.0, 3.48), ("bg-music", 5.0, 8.0)]
+
+
+def test_an_event_shorter_than_a_frame_is_no_cut_but_is_read_back(tmp_path):
+    short = Detection("a", 2.0, {"md": [Event(1.0, 1.015, "music"), Event(1.5, 2.0, "music")]})
+    path = write_one(tmp_path, short, "edl", "md")
+    timeline = opentimelineio.adapters.read_from_file(str(path), rate=25)
+    assert in_seconds(timeline.tracks[0]) == [("music", 1.52, 2.0)]
+    assert read_detection(path).events == short.events
+
+
+@pytest.mark.filterwarnings("error")
+def test_elan_has_a_tier_for_each_level_and_the_recording(tmp_path):
+    found = FOUND._replace(path="/archive/news at 6.wav")
+    (path,) = write_detection(tmp_path, found, "elan", TASKS)
+    content = pympi.Eaf(str(path))
+    assert list(content.get_tier_names()) == list(TASKS)
+    for task in TASKS:
+        values = content.get_annotation_data_for_tier(task)
+        assert [(label, on / 1000, off / 1000) for on, off, label in values] == spans(found.events[task])
+    (media,) = content.get_linked_files()
+    assert media["MEDIA_URL"] == "file:///archive/news%20at%206.wav"
+    content.to_file(str(tmp_path / "again.eaf"))
+    assert read_detection(tmp_path / "again.eaf") == FOUND._replace(name="again")
+
+
+def test_elan_has_a_tier_for_each_label_where_events_overlap(tmp_path):
+    path = write_one(tmp_path, OVERLAP, "elan")
+    assert list(pympi.Eaf(str(path)).get_tier_names()) == ["mrle fg-music", "mrle bg-music"]
+    assert read_detection(path) == OVERLAP
+
+
+#: What Label Studio's guide to importing pre-annotations asks of regions of audio.
+TASK_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["data", "predictions"],
+        "properties": {
+            "data": {"type": "object", "required": ["audio"], "properties": {"audio": {"type": "string"}}},
+            "predictions": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["result"],
+                    "properties": {
+                        "model_version": {"type": "string"},
+                        "result": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["id", "from_name", "to_name", "type", "value"],
+                                "properties": {
+                                    "id": {"type": "string"},
+                                    "to_name": {"const": "audio"},
+                                    "type": {"const": "labels"},
+                                    "original_length": {"type": "number"},
+                                    "value": {
+                                        "type": "object",
+                                        "required": ["start", "end", "labels"],
+                                        "properties": {
+                                            "start": {"type": "number", "minimum": 0},
+                                            "end": {"type": "number", "exclusiveMinimum": 0},
+                                            "channel": {"type": "integer"},
+                                            "labels": {"type": "array", "items": {"type": "string"}},
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def test_label_studio_gets_tasks_with_regions(tmp_path):
+    (path,) = write_detection(tmp_path, FOUND._replace(path="/archive/a b.mp3"), "labelstudio", TASKS)
+    content = json.loads(path.read_text())
+    jsonschema.validate(content, TASK_SCHEMA)
+    (task,) = content
+    assert task["data"]["audio"] == "/data/local-files/?d=archive/a%20b.mp3"
+    regions = task["predictions"][0]["result"]
+    assert len({region["id"] for region in regions}) == len(regions) == 7
+    for level, events in FOUND.events.items():
+        values = [region["value"] for region in regions if region["from_name"] == level]
+        assert [(value["labels"][0], value["start"], value["end"]) for value in values] == spans(events)
+
+
+def test_what_a_person_annotated_in_label_studio_is_read(tmp_path):
+    path = write_one(tmp_path, GAPS, "labelstudio")
+    content = json.loads(path.read_text())
+    content[0]["annotations"] = json.loads(json.dumps(content[0]["predictions"]))
+    content[0]["annotations"][0]["result"][0]["value"]["end"] = 4.5
+    path.write_text(json.dumps(content))
+    assert spans(read_detection(path).events["mrle"]) == [("fg-music", 1.0, 4.5), ("bg-music", 5.0, 8.0)]
+
+
 def test_jams_validates_with_an_annotation_for_each_level(tmp_path):
     (path,) = write_detection(tmp_path, FOUND, "jams", TASKS)
     content = jams.load(str(path), validate=True, strict=True)
@@ -215,7 +364,7 @@ def test_what_is_written_is_read_back_to_the_millisecond(format, tmp_path, detec
                 if found.label == event.label and abs(found.onset_s - event.onset_s) <= 0.0005001
             ]
             assert any(abs(found.offset_s - event.offset_s) <= 0.0005001 for found in near)
-    if format in ("json", "jams", "textgrid"):
+    if format in ("json", "jams", "textgrid", "elan", "labelstudio"):
         assert abs(read[0].duration_s - detection.duration_s) <= 0.0005001
 
 
@@ -257,6 +406,10 @@ def test_files_of_single_levels_are_called_after_them(tmp_path):
         "rttm": ["show.2024.md.rttm", "show.2024.mrle.rttm"],
         "webvtt": ["show.2024.md.vtt", "show.2024.mrle.vtt"],
         "jams": ["show.2024.jams"],
+        "srt": ["show.2024.md.srt", "show.2024.mrle.srt"],
+        "edl": ["show.2024.md.edl", "show.2024.mrle.edl"],
+        "elan": ["show.2024.eaf"],
+        "labelstudio": ["show.2024.labelstudio.json"],
     }
     assert all(
         sorted(p.name for p in (tmp_path / format).iterdir()) == sorted(names[format]) for format in names
@@ -352,6 +505,10 @@ def test_webvtt_without_hours_and_with_settings_is_read(tmp_path):
 # Refusals
 
 HEADER = "name,task,onset,offset,label\n"
+EAF = """<A><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="1" TIME_VALUE="0"/>
+<TIME_SLOT TIME_SLOT_ID="2" TIME_VALUE="1000"/></TIME_ORDER><TIER TIER_ID="md"><ANNOTATION>
+<ALIGNABLE_ANNOTATION TIME_SLOT_REF1="1" TIME_SLOT_REF2="2"><ANNOTATION_VALUE>music</ANNOTATION_VALUE>
+</ALIGNABLE_ANNOTATION></ANNOTATION></TIER></A>"""
 VALID = {
     "format": "hrin detection",
     "version": 1,
@@ -398,7 +555,22 @@ VALID = {
         ("a.vtt", "0\t1\tmusic\n", "a.vtt, line 1: does not begin with WEBVTT"),
         ("a.vtt", "WEBVTT\n\n0:00 --> 0:01\nmusic\n", "a.vtt, line 3: '0:00 --> 0:01' is not two times"),
         ("a.vtt", "WEBVTT\n\n00:00.000 --> 00:01.000", "a.vtt, line 3: unknown label ''"),
-        ("a.mp3", "", "a.mp3: is not in a known format; use one of .tsv, .txt, .csv, .jams, .json, .rttm"),
+        ("a.srt", "0\t1\tmusic\n", "a.srt, line 1: '0.t1.tmusic' begins no subtitle"),
+        (
+            "a.srt",
+            "1\n0:00 --> 0:01\nmusic\n",
+            "a.srt, line 2: '0:00 --> 0:01' is not two times, hh:mm:ss,mmm",
+        ),
+        ("a.edl", "001 AX A C 0 1\n", "a.edl, line 1: '001 AX A C 0 1' is not a cut with four times"),
+        ("a.eaf", "<a>", "a.eaf, line 1: is not XML"),
+        ("a.eaf", "<a/>", "a.eaf: has no tier called md or mrle; name the tiers so"),
+        ("a.eaf", EAF.replace("1000", "x"), "a.eaf: 'x' is not a time in seconds"),
+        ("a.eaf", EAF.replace('TIME_VALUE="1000"', ""), "a.eaf: None is not a time in seconds"),
+        ("a.labelstudio.json", "[]", "a.labelstudio.json: holds 0 tasks; give each recording a file"),
+        ("a.labelstudio.json", '[{"data": {}}]', "json: has neither annotations nor predictions"),
+        ("a.labelstudio.json", '[{"data": {}, "predictions": [1]}]', "json: has no 'result' where"),
+        ("a.labelstudio.json", '[{"data": {}, "predictions": 1}]', "json: has no 'predictions' where"),
+        ("a.mp3", "", "a.mp3: is not in a known format; use one of .tsv, .txt, .csv, .edl, .eaf, .jams, "),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(name, text, message, tmp_path):
@@ -428,7 +600,7 @@ def test_files_that_cannot_be_read_are_refused_by_name(format, tmp_path):
 @pytest.mark.parametrize(
     ("format", "levels", "message"),
     [
-        ("mp3", ["md"], "unknown format 'mp3'; use one of tsv, audacity, csv, jams"),
+        ("mp3", ["md"], "unknown format 'mp3'; use one of tsv, audacity, csv, edl"),
         ("tsv", [], r"levels \[\] are not some of md, mrle"),
         ("tsv", ["md", "md"], "are not some of md, mrle"),
         ("json", ["loud"], r"levels \['loud'\] are not some of md, mrle"),

@@ -16,7 +16,7 @@ It opens where any sound is 3 dB above the threshold, or sound that is not stead
 where it is closed for 5 s on end, or for the whole recording.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from scipy import fft
@@ -99,6 +99,8 @@ class SilenceGate:
         does nothing.
     grid : FrameGrid
         Sample rate and hop of the frames.
+    note : callable or None
+        Takes the level and the change of each second, to be heard again by :meth:`hear`.
 
     Example
     -------
@@ -111,8 +113,14 @@ class SilenceGate:
     [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
     """
 
-    def __init__(self, threshold_db: float | None, taxonomy: Taxonomy, grid: FrameGrid):
-        self._threshold_db, self._grid = threshold_db, grid
+    def __init__(
+        self,
+        threshold_db: float | None,
+        taxonomy: Taxonomy,
+        grid: FrameGrid,
+        note: Callable[[float, float], None] | None = None,
+    ):
+        self._threshold_db, self._grid, self._note = threshold_db, grid, note
         self._silent = taxonomy.silence
         self._is_off = threshold_db is None or self._silent is None
         self._runs = []  # closed seconds: the first, and the first after them; None while they last
@@ -133,8 +141,13 @@ class SilenceGate:
             The blocks.
         """
         for block in blocks:
-            if not self._is_off and len(block):
-                self._take(*measure(block, self._grid.sample_rate))
+            if len(block) and (self._note or not self._is_off):
+                level, bands = measure(block, self._grid.sample_rate)
+                change = 0.0 if self._bands is None else float(_change(self._bands, bands))
+                self._bands = bands
+                if self._note:
+                    self._note(level, change)
+                self.hear(level, change)
             yield block
 
     def applied(self, pieces: Iterable[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
@@ -162,9 +175,18 @@ class SilenceGate:
             self._n_frames += n_frames
             yield levels
 
-    def _take(self, level, bands):
-        """Open or close in the next second."""
-        change = 0.0 if self._bands is None else _change(self._bands, bands)
+    def hear(self, level: float, change: float) -> None:
+        """Open or close in the next second.
+
+        Arguments
+        ---------
+        level : float
+            Level of the second, in dB re full scale.
+        change : float
+            Mean change of its louder bands from the second before, in dB; 0 for the first.
+        """
+        if self._is_off:
+            return
         above = level - self._threshold_db
         steady, unsteady = STEADY_DB
         opens = above > HYSTERESIS_DB or (above > HYSTERESIS_DB - UNSTEADY_DB and change > unsteady)
@@ -176,7 +198,7 @@ class SilenceGate:
             self._runs[-1] = self._runs[-1][0], self._n_seconds
             self._is_open = True
         self._was_open |= self._is_open
-        self._bands, self._n_seconds = bands, self._n_seconds + 1
+        self._n_seconds += 1
 
     def _silent_frames(self, n_frames):
         """Slices of the next frames where the gate acts."""

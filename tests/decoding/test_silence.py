@@ -6,8 +6,8 @@ import soundfile
 import torch
 
 from hrin_plugin.decoding.methods import Decoding
+from hrin_plugin.decoding.silence import SilenceGate, measure
 from hrin_plugin.inference.detector import MusicDetector
-from hrin_plugin.inference.silence import SilenceGate, measure
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.timing import FrameGrid
 
