@@ -201,7 +201,7 @@ def tell_outcomes(outcomes, order, problems, n_known, n_finished):
 
     for problem in problems:
         tell(problem)
-    for recording, detection, problem, _ in outcomes:
+    for recording, detection, problem, *_ in outcomes:
         if problem:
             tell(problem)
             continue
