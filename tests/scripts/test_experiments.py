@@ -124,7 +124,7 @@ def test_the_default_is_every_experiment_of_the_paper_on_every_fold():
         (["--folds", "5-2"], "--folds: '5-2': the range 5-2 runs backwards"),
         (["--seeds", "one"], "--seeds: 'one' is no list of numbers"),
         (["--jobs", "0"], "--jobs 0: use 1 or more"),
-        (["--data_folder", "nowhere"], "nowhere: there is no folder audio"),
+        (["--data_folder", "nowhere"], "nowhere: there is no such folder"),
         (["--", "--fold=1"], "--fold=1: the plan sets --fold"),
         (["--", "--hidden=7"], "Override 'hidden' not found"),
         (["--", "--lr=1", "--lr=2"], 'duplicate key "lr"'),
