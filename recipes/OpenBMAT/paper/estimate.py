@@ -158,7 +158,7 @@ class Estimate:
             return None
         # Finished runs were slowed down by their neighbours already, a measured batch was alone.
         shares = [self.jobs if self.finished.get(run.experiment) else self.speedup for run in runs]
-        return max(sum(each / share for each, share in zip(seconds, shares)), *seconds, 0.0)
+        return max(0.0, sum(each / share for each, share in zip(seconds, shares)), *seconds)
 
 
 def describe(estimate, runs, done):
