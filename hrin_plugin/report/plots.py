@@ -231,7 +231,7 @@ def band_of(hertz: float, sample_rate: int, n_bands: int) -> float:
     Example
     -------
     >>> round(band_of(1000.0, 8000, 128), 2)
-    54.8
+    54.53
     """
     step = _mel(sample_rate / 2) / (n_bands + 1)
     return _mel(hertz) / step - 0.5
