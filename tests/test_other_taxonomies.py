@@ -381,7 +381,7 @@ def test_a_loudness_class_more_is_a_change_of_the_taxonomy_and_a_colour(package_
         "assert main(['evaluate', 'truth', 'found', '--json', 'scores.json']) == 0\n"
         "assert main(['report', 'found', '--csv', 'report.csv', '--html', 'report.html']) == 0\n"
         "plot = ['plot', 'truth/a.wav', '--reference', 'truth/a.tsv', '--prediction', 'found/a.tsv']\n"
-        "assert main([*plot, '--output', 'a.svg']) == 0\n"
+        "assert main([*plot, '--model', 'none', '--output', 'a.svg']) == 0\n"
         "print(json.dumps([HRIN().taxonomy.levels[1], list(HierarchicalLoss().penalty_weights)]))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(package_with_a_class_more)}
