@@ -45,7 +45,7 @@ class Clock:
         self.waits = False
         #: Filled holes and passed jumps, in samples.
         self.holes, self.jumps = [], []
-        self._before = None
+        self._before, self._first = None, None
         self._landmarks = []  # number, place and length of frames from which on all are alike
 
     def begin(self, time_s):
@@ -81,6 +81,7 @@ class Clock:
         tolerance = TOLERANCE_S * self._rate
         if self._offset and abs(stamp - self._position) <= tolerance:
             self._offset = 0  # the clock is back
+        self._first = stamp if self._first is None else self._first
         step = stamp + self._offset - self._position
         if not self._n_frames and step < -tolerance:
             self._offset -= step  # what came before lasts longer
@@ -95,7 +96,8 @@ class Clock:
                 self.holes.append((self._position, self._position + step))
             return step
         self._offset -= step
-        self.jumps.append(self._position)
+        if step > 0 or abs(stamp - self._first) > self._rate:  # else another recording begins
+            self.jumps.append(self._position)
         return 0
 
     def _may_fill(self, step):

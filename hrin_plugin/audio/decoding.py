@@ -92,10 +92,10 @@ class FfmpegPart:
         self.is_lossy = track is None or not track.codec.startswith(_LOSSLESS)
         url = "pipe:0" if source else input_name(path, part.span)
         inputs = ["-f", part.form, "-i", url] if part.form else ["-i", url]
-        has_others = probe is not None and (probe.has_video or len(probe.tracks) > 1)
         is_broadcast = probe is not None and probe.container.split(",")[0] in _WITHOUT_LENGTH
-        #: The time of the container at which the recording begins, where ffmpeg does not subtract it.
-        self._zero_s = probe.start_s if has_others and is_broadcast else 0.0
+        #: The time of the container at which the recording begins, where ffmpeg does not subtract it. There
+        #: it would also pass over steps back of the clock, such as those after a damaged time stamp.
+        self._zero_s = probe.start_s if is_broadcast else 0.0
         checks = ["-err_detect", "crccheck"] if track and track.codec == "flac" else []
         command = [
             *opening(program, "verbose" if part.is_uncounted else "info"),

@@ -334,6 +334,16 @@ def titled(data):
     return data[:20000] + bytes([3]) + title + data[20000:]
 
 
+def late_stamp(data):
+    """A transport stream in which a bit of a time stamp in its middle is set: 2**15 ticks, 0.36 s."""
+    changed, at = bytearray(data), len(data) // 2
+    while True:
+        at = data.index(b"\0\0\1\xc0", at + 1)
+        if not data[at + 11] & 2:
+            changed[at + 11] |= 2
+            return bytes(changed)
+
+
 def last_page_off(data):
     return data[: data.rindex(b"OggS")]
 
@@ -391,6 +401,15 @@ def test_a_cut_mp3_of_low_rate_keeps_its_times(tmp_path):
     assert re.fullmatch(MISSING, said)
     n_same = 8000 * 3
     assert np.abs(cut[:n_same] - samples[:n_same]).max() < 1e-4
+
+
+@needs_ffmpeg
+def test_a_damaged_time_stamp_of_a_broadcast_is_told(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_bytes(late_stamp(encoded(tmp_path, ".ts", "-c:a", "mp2")))
+    samples, said = read(path)
+    assert "the clock of the recording jumps at " in said and "; times after it are counted" in said
+    assert len(samples) / 8000 == pytest.approx(5, abs=0.5)
 
 
 @needs_ffmpeg
