@@ -148,7 +148,7 @@ def test_report_prints_totals_and_writes_them(folders, tmp_path, capsys):
     assert hrin("report", folders[1], "--csv", tmp_path / "r.csv", "--html", tmp_path / "r.html") == 0
     printed = capsys.readouterr().out
     assert "day1/b" in printed and "all 2 recordings" in printed
-    assert "total,,,mrle,fg-music,3.600,0.450000,2\n" in (tmp_path / "r.csv").read_text()
+    assert "\ntotal,,,mrle,fg-music,3.600,0.450000,2," in (tmp_path / "r.csv").read_text()
     assert "day1/b" in (tmp_path / "r.html").read_text()
 
 

@@ -57,6 +57,9 @@ def test_the_wheel_detects_outside_the_tree(environment, tmp_path):
     assert found.returncode == 0, found.stderr
     rows = [line.split("\t") for line in found.stdout.splitlines()]
     assert float(rows[0][0]) == 0.0 and float(rows[-1][1]) == 10.0
+    (tmp_path / "a.tsv").write_text(found.stdout)
+    report = run(environment.with_name("hrin"), "report", "a.tsv", "--html", "a.html", cwd=tmp_path)
+    assert report.returncode == 0 and "<script>" in (tmp_path / "a.html").read_text(), report.stderr
 
 
 def test_the_wheel_has_its_version_and_types(environment, tmp_path):

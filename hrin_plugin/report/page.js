@@ -83,10 +83,10 @@ function segments(svg) {
   if (!known.has(svg)) {
     const found = [];
     for (const path of all(svg, "path")) {
-      const high = Number(path.getAttribute("stroke-width"));
+      const group = path.parentNode, high = Number(group.getAttribute("stroke-width"));
       for (const [, x, y, length] of path.getAttribute("d").matchAll(/M(\d+) ([\d.]+)h(\d+)/g))
-        found.push({ x: +x, foot: +y + high / 2, high, length: +length, name: path.dataset.name,
-          nothing: "nothing" in path.dataset });
+        found.push({ x: +x, foot: +y + high / 2, high, length: +length, name: group.dataset.name,
+          nothing: "nothing" in group.dataset });
     }
     known.set(svg, found.sort((a, b) => a.x - b.x || a.foot - b.foot));
   }

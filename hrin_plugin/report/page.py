@@ -15,6 +15,10 @@ from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, stri
 #: Tables and timelines of more rows than this are folded at first.
 MOST_UNFOLDED = 62
 
+#: Above this number of events, those of the timelines have no tooltips, so that the page still opens. Their
+#: times are read out all the same.
+MOST_TITLES = 20_000
+
 #: Recordings are unfolded at first if they are no more than this.
 MOST_RECORDINGS = 6
 
@@ -141,20 +145,22 @@ def _section(account, level, scope, title, whole, folded):
 def _timelines(account, levels):
     """The timeline of each station, and of each recording whose time is not known."""
     airtime, stations = account.airtime, {}
+    events = (len(each) for airing in airtime.airings for each in airing.detection.events.values())
+    titles = sum(events) <= MOST_TITLES
     alone = [number for number, airing in enumerate(airtime.airings) if airing.start_ms is None]
     for airing in airtime.airings:
         if airing.start_ms is not None:
             stations.setdefault(airing.station, []).append(airing)
     for station, airings in stations.items():
         yield f"<h3>{escape(station or 'No station')}</h3>" * (len(stations) > 1 or station != "")
-        yield _lanes(airtime, airings, station)
+        yield _lanes(airtime, airings, station, titles)
     hours = _hours(account, levels) if alone else {}
     opened = " open" * (len(alone) <= MOST_RECORDINGS)
     for number in alone:
         airing = airtime.airings[number]
         yield f"<details{opened}><summary>{escape(airing.detection.name)}"
         yield f" <span>{clock(airing.to_ms)}</span></summary>"
-        yield _lanes(airtime, [airing], airing.detection.name)
+        yield _lanes(airtime, [airing], airing.detection.name, titles)
         for level in levels:
             rows = hours[level].get(number, ())
             if len(rows) > 1:
@@ -174,10 +180,10 @@ def _hours(account, levels):
     return found
 
 
-def _lanes(airtime, airings, name):
+def _lanes(airtime, airings, name, titles):
     """A timeline with its axis."""
     strips = strips_of(airtime, airings)
-    drawings = draw_strips(airtime, airings, strips)
+    drawings = draw_strips(airtime, airings, strips, titles)
     width = max(strip.length_ms for strip in strips)
     step = 3 * 3_600_000 if width >= DAY_MS else max(width // 6, 1)
     ticks = "".join(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hrin_plugin.report.airtime import TOLERANCE_MS, Airing, Airtime
-from hrin_plugin.report.calendar import day_start, local_hour, local_time, next_day
-from hrin_plugin.report.display import class_name, css_class, printable
+from hrin_plugin.report.calendar import day_start, local_hour, local_time, next_day, short_time
+from hrin_plugin.report.display import class_name, css_class, fine_clock, printable
 from hrin_plugin.report.ledger import level_segments
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.totals import HOUR_MS
@@ -100,7 +100,9 @@ def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
     return [_day(day, zone) for day in sorted(days)]
 
 
-def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[Strip]) -> list[str]:
+def draw_strips(
+    airtime: Airtime, airings: Sequence[Airing], strips: Sequence[Strip], titles: bool = True
+) -> list[str]:
     """Draw recordings in the rows of a timeline.
 
     The colour of each class (:func:`hrin_plugin.report.display.css_class`) is left to the page's style; each
@@ -112,6 +114,9 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
         All recordings.
     airings, strips : sequence
         The recordings, and the rows of :func:`strips_of`.
+    titles : bool
+        Whether each segment has a tooltip with its class and times, which readers without scripts need;
+        without tooltips, the drawing is a fifth of the size.
 
     Returns
     -------
@@ -126,6 +131,8 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
     >>> drawings = draw_strips(Airtime([]), [airing], strips_of(Airtime([]), [airing]))
     >>> [drawing.partition(' d="')[2].partition('"')[0] for drawing in drawings]
     ['M3000000 5h600000', 'M0 5h600000']
+    >>> "<title>Music 0:50:00.000 to 1:10:00.000</title>" in drawings[1]
+    True
     """
     heights, feet, top = {}, {}, 0
     for taxonomy in dict.fromkeys(airing.detection.taxonomy for airing in airings):
@@ -139,11 +146,11 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
     for airing in airings:
         for level in levels:
             for label, spans in level_segments(airing.detection, level).items():
-                high = heights[level].get(label, FIRST)
-                for onset, offset in spans:
-                    _draw(
-                        airing, onset, offset, (level, label), feet[level] - high / 2, starts, strips, lines
-                    )
+                y = feet[level] - heights[level].get(label, FIRST) / 2
+                for span in spans:
+                    title = _title(airtime, airing, label, *span) if titles else ""
+                    for place, line in _lines(airing, *span, y, starts, strips):
+                        lines[place].setdefault((level, label), []).append((line, title))
     width, height = max(strip.length_ms for strip in strips), max(top - _LANE_GAP, TOP_LANE)
     return [
         _svg(strip, row, width, height, {level: heights[level] for level in levels})
@@ -151,8 +158,17 @@ def draw_strips(airtime: Airtime, airings: Sequence[Airing], strips: Sequence[St
     ]
 
 
-def _draw(airing, onset, offset, key, y, starts, strips, lines):
-    """Add a segment to the rows in which it lies."""
+def _title(airtime, airing, label, onset, offset):
+    """Class and times of a segment, by the clock where that is known."""
+    if airing.start_ms is None:
+        times = fine_clock(onset), fine_clock(offset)
+    else:
+        times = (short_time(airing.start_ms + instant_ms, airtime.zone) for instant_ms in (onset, offset))
+    return html.escape(f"{class_name(label)} {' to '.join(times)}")
+
+
+def _lines(airing, onset, offset, y, starts, strips):
+    """A segment in each row in which it lies: the row's number, and a line."""
     base = airing.start_ms or 0
     onset, offset = max(onset, airing.from_ms) + base, min(offset, airing.to_ms) + base
     place = max(bisect.bisect_right(starts, onset) - 1, 0)
@@ -160,7 +176,7 @@ def _draw(airing, onset, offset, key, y, starts, strips, lines):
         strip = strips[place]
         end = min(offset, strip.start_ms + strip.length_ms)
         if onset < end:
-            lines[place].setdefault(key, []).append(f"M{onset - strip.start_ms} {y:.5g}h{end - onset}")
+            yield place, f"M{onset - strip.start_ms} {y:.5g}h{end - onset}"
         onset, place = max(onset, end), place + 1
 
 
@@ -176,8 +192,8 @@ def _svg(strip, row, width, height, heights):
         if (level, label) in row:
             nothing = ' data-nothing=""' * (label == next(iter(heights[level])))
             paths.append(
-                f'<path class="{css_class(label)}" data-name="{html.escape(class_name(label))}"{nothing} '
-                f'stroke-width="{heights[level][label]:.3g}" d="{"".join(row[level, label])}"/>'
+                f'<g class="{css_class(label)}" data-name="{html.escape(class_name(label))}"{nothing} '
+                f'stroke-width="{heights[level][label]:.3g}">{_join(row[level, label])}</g>'
             )
     change = f' data-change="{strip.change}"' * bool(strip.change)
     name = html.escape(printable(strip.title))
@@ -185,6 +201,13 @@ def _svg(strip, row, width, height, heights):
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" tabindex="0" role="group" '
         f'aria-label="Segments, {name}" data-shown="{strip.shown_ms}"{change}>{"".join(paths)}</svg>'
     )
+
+
+def _join(lines):
+    """Lines as one path, or each with its title."""
+    if not lines[0][1]:
+        return f'<path d="{"".join(line for line, _ in lines)}"/>'
+    return "".join(f'<path d="{line}"><title>{title}</title></path>' for line, title in lines)
 
 
 def _day(day, zone):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hrin_plugin.detection import TASKS, Detection
 from hrin_plugin.events import Event, relabel
 from hrin_plugin.formats import find_formats, write_detection
+from hrin_plugin.report import page as report_page
 from hrin_plugin.report import tables as report
 from hrin_plugin.report.airtime import untimed
 from hrin_plugin.report.tables import format_summary, read_results, write_csv, write_html
@@ -316,8 +317,8 @@ def test_segments_tell_their_times_in_milliseconds(page):
 
 def lines_of(drawing, label):
     """Start and length of each segment of a class in a row, in milliseconds."""
-    paths = re.findall(f'<path class="c-{label}"[^>]* d="(.*?)"', drawing)
-    return [tuple(map(int, line)) for path in paths for line in re.findall(r"M(\d+) [\d.]+h(\d+)", path)]
+    groups = re.findall(f'<g class="c-{label}".*?</g>', drawing)
+    return [tuple(map(int, line)) for group in groups for line in re.findall(r"M(\d+) [\d.]+h(\d+)", group)]
 
 
 def drawn(found):
@@ -353,6 +354,17 @@ def test_a_short_recording_fills_its_row():
 
 def test_a_recording_of_no_length_is_drawn():
     assert drawn(Detection("a", 0.0, {"md": []}))[1][0].endswith("</svg>")
+
+
+def test_segments_have_tooltips_for_readers_without_scripts(page):
+    assert "Background music 1:06:40.000 to 2:10:00.250" in texts_in(page, "title")
+
+
+def test_very_many_segments_have_no_tooltips(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_page, "MOST_TITLES", 3)
+    write_html(tmp_path / "report.html", [SHOW])
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert texts_in(page, "title") == ["Music report"]
 
 
 def test_overlaps_are_explained(tmp_path):
