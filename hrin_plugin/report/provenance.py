@@ -66,8 +66,7 @@ def trace(files: Mapping[str, Path]) -> dict[str, Origin]:
     journals = functools.cache(read_journal)
     records = functools.cache(_record_of)
     return {
-        name: _origin(path.absolute(), format_of(path), journals, records)
-        for name, path in files.items()
+        name: _origin(path.absolute(), format_of(path), journals, records) for name, path in files.items()
     }
 
 
