@@ -89,6 +89,8 @@ def test_decide_gives_what_detect_gives_with_the_same_options(place, options):
     for record in (".hrin-json.json", ".hrin-json.jsonl"):
         assert (place / "again" / record).exists()
     records = [json.loads((place / out / ".hrin-json.json").read_text()) for out in ("again", "direct")]
+    for record in records:
+        del record["provenance"]["model"]  # the folder of the model has moved meanwhile
     assert records[0] == records[1]
     # Either command goes on where the other one stopped.
     (place / "again" / "monday" / "06h.json").unlink()
@@ -283,6 +285,18 @@ def test_a_converted_result_knows_its_recording(place):
     assert not stale_results(["labels"])
     os.utime(recording, ns=(10**18, 10**18))
     assert "of a recording that has changed since" in stale_results(["labels"])[0]
+
+
+def test_new_results_know_how_their_recordings_were_detected(place):
+    assert hrin("convert", "results", "--format", "srt", "--output", "captions") == 0
+    assert hrin("decide", "results", "--threshold", "0.3", "--output", "again") == 0
+    made = {name: entry.made for name, entry in read_journal(place / "results", "json").entries.items()}
+    assert sorted(made) == NAMES and all(each.sha256 for each in made.values())
+    for output, format in (("captions", "srt"), ("again", "tsv")):
+        known = read_journal(place / output, format).entries
+        assert {name: entry.made for name, entry in known.items()} == made
+    about = json.loads((place / "again" / ".hrin-tsv.json").read_text())["provenance"]
+    assert about["decoding"]["method"] == "threshold" and len(about["model_sha256"]) == 64
 
 
 def test_converting_into_the_same_folder_follows_the_results(place, capsys):
