@@ -87,7 +87,7 @@ class FeatureLoader:
         torch.Tensor
             ``[frame, band]``, float32; on the device where it is kept, else on the CPU.
         """
-        if sound in self.kept:
+        if self.kept and sound in self.kept:
             return self.kept[sound].float()
         if self.folder is None:
             return self._compute(sound)
