@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import sys
 import tempfile
@@ -115,7 +116,21 @@ def debug_folder(hparams_file, overrides):
         own = {"output_folder": os.path.join(folder, "run")}
         entries = read_hparams(hparams_file, overrides)
         own |= {name: value for name, value in (("logger", "file"), ("hub", None)) if name in entries}
-        yield replace_overrides(overrides, **own)
+        try:
+            yield replace_overrides(overrides, **own)
+        finally:
+            _close_logs(folder)
+
+
+def _close_logs(folder):
+    """Let no logger write on into a folder that goes: a log that was closed would be opened again."""
+    loggers = [logging.getLogger(), *map(logging.getLogger, tuple(logging.root.manager.loggerDict))]
+    for logger in loggers:
+        for handler in list(logger.handlers):
+            path = getattr(handler, "baseFilename", None)
+            if path and os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
+                logger.removeHandler(handler)
+                handler.close()
 
 
 @contextlib.contextmanager

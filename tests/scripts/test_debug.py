@@ -1,6 +1,7 @@
 """``--debug`` of every hyperparameter file, from the repository's root or from the recipe's folder."""
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 
@@ -58,3 +59,4 @@ def test_debug_runs(path, place, scripts, results, miniature, monkeypatch):
     scripts[recipe].main([*words, f"--results_folder={results / recipe}"])
     assert steps
     assert not list(results.rglob("settings.json")) and not list(results.rglob("CKPT*"))
+    assert not [each for each in logging.getLogger().handlers if isinstance(each, logging.FileHandler)]
