@@ -46,8 +46,9 @@ CHECKS = (
     ("pyloudnorm", "pyloudnorm", "run: pip install pyloudnorm"),
     ("safetensors", "safetensors", "run: pip install safetensors"),
     ("filelock", "filelock", "run: pip install filelock"),
+    ("tzdata", "tzdata", "run: pip install tzdata"),
     ("setuptools", "pkg_resources", 'sed_eval needs pkg_resources, run: pip install "setuptools<81"'),
-    ("sed_eval", "sed_eval", "run: pip install sed_eval 'setuptools<81'"),
+    ("sed_eval", "sed_eval", 'run: pip install sed_eval "setuptools<81"'),
 )
 
 
