@@ -17,7 +17,7 @@ from hrin_plugin.decoding.kept import read_kept
 from hrin_plugin.detection import Detection
 from hrin_plugin.files import visible_files
 from hrin_plugin.formats import find_formats, format_of, read_detection, recording_name
-from hrin_plugin.formats.journal import Facts, Made, facts_of, journal_path, read_journal
+from hrin_plugin.formats.journal import Facts, Made, facts_of, journal_folder, journal_path, read_journal
 from hrin_plugin.formats.records import nearest_record
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -251,9 +251,7 @@ def _kind_and_name(file, root):
 
 def _source(name, kind, files):
     """The source of a recording, or None where it is not finished."""
-    folder = next(
-        (above for above in files[0].absolute().parents if journal_path(above, kind).exists()), None
-    )
+    folder = journal_folder(files[0].absolute(), kind)
     journal = folder and _journal(folder, kind, facts_of(journal_path(folder, kind)))
     known = None
     if journal:

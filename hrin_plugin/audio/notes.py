@@ -5,7 +5,7 @@ from typing import NamedTuple
 #: Times that one line names; the others are counted.
 NAMED_TIMES = 5
 
-#: Peaks from which on samples are likely to have another scale: 24 dB above full scale.
+#: Samples beyond this, 24 dB above full scale, have another scale, or were decoded from damage.
 LEAST_ODD_PEAK = 16.0
 
 #: Peaks up to which 16-bit numbers in a wider type reach: half of the least step of 16-bit samples.

@@ -11,7 +11,7 @@ import numpy as np
 from hrin_plugin.audio.accounting import account
 from hrin_plugin.audio.decoding import FfmpegPart
 from hrin_plugin.audio.ffmpeg import CURE, probe
-from hrin_plugin.audio.notes import DAMAGED, DOUBTFUL, Note, missing, texts_of, warnings_of
+from hrin_plugin.audio.notes import DAMAGED, DOUBTFUL, LEAST_ODD_PEAK, Note, missing, texts_of, warnings_of
 from hrin_plugin.audio.pieces import Stitched
 from hrin_plugin.audio.recordings import (
     BLOCK_SAMPLES,
@@ -268,9 +268,6 @@ def _is_same_end(note, other):
     return other.is_end() and abs((note.start_s or 0.0) - (other.start_s or 0.0)) < _TOLERANCE_S
 
 
-#: Lossy codecs decode sound to less, full scale at 1 (24 dB above it); what is more was damaged.
-MOST_DECODED = 16.0
-
 #: How much of the sound before and after such a sample is as bad, in seconds: about a frame.
 _AROUND_S = 0.05
 
@@ -305,10 +302,10 @@ class _Counter:
 
     def _silence_absurd(self, block, begin):
         """Silence what no encoder was given, and what stands around it; ``block`` begins at a sample."""
-        if len(block) and block.min() > -MOST_DECODED and block.max() < MOST_DECODED:  # false for NaN
+        if len(block) and block.min() > -LEAST_ODD_PEAK and block.max() < LEAST_ODD_PEAK:  # false for NaN
             return
         reach = round(_AROUND_S * self._rate)
-        absurd = np.flatnonzero(~(np.abs(block) < MOST_DECODED).all(axis=1))
+        absurd = np.flatnonzero(~(np.abs(block) < LEAST_ODD_PEAK).all(axis=1))
         for places in np.split(absurd, np.flatnonzero(np.diff(absurd) > reach) + 1):
             if len(places):
                 span = max(places[0] - reach, 0), min(places[-1] + reach, len(block))

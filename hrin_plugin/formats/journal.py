@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.detection import TASKS
+from hrin_plugin.formats import recording_name
 from hrin_plugin.formats.contract import Format
 
 
@@ -219,11 +219,22 @@ def result_name(
     >>> result_name(folder / "day1" / "a.md.tsv", find_formats()["tsv"])[0]
     'day1/a'
     """
-    folder = next((above for above in path.parents if journal_path(above, format.name).exists()), None)
-    name = (path.parent.relative_to(folder or path.parent) / path.name[: -len(format.suffix)]).as_posix()
-    if not format.joint and name.endswith(tuple(f".{task}" for task in TASKS)):
-        name = name.rpartition(".")[0]
+    folder = journal_folder(path, format.name)
+    name = (path.parent.relative_to(folder or path.parent) / recording_name(path, format)[0]).as_posix()
     return name, folder and journals(folder, format.name), folder
+
+
+def journal_folder(path: Path, kind: str) -> Path | None:
+    """The nearest folder above a result that has a journal of its kind, or None.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = journal_path(folder, "tsv").write_text("")
+    >>> journal_folder(folder / "day1" / "a.tsv", "tsv") == folder
+    True
+    """
+    return next((above for above in path.parents if journal_path(above, kind).exists()), None)
 
 
 def _made(content):
