@@ -28,8 +28,7 @@ import torch
 from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.decoding.decoders import decode_events
 from hrin_plugin.features import BandStatistics, LogMel
-from hrin_plugin.inference.backends import onnx_backend
-from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.inference import MusicDetector, load_detector
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.cpu_memory import keep_freed_memory
 from hrin_plugin.networks.hrin import HRIN
@@ -82,9 +81,9 @@ def print_speed(folder, minutes, threads):
                 )
 
 
-def decisions(detector, begin, wav, window_s, context_s):
+def decisions(detector, wav, window_s, context_s):
     """For each level the label at every hundredth of a second, or none."""
-    pieces = window_probabilities(detector.model, [wav], window_s, context_s, begin)
+    pieces = window_probabilities(detector.features, [wav], detector.begin, window_s, context_s)
     levels = [np.concatenate(level) for level in zip(*pieces)]
     duration_s = len(wav) / detector.grid.sample_rate
     times = np.arange(0.005, duration_s, 0.01)
@@ -99,19 +98,17 @@ def decisions(detector, begin, wav, window_s, context_s):
 
 def print_agreement(folder, recordings):
     """The second table."""
-    detector = MusicDetector.from_hparams(folder, backend="torch", run_opts={"device": "cpu"})
-    network = onnx_backend(detector.model, "cpu", required=False)
-    begin = network and network.begin
+    detector = load_detector(folder, device="cpu")
     width = max(len(Path(path).name) for path in recordings)
     print(f"{'recording':<{width}}{'window/s':>10}{'context/s':>11}{'cost':>7}{'level 1':>10}{'level 2':>10}")
     for path in recordings:
         with open_stream(path, detector.grid.sample_rate) as stream:
             wav = np.concatenate(list(stream))
         # A window that holds everything needs no context.
-        whole = decisions(detector, begin, wav, len(wav) / detector.grid.sample_rate + 1, 0)
+        whole = decisions(detector, wav, len(wav) / detector.grid.sample_rate + 1, 0)
         for window_s, context_s in WINDOWS:
-            grid = window_grid(detector.model.features, window_s, context_s)
-            found = decisions(detector, begin, wav, window_s, context_s)
+            grid = window_grid(detector.features, window_s, context_s)
+            found = decisions(detector, wav, window_s, context_s)
             shares = "".join(f"{(ours == one).mean():10.3%}" for ours, one in zip(found, whole))
             cost = grid.window / grid.stride
             print(f"{Path(path).name:<{width}}{window_s:>10}{context_s:>11}{cost:7.2f}{shares}", flush=True)

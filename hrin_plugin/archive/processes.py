@@ -14,6 +14,8 @@ import signal
 import threading
 from typing import NamedTuple
 
+from hrin_plugin.machine import n_cores
+
 #: Most processes at a time; more are a mistake.
 MOST_JOBS = 4096
 
@@ -44,25 +46,6 @@ class LostTask(Exception):
     ...
     LostTask: task 1 of 2: its process was ended (SIGKILL), for want of memory perhaps; try fewer jobs
     """
-
-
-def n_cores():
-    """Number of CPU cores available to this process.
-
-    Returns
-    -------
-    int
-        At least 1.
-
-    Example
-    -------
-    >>> n_cores() >= 1
-    True
-    """
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def run_local(function, tasks, jobs, notify):

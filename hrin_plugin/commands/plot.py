@@ -82,7 +82,8 @@ def _plot(arguments):
     from pathlib import Path
 
     from hrin_plugin.decoding.kept import read_kept
-    from hrin_plugin.features import LogMel
+    from hrin_plugin.features.mel_frames import MelFrames
+    from hrin_plugin.features.settings import FrameSettings
     from hrin_plugin.inference import load_detector
 
     try:
@@ -98,7 +99,7 @@ def _plot(arguments):
     detector = None
     if kept is None and arguments.model != "none":
         detector = load_detector(arguments.model, device="cpu", run_code=arguments.run_code)
-    features = detector.model.features if detector else LogMel()
+    features = detector.features if detector else MelFrames(FrameSettings())
     drawing = Drawing(features.grid, begin_s)
     total_s = _hear(arguments, drawing, features)
     lanes, taxonomy = _lanes(arguments, total_s)
@@ -116,6 +117,8 @@ def _plot(arguments):
 
 def _hear(arguments, drawing, features):
     """Read the part into the drawing, and print the recording's warnings; returns the time of its end."""
+    import numpy as np
+
     from hrin_plugin.audio.streams import open_stream
     from hrin_plugin.inference.windows import absolute_frames
     from hrin_plugin.report.display import printable
@@ -133,7 +136,7 @@ def _hear(arguments, drawing, features):
         if first is None:
             raise ValueError(f"{arguments.recording}: ends before --from; give an earlier time")
         for frames in absolute_frames(features, heard(itertools.chain([first], blocks))):
-            drawing.see(frames.numpy())
+            drawing.see(np.asarray(frames))
         if stream.warnings:
             words = "; ".join(stream.warnings)
             print(printable(f"{arguments.recording}: warning: {words}"), file=sys.stderr)

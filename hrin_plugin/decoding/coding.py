@@ -6,9 +6,8 @@ most (:func:`largest_error`). A threshold of 0.5 lies between two steps and is m
 """
 
 import numpy as np
-from scipy import special
 
-from hrin_plugin.decoding.smoothing import LEAST_PROBABILITY
+from hrin_plugin.decoding.smoothing import LEAST_PROBABILITY, expit, logit
 
 #: Width of a step at even odds, in nats of log-odds.
 STEP_NATS = 0.001
@@ -36,7 +35,7 @@ def quantise(probabilities: np.ndarray) -> np.ndarray:
     [-5262, 0, 1898]
     """
     trusted = np.clip(np.asarray(probabilities, dtype=float), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    steps = np.arcsinh(special.logit(trusted) / _KNEE_NATS) * (_KNEE_NATS / STEP_NATS)
+    steps = np.arcsinh(logit(trusted) / _KNEE_NATS) * (_KNEE_NATS / STEP_NATS)
     return np.floor(steps).astype(np.int16)
 
 
@@ -60,7 +59,7 @@ def dequantise(steps: np.ndarray) -> np.ndarray:
     True
     """
     log_odds = np.sinh((np.asarray(steps, dtype=float) + 0.5) * (STEP_NATS / _KNEE_NATS)) * _KNEE_NATS
-    return special.expit(log_odds).astype(np.float32)
+    return expit(log_odds).astype(np.float32)
 
 
 def largest_error(log_odds: float) -> float:

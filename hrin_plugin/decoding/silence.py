@@ -19,7 +19,6 @@ where it is closed for 5 s on end, or for the whole recording.
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-from scipy import fft
 
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.timing import FrameGrid
@@ -73,7 +72,7 @@ def measure(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
     frames = np.zeros(n_spectra * length, np.float32)
     frames[: len(samples)] = samples[: len(frames)]
     window = np.hanning(length).astype(np.float32)
-    spectra = fft.rfft(frames.reshape(n_spectra, length) * window)
+    spectra = np.fft.rfft(frames.reshape(n_spectra, length) * window)
     # By Parseval: the share of each bin in the mean power of the samples.
     power = 2 * (spectra.real**2 + spectra.imag**2) / (length * np.sum(window**2))
     first, width = (max(1, round(hertz * length / sample_rate)) for hertz in (_HUM_HZ, _BAND_HZ))

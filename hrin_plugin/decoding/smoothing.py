@@ -6,12 +6,33 @@ Pure functions of arrays. The paper decides each frame by itself (section V-C).
 import math
 
 import numpy as np
-from scipy import ndimage, special
 
 #: The least that a probability, and its complement, count for where log-odds are taken. A float32
 #: sigmoid is exactly 1 from logits of 17 on, and so would forbid a state for ever; a network is not to be
 #: trusted beyond odds of a million to one in any single frame.
 LEAST_PROBABILITY = 1e-6
+
+
+def logit(probabilities: np.ndarray) -> np.ndarray:
+    """Log-odds of probabilities between 0 and 1, in nats.
+
+    Example
+    -------
+    >>> logit(np.array([0.5, 0.9])).round(4).tolist()
+    [0.0, 2.1972]
+    """
+    return np.log(probabilities) - np.log1p(-probabilities)
+
+
+def expit(log_odds: np.ndarray) -> np.ndarray:
+    """Probabilities of log-odds in nats, without overflow.
+
+    Example
+    -------
+    >>> expit(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return np.exp(-np.logaddexp(0, -log_odds))
 
 
 def shift_log_odds(probabilities, offsets):
@@ -40,7 +61,7 @@ def shift_log_odds(probabilities, offsets):
     shifted = probabilities.copy()
     for index, offset in enumerate(offsets):
         if offset:
-            shifted[:, index] = special.expit(special.logit(_trusted(probabilities[:, index])) + offset)
+            shifted[:, index] = expit(logit(_trusted(probabilities[:, index])) + offset)
     return shifted
 
 
@@ -76,12 +97,19 @@ def median_filter(probabilities, width_frames):
     probabilities = np.asarray(probabilities)
     if width_frames == 1 or not len(probabilities):
         return probabilities
-    # Class by class: for a single axis scipy has a way whose work hardly grows with the width.
-    columns = [
-        ndimage.median_filter(np.ascontiguousarray(column), size=width_frames, mode="nearest")
-        for column in probabilities.T
-    ]
-    return np.stack(columns, axis=1)
+    return np.stack([_running_median(column, width_frames) for column in probabilities.T], axis=1)
+
+
+def _running_median(column, width_frames):
+    """Median around each value of one class; the work of scipy, where it is, hardly grows with the width."""
+    try:
+        from scipy import ndimage  # which takes longer to import than a short recording to be heard
+    except ImportError:
+        padded = np.pad(column, width_frames // 2, mode="edge")
+        views = np.lib.stride_tricks.sliding_window_view(padded, width_frames)
+        parts = np.array_split(views, len(views) // 4096 + 1)
+        return np.concatenate([np.median(part, axis=1) for part in parts])
+    return ndimage.median_filter(np.ascontiguousarray(column), size=width_frames, mode="nearest")
 
 
 def leaf_log_likelihood(probabilities, taxonomy):

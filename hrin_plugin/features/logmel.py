@@ -1,17 +1,11 @@
 """Log-mel frames of a waveform (paper, section V-B)."""
 
-import math
-import numbers
-
+import numpy as np
 import torch
 import torchaudio
 from torch import nn
 
-from hrin_plugin.text import shown
-from hrin_plugin.timing import FrameGrid
-
-#: Highest sample rate, and longest transform; greater numbers are mistakes.
-MOST_RATE, MOST_FFT = 1 << 20, 1 << 16
+from hrin_plugin.features.settings import MIN_POWER, FrameSettings
 
 
 class LogMel(nn.Module):
@@ -43,8 +37,10 @@ class LogMel(nn.Module):
     torch.Size([2, 63, 128])
     """
 
+    #: The library whose arrays the frames are.
+    arrays = torch
     #: Powers below this are taken for it, so that digital silence has a logarithm.
-    MIN_POWER = 1e-10
+    MIN_POWER = MIN_POWER
 
     def __init__(
         self,
@@ -56,27 +52,10 @@ class LogMel(nn.Module):
         floor_db: float | None = 80.0,
     ):
         super().__init__()
-        for name, value, most in (
-            ("sample_rate", sample_rate, MOST_RATE),
-            ("n_fft", n_fft, MOST_FFT),
-            ("hop_length", hop_length, sample_rate),
-            ("n_mels", n_mels, MOST_FFT),
-        ):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
-        if reference != "max" and not _is_above(reference, 0.0):
-            raise ValueError(f"reference must be 'max' or a power above 0, got {shown(reference)}")
-        if floor_db is not None and not _is_above(floor_db, -1e-9):
-            raise ValueError(f"floor_db must be None or a number of dB, 0 or more, got {shown(floor_db)}")
-        self.settings = {
-            "sample_rate": sample_rate,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
-            "reference": reference,
-            "floor_db": floor_db,
-        }
-        self.grid = FrameGrid(sample_rate, hop_length)
+        settings = FrameSettings(sample_rate, n_fft, hop_length, n_mels, reference, floor_db)
+        settings.check()
+        self.settings = settings._asdict()
+        self.grid, self._settings = settings.grid, settings
         self.n_fft, self.n_mels = n_fft, n_mels
         self.reference, self.floor_db = reference, floor_db
         # Both follow from the settings, so they are no part of a checkpoint.
@@ -114,12 +93,18 @@ class LogMel(nn.Module):
         alone = [self._decibels(wav[None, :count])[0] for wav, count in zip(wavs, counts)]
         return nn.utils.rnn.pad_sequence(alone, batch_first=True)
 
+    def absolute(self) -> "LogMel":
+        """The same frames on the same device, relative to no recording's loudest."""
+        fixed = 1.0 if self.reference == "max" else self.reference
+        return LogMel(**self.settings | {"reference": fixed, "floor_db": None}).to(self.window.device)
+
+    def of_signal(self, samples: np.ndarray) -> torch.Tensor:
+        """Frames ``[1, frame, band]`` of a signal ``[sample]``, float32, without gradients."""
+        with torch.inference_mode():
+            return self(torch.from_numpy(samples)[None].to(self.window.device))
+
     def _decibels(self, wavs):
-        if wavs.shape[-1] <= self.n_fft // 2:
-            raise ValueError(
-                f"a recording of {wavs.shape[-1]} samples is too short: "
-                f"frames of {self.n_fft} samples need at least {self.n_fft // 2 + 1}"
-            )
+        self._settings.check_length(wavs.shape[-1])
         # A logarithm magnifies rounding: half precision has no place here.
         with torch.autocast(wavs.device.type, enabled=False):
             spectrum = torch.stft(
@@ -132,15 +117,10 @@ class LogMel(nn.Module):
                 return_complex=True,
             )
             power = spectrum.real.square() + spectrum.imag.square()
-            mel_power = torch.matmul(power.transpose(1, 2), self.mel_bank).clamp(min=self.MIN_POWER)
+            mel_power = torch.matmul(power.transpose(1, 2), self.mel_bank).clamp(min=MIN_POWER)
             peak = mel_power.amax(dim=(1, 2), keepdim=True)
             reference = peak if self.reference == "max" else torch.full_like(peak, self.reference)
-            decibels = 10 * (mel_power.log10() - reference.clamp(min=self.MIN_POWER).log10())
+            decibels = 10 * (mel_power.log10() - reference.clamp(min=MIN_POWER).log10())
             if self.floor_db is None:
                 return decibels
             return torch.maximum(decibels, decibels.amax(dim=(1, 2), keepdim=True) - self.floor_db)
-
-
-def _is_above(value, least):
-    """Whether a value is a finite number above another."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and least < value < math.inf

@@ -1,11 +1,12 @@
 """Backends of a detector: torch, or onnxruntime if it is installed."""
 
 import importlib.util
-import tempfile
-from pathlib import Path
 
+from hrin_plugin.features.mel_frames import MelFrames
+from hrin_plugin.features.settings import FrameSettings
 from hrin_plugin.networks.onnx_nodes import has_onnx
-from hrin_plugin.pretrained.onnx_model import export_onnx, load_onnx
+from hrin_plugin.pretrained.onnx_graph import build_graph
+from hrin_plugin.pretrained.onnx_model import OnnxModel
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -45,17 +46,14 @@ def onnx_backend(model, device_type, required):
     problem = None
     if device_type != "cpu":
         problem = f"it runs on the CPU, not on {device_type}; choose the device 'cpu'"
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            problem = f"{package} is not installed; run: pip install {package}"
+    if importlib.util.find_spec("onnxruntime") is None:
+        problem = "onnxruntime is not installed; run: pip install onnxruntime"
     if not has_onnx(model.network):
         problem = f"the class {type(model.network).__name__} has no ONNX builder; use 'torch'"
     if problem and required:
         raise ValueError(f"backend 'onnx' cannot be had: {problem}")
     if problem:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        # Made anew from the weights, so that it cannot be another model's.
-        path = Path(folder, "model.onnx")
-        export_onnx(model, path, states=True)
-        return load_onnx(path)
+    # Made anew from the weights, so that it cannot be another model's.
+    features, network = FrameSettings(**model.features.settings), model.network
+    return OnnxModel(build_graph(model, states=True), {}, MelFrames(features), network.taxonomy)

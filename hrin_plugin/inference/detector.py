@@ -1,8 +1,7 @@
 """The detector: finds music in recordings of any length with a trained model."""
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +9,27 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import nn
 
-from hrin_plugin.audio.signals import AudioError
-from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
-from hrin_plugin.decoding.decoders import EventDecoder, ordered_events
-from hrin_plugin.decoding.keeping import KeptHeader, keeping
-from hrin_plugin.decoding.methods import Decoding, read_decoding
-from hrin_plugin.decoding.silence import SilenceGate
+from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.detection import Detection
-from hrin_plugin.events import Event
 from hrin_plugin.features import BandStatistics, LogMel
+from hrin_plugin.features.mel_frames import MelFrames
 from hrin_plugin.formats.records import model_identity
 from hrin_plugin.inference.backends import BACKENDS, onnx_backend
-from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.inference.core import Detector, read_own_decoding
 from hrin_plugin.networks.hrin import check_two_levels
 from hrin_plugin.networks.states import begin_network
 from hrin_plugin.pretrained.checks import check_values
-from hrin_plugin.pretrained.folder import SETTINGS_FILE, PretrainedModel, load_pretrained
-from hrin_plugin.pretrained.sources import DECODING_FILE, PROGRAM_FILE, check_program, find_model
+from hrin_plugin.pretrained.folder import PretrainedModel, load_pretrained
+from hrin_plugin.pretrained.sources import PROGRAM_FILE, SETTINGS_FILE, check_program, find_model
 from hrin_plugin.taxonomy import Taxonomy
 
 _logger = logging.getLogger(__name__)
 
 
-class MusicDetector(Pretrained):
-    """Events and frame probabilities of recordings, by a trained model.
+class MusicDetector(Detector, Pretrained):
+    """A :class:`~hrin_plugin.inference.core.Detector` with a model on torch, as SpeechBrain's ``Pretrained``.
 
-    Recordings of any length are processed in windows (:mod:`hrin_plugin.inference.windows`),
-    in constant memory. All methods give the same events for the same samples. Near-silence is no music
-    (:mod:`hrin_plugin.decoding.silence`); ``Decoding(silence_gate_db=None)`` turns that off.
+    It runs on any device, takes any network, and can hand the network to onnxruntime on a CPU.
 
     Arguments
     ---------
@@ -76,13 +68,9 @@ class MusicDetector(Pretrained):
     ):
         _check_parts(modules or {}, hparams or {}, self.MODULES_NEEDED, self.HPARAMS_NEEDED)
         modules = {name: modules[name] for name in self.MODULES_NEEDED}
-        super().__init__(modules, hparams, **options)
-        self.taxonomy, self.grid = modules["network"].taxonomy, modules["features"].grid
-        self.decoding = hparams["decoding"]
-        self._own_decoding = self.decoding
-        #: Identity of the model, as records of results have it; None for one that no folder holds.
-        self.identity = None
+        Pretrained.__init__(self, modules, hparams, **options)
         self._onnx = None
+        Detector.__init__(self, modules["network"].taxonomy, modules["features"].grid, hparams["decoding"])
 
     @classmethod
     def from_hparams(
@@ -108,8 +96,8 @@ class MusicDetector(Pretrained):
             A folder, such as ``pretrained`` of a finished training; a name on the Hugging
             Face Hub, ``owner/model``; None for the model that comes with the package.
         backend : str
-            ``"torch"``; ``"onnx"``, several times as fast on a CPU, which needs the packages
-            onnx and onnxruntime; ``"auto"`` for ONNX if it is available.
+            ``"torch"``; ``"onnx"``, several times as fast on a CPU, which needs the package
+            onnxruntime; ``"auto"`` for ONNX if it is available.
         decoding : Decoding or None
             How frame probabilities become events; None for the model's ``decoding.json``,
             or the paper's threshold of 0.5 if it has none.
@@ -166,18 +154,6 @@ class MusicDetector(Pretrained):
         return detector
 
     @property
-    def decoding(self) -> Decoding:
-        """The Decoding of frame probabilities to events; can be set, also from a dict of settings."""
-        return self._decoding
-
-    @decoding.setter
-    def decoding(self, decoding: Decoding | dict) -> None:
-        """Set the Decoding; raises for labels that the model lacks."""
-        decoding = decoding if isinstance(decoding, Decoding) else Decoding.from_dict(decoding)
-        EventDecoder(decoding, self.taxonomy, self.grid)
-        self._decoding = decoding
-
-    @property
     def model(self) -> PretrainedModel:
         """The PretrainedModel: features, statistics and network."""
         return PretrainedModel(*(self.mods[name] for name in self.MODULES_NEEDED))
@@ -188,212 +164,14 @@ class MusicDetector(Pretrained):
         return "torch" if self._onnx is None else "onnx"
 
     @property
-    def delay_s(self) -> float:
-        """Maximum delay of :meth:`detect_stream` after an event's offset, in seconds.
+    def features(self) -> LogMel | MelFrames:
+        """The features: of the backend, so that every runtime hears the same."""
+        return self.mods["features"] if self._onnx is None else self._onnx.features
 
-        It is the sum of the delays of the downmix, one window and the decoder. The length of
-        the arriving blocks and the computation time come on top.
-        """
-        features = self.mods["features"]
-        window = window_grid(features, block_frames=getattr(self.mods["network"], "block_frames", 1)).window
-        reach_s = features.n_fft / self.grid.sample_rate
-        return MIX_S + 2 * BLOCK_S + self.grid.time_of(window) + reach_s + self._decoder().delay_s
-
-    def detect_file(
-        self,
-        path: str | Path,
-        probabilities: bool = False,
-        progress: Callable[[float, float | None], None] | None = None,
-        track: int | None = None,
-        keep: str | Path | None = None,
-    ) -> Detection:
-        """Events of a recording of any length, in any format that libsndfile or ffmpeg reads.
-
-        Every second of sound is read, or the Detection's ``warnings`` tell where some is missing.
-        Times count from the beginning of the file as a player shows it, of a video from its
-        first picture.
-
-        Arguments
-        ---------
-        path : str or pathlib.Path
-            The recording.
-        probabilities : bool
-            Whether to keep the frames' probabilities too: 24 hours have 5.4 million frames. In
-            near-silence no music has 1, and the others 0.
-        progress : callable or None
-            Called regularly with the processed seconds and the recording's length in seconds,
-            None if the length is unknown.
-        track : int or None
-            Which of several tracks of sound is used, from 1 on; None for the first.
-        keep : str, pathlib.Path or None
-            File for the frames' probabilities, 7 MB for 24 hours with the model that ships, from which
-            :func:`hrin_plugin.decoding.kept.read_kept` decides again. It appears when it is complete.
-
-        Returns
-        -------
-        Detection
-            The events, times in seconds.
-
-        Raises
-        ------
-        AudioError
-            If the recording cannot be used; the message names it.
-
-        Example
-        -------
-        >>> import soundfile
-        >>> from hrin_plugin.networks.hrin import HRIN
-        >>> path = getfixture("tmp_path") / "a.wav"
-        >>> soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 44100), 44100)
-        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
-        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
-        >>> found = detector.detect_file(path, keep=path.with_suffix(".probs"))
-        >>> found.name, found.duration_s, sorted(found.events)
-        ('a', 1.0, ['md', 'mrle'])
-        >>> from hrin_plugin.decoding.kept import read_kept
-        >>> read_kept(path.with_suffix(".probs")).detect().duration_s
-        1.0
-        """
-        with open_stream(path, self.grid.sample_rate, track) as stream, self._keeping(keep) as writer:
-            tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
-            try:
-                found = self._detect(stream, Path(path).stem, probabilities, tell, writer)
-                found = found._replace(warnings=tuple(stream.warnings))
-            except AudioError:
-                raise
-            except ValueError as error:
-                raise AudioError(path, str(error), "give another recording") from error
-            if writer is not None:
-                writer.finish(found.duration_s, found.warnings)
-            return found
-
-    def detect_batch(
-        self,
-        wavs: torch.Tensor | np.ndarray,
-        lens: torch.Tensor | Sequence[float] | None = None,
-        sample_rate: int | None = None,
-        probabilities: bool = False,
-    ) -> list[Detection]:
-        """Events of each recording of a batch; the same as for the recording alone.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor or numpy.ndarray
-            ``[batch, time]`` or ``[batch, time, channel]``, padded on the right. Floating-point
-            numbers have full scale at 1, integers at their type's.
-        lens : torch.Tensor, sequence of float or None
-            Length of each recording relative to the longest, ``[batch]``; None where
-            all have the same length.
-        sample_rate : int or None
-            Samples a second; None for the features' rate.
-        probabilities : bool
-            Whether to keep the frames' probabilities too.
-
-        Returns
-        -------
-        list of Detection
-            One for each recording, named "0", "1" and so on.
-
-        Raises
-        ------
-        ValueError
-            If the shapes do not fit, or a recording is too short or not of finite numbers.
-        """
-        if getattr(wavs, "ndim", 0) not in (2, 3):
-            raise ValueError("wavs must be an array or a tensor, [batch, time] or [batch, time, channel]")
-        if wavs.shape[0] > max(wavs.shape[1], 1):
-            raise ValueError(
-                f"wavs are {list(wavs.shape)}: {wavs.shape[0]} recordings of {wavs.shape[1]} samples; "
-                "give [batch, time] or [batch, time, channel]"
-            )
-        lens = torch.ones(len(wavs)) if lens is None else torch.as_tensor(lens, dtype=torch.float32)
-        if lens.shape != (len(wavs),) or not bool(((lens > 0) & (lens <= 1)).all()):
-            raise ValueError(
-                f"lens are {lens.tolist()}; give {len(wavs)} lengths relative to the longest, up to 1"
-            )
-        counts = torch.round(lens * wavs.shape[1]).long().tolist()
-        detections = []
-        for number, (wav, count) in enumerate(zip(wavs, counts)):
-            try:
-                blocks = self._resampled([wav[:count]], sample_rate)
-                detections.append(self._detect(blocks, str(number), probabilities))
-            except ValueError as error:
-                raise ValueError(f"recording {number} of the batch: {error}") from error
-        return detections
-
-    def detect_stream(
-        self,
-        blocks: Iterable[np.ndarray | torch.Tensor],
-        sample_rate: int,
-        keep: str | Path | None = None,
-    ) -> Iterator[tuple[str, Event]]:
-        """Events of live audio, each as soon as it is certain.
-
-        The events equal those of :meth:`detect_file` for the same samples, up to rounding.
-
-        Arguments
-        ---------
-        blocks : iterable of (numpy.ndarray or torch.Tensor)
-            Samples as they arrive, ``[sample]`` or ``[sample, channel]``, of any length and type.
-        sample_rate : int
-            Samples a second.
-        keep : str, pathlib.Path or None
-            File for the frames' probabilities, as of :meth:`detect_file`.
-
-        Returns
-        -------
-        iterator of tuple of (str, Event)
-            The level ("md" or "mrle") and the event; those of a level in the order of their
-            offsets, at most :attr:`delay_s` seconds late.
-
-        Raises
-        ------
-        ValueError
-            If the sound is too short for a frame, or not of finite numbers.
-
-        Example
-        -------
-        >>> from hrin_plugin.networks.hrin import HRIN
-        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
-        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
-        >>> live = (np.random.default_rng(number).normal(0, 0.1, 441) for number in range(200))
-        >>> sorted({task for task, _ in detector.detect_stream(live, 44100)})
-        ['md', 'mrle']
-        """
-        return self._streamed(self._resampled(blocks, sample_rate), keep)
-
-    def probabilities(
-        self, wav: torch.Tensor | np.ndarray, sample_rate: int | None = None
-    ) -> dict[str, np.ndarray]:
-        """Probabilities of the classes in every frame.
-
-        Arguments
-        ---------
-        wav : torch.Tensor or numpy.ndarray
-            ``[sample]`` or ``[sample, channel]``, of any type.
-        sample_rate : int or None
-            Samples a second; None for the features' rate.
-
-        Returns
-        -------
-        dict
-            Each level's name to an array ``[frame, class]``, float32; frame ``i`` is centred on
-            ``grid.time_of(i)`` seconds.
-
-        Raises
-        ------
-        ValueError
-            As of :meth:`detect_stream`.
-
-        Example
-        -------
-        >>> from hrin_plugin.networks.hrin import HRIN
-        >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN())
-        >>> detector = MusicDetector(model._asdict(), {"decoding": Decoding("argmax")})
-        >>> detector.probabilities(torch.randn(44100, 2), 44100)["mrle"].shape
-        (63, 3)
-        """
-        return self._joined(self._levels(self._resampled([wav], sample_rate)))
+    @property
+    def block_frames(self) -> int:
+        """Number of frames that the network classifies together."""
+        return getattr(self.mods["network"], "block_frames", 1)
 
     def forward(
         self,
@@ -404,38 +182,10 @@ class MusicDetector(Pretrained):
         """The same as :meth:`detect_batch`."""
         return self.detect_batch(wavs, lens, sample_rate)
 
-    def _resampled(self, blocks, sample_rate):
-        """Mono blocks at the features' rate."""
-        return resample_blocks(blocks, sample_rate or self.grid.sample_rate, self.grid.sample_rate)
-
-    def _decoder(self):
-        return EventDecoder(self.decoding, self.taxonomy, self.grid)
-
-    def _streamed(self, blocks, keep):
-        """The events of mono blocks, with the names of their levels."""
-        with self._keeping(keep) as writer:
-            for levels, events, done_s in self._decided(blocks, writer):
-                for level, event in events:
-                    yield self.taxonomy.level_names[level], event
-                if writer is not None and levels is None:
-                    writer.finish(done_s)
-
-    def _keeping(self, path):
-        """A context with the writer of a file for probabilities; with None where there is no file."""
-        if path is None:
-            return contextlib.nullcontext()
-        return keeping(path, KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity))
-
-    def _levels(self, blocks, writer=None):
-        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
-        note = None if writer is None else writer.hear
-        gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid, note)
-        begin = self._begin if self._onnx is None else self._onnx.begin
-        pieces = window_probabilities(self.model, gate.listen(blocks), begin=begin)
-        return gate.applied(pieces if writer is None else _written(pieces, writer))
-
-    def _begin(self, context):
+    def begin(self, context: int) -> Callable:
         """Start a signal with the model's network, in SpeechBrain's inference precision."""
+        if self._onnx is not None:
+            return self._onnx.begin(context)
         step = begin_network(self.model, context)
 
         def precise(frames, n_wanted):
@@ -444,58 +194,6 @@ class MusicDetector(Pretrained):
                 return step(frames, n_wanted)
 
         return precise
-
-    def _decided(self, blocks, writer=None):
-        """Probabilities, decided events and processed seconds of mono blocks, window by window.
-
-        At the end come the last events, with no probabilities and the signal's length.
-        """
-        decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
-        for levels in self._levels(blocks, writer):
-            n_frames += len(levels[0])
-            n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
-            yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
-        duration_s = blocks.n_samples / self.grid.sample_rate
-        yield None, decoder.finish(duration_s), duration_s
-
-    def _detect(self, blocks, name, probabilities, tell=None, writer=None):
-        """The Detection of mono blocks; `tell` is called with the processed seconds."""
-        found, kept = [], []
-        for levels, events, done_s in self._decided(blocks, writer):
-            found += events
-            if probabilities and levels is not None:
-                kept.append(levels)
-            if tell is not None and levels is not None:
-                tell(done_s)
-        events = ordered_events(found, self.taxonomy)
-        return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
-
-    def _joined(self, pieces):
-        """Concatenate the pieces' probabilities of each level, ``[frame, class]``."""
-        levels = map(np.concatenate, zip(*pieces))
-        return dict(zip(self.taxonomy.level_names, levels, strict=True))
-
-
-def _written(pieces, writer):
-    """Pass pieces on, and write them."""
-    for levels in pieces:
-        writer.push(levels)
-        yield levels
-
-
-class _Counted:
-    """Iterates over blocks and counts their samples."""
-
-    def __init__(self, blocks):
-        self._blocks, self.n_samples = iter(blocks), 0
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        block = next(self._blocks)
-        self.n_samples += len(block)
-        return block
 
 
 def _check_parts(modules, hparams, modules_needed, hparams_needed):
@@ -517,15 +215,3 @@ def _check_parts(modules, hparams, modules_needed, hparams_needed):
         raise ValueError(f"the model's network, a {type(network).__name__}, has no taxonomy; give it one")
     check_two_levels(network.taxonomy)
     check_values(nn.ModuleDict({"statistics": modules["statistics"], "network": network}))
-
-
-def read_own_decoding(folder: Path) -> Decoding:
-    """The Decoding in a model's folder, else the paper's.
-
-    Example
-    -------
-    >>> read_own_decoding(Path("none")).method
-    'threshold'
-    """
-    path = folder / DECODING_FILE
-    return read_decoding(path) if path.exists() else Decoding("threshold")

@@ -4,10 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from hrin_plugin.inference.detector import MusicDetector, read_own_decoding
-from hrin_plugin.networks.devices import check_device
-from hrin_plugin.pretrained.folder import SETTINGS_FILE, WEIGHTS_FILE
-from hrin_plugin.pretrained.sources import PROGRAM_FILE, find_model
+from hrin_plugin.inference.core import Detector, read_own_decoding
+from hrin_plugin.inference.onnx_detector import OnnxDetector, can_do_without_torch
+from hrin_plugin.machine import may_have_gpu
+from hrin_plugin.pretrained.sources import PROGRAM_FILE, SETTINGS_FILE, WEIGHTS_FILE, find_model
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import read_plain, shorten
 
@@ -85,8 +85,17 @@ def describe_model(model: str | Path | None = None, decoding: dict | None = None
     return about
 
 
-def load_detector(model=None, backend="auto", device=None, decoding=None, run_code=False):
+def load_detector(
+    model: str | Path | None = None,
+    backend: str = "auto",
+    device: str | None = None,
+    decoding: dict | None = None,
+    run_code: bool = False,
+) -> Detector:
     """A detector on a device, with changed decoding settings.
+
+    On a CPU, and with onnxruntime installed, the networks of this package need no torch: it is not
+    imported then.
 
     Arguments
     ---------
@@ -101,29 +110,43 @@ def load_detector(model=None, backend="auto", device=None, decoding=None, run_co
 
     Returns
     -------
-    MusicDetector
-        The detector.
+    Detector
+        An :class:`~hrin_plugin.inference.onnx_detector.OnnxDetector`, or a
+        :class:`~hrin_plugin.inference.detector.MusicDetector` where torch is needed.
 
     Raises
     ------
     ValueError
-        If there is no such model or device, it needs `run_code`, or the decoding does not fit it.
+        If there is no such model or device, it needs `run_code`, the decoding does not fit it, or torch is
+        needed and not installed.
 
     Example
     -------
-    >>> from hrin_plugin.features import BandStatistics, LogMel
-    >>> from hrin_plugin.networks.hrin import HRIN
-    >>> from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
-    >>> folder = getfixture("tmp_path")
-    >>> save_pretrained(folder, PretrainedModel(LogMel(), BandStatistics(128), HRIN()))
-    >>> load_detector(folder, "torch", "cpu", {"thresholds": 0.4}).decoding.thresholds
-    0.4
+    >>> detector = load_detector(device="cpu", decoding={"min_event_s": 2.0})
+    >>> detector.backend, detector.decoding.min_event_s
+    ('onnx', 2.0)
     """
-    if device is not None:
-        check_device(device)
-    detector = MusicDetector.from_hparams(
-        model, backend=backend, run_opts=device and {"device": device}, run_code=run_code
-    )
+    on_cpu = device == "cpu" or (device is None and not may_have_gpu())
+    if on_cpu and backend in ("auto", "onnx") and can_do_without_torch(model):
+        detector = OnnxDetector.from_folder(model)
+    else:
+        detector = _load_on_torch(model, backend, device, run_code)
     if decoding:
         detector.decoding = detector.decoding.changed(decoding)
     return detector
+
+
+def _load_on_torch(model, backend, device, run_code):
+    """A MusicDetector."""
+    try:
+        from hrin_plugin.inference.detector import MusicDetector
+        from hrin_plugin.networks.devices import check_device
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{error.name} is not installed, and this model, backend or device needs it; run: "
+            "pip install hrin-plugin, or use a network of this package on the device 'cpu' with onnxruntime"
+        ) from error
+    if device is not None:
+        check_device(device)
+    run_opts = device and {"device": device}
+    return MusicDetector.from_hparams(model, backend=backend, run_opts=run_opts, run_code=run_code)

@@ -10,16 +10,11 @@ next window covers again::
                                                   context
 """
 
-import functools
 import itertools
 import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
-
-from hrin_plugin.features import LogMel
-from hrin_plugin.networks.states import begin_network
 
 #: Length of a window and of the context window at its end, in seconds.
 #: With 10 s of these, an hour of mixes with much noise was decided otherwise in 20 s of it.
@@ -33,7 +28,8 @@ class WindowGrid(NamedTuple):
 
     Example
     -------
-    >>> window_grid(LogMel(), window_s=60.0, context_s=10.0)
+    >>> from hrin_plugin.features.settings import FrameSettings
+    >>> window_grid(FrameSettings(), window_s=60.0, context_s=10.0)
     WindowGrid(window=3750, stride=3125, context=625)
     """
 
@@ -47,7 +43,7 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
 
     Arguments
     ---------
-    features : LogMel
+    features : LogMel, MelFrames or FrameSettings
         The features, which define the frame length.
     window_s : float
         Length of a window in seconds.
@@ -69,7 +65,8 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
 
     Example
     -------
-    >>> window_grid(LogMel(), window_s=30.0, context_s=7.0, block_frames=128)
+    >>> from hrin_plugin.features.settings import FrameSettings
+    >>> window_grid(FrameSettings(), window_s=30.0, context_s=7.0, block_frames=128)
     WindowGrid(window=1920, stride=1408, context=512)
     """
     if not (0 <= 2 * context_s <= window_s < math.inf and window_s > 0):
@@ -83,7 +80,7 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     return WindowGrid(stride + context, stride, context)
 
 
-def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, begin=None):
+def window_probabilities(features, blocks, begin, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1):
     """Probabilities of a signal that comes in blocks.
 
     A signal that fits into one window is processed in one pass. In a longer signal, the delay
@@ -92,17 +89,19 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
 
     Arguments
     ---------
-    model : PretrainedModel
-        Features, statistics and network.
+    features : LogMel or MelFrames
+        The features.
     blocks : iterable of numpy.ndarray
         The signal ``[sample]``, float32, at the features' rate, in blocks of any length.
+    begin : callable
+        Takes the number of context frames and returns a function that processes windows; see
+        :meth:`hrin_plugin.inference.core.Detector.begin`.
     window_s : float
         Length of a window in seconds.
     context_s : float
         Length of the context window at its end, in seconds.
-    begin : callable or None
-        Takes the number of context frames and returns a function that processes windows, such as
-        :func:`hrin_plugin.networks.states.begin_network`; None for the model's own network.
+    block_frames : int
+        As of :func:`window_grid`.
 
     Yields
     ------
@@ -117,35 +116,28 @@ def window_probabilities(model, blocks, window_s=WINDOW_S, context_s=CONTEXT_S, 
 
     Example
     -------
-    >>> from hrin_plugin.features import BandStatistics
-    >>> from hrin_plugin.networks.hrin import HRIN
-    >>> from hrin_plugin.pretrained.folder import PretrainedModel
-    >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=4, num_layers=1))
+    >>> from hrin_plugin.features.mel_frames import MelFrames
+    >>> from hrin_plugin.features.settings import FrameSettings
     >>> blocks = np.random.default_rng(0).normal(0, 0.1, (100, 800)).astype(np.float32)
-    >>> pieces = list(window_probabilities(model, blocks, window_s=4.0, context_s=1.0))
+    >>> def begin(context):
+    ...     return lambda frames, n_wanted: (frames[0, :n_wanted, :2],)
+    >>> features = MelFrames(FrameSettings())
+    >>> pieces = list(window_probabilities(features, blocks, begin, window_s=4.0, context_s=1.0))
     >>> [np.concatenate(level).shape for level in zip(*pieces)]
-    [(626, 2), (626, 3)]
+    [(626, 2)]
     """
-    features = model.features
-    grid = window_grid(features, window_s, context_s, getattr(model.network, "block_frames", 1))
-    step = (begin or functools.partial(begin_network, model))(grid.context)
-    hop_length = features.grid.hop_length
+    grid = window_grid(features, window_s, context_s, block_frames)
+    step, hop_length = begin(grid.context), features.grid.hop_length
     # The samples of a whole window, with those that its last frame reaches into.
     pieces = _recut(blocks, grid.window * hop_length + features.n_fft // 2, grid.stride * hop_length)
     first = next(pieces)
     if len(first) < grid.window * hop_length:
-        frames = _decibels(features, first)
+        frames = features.of_signal(first)
         yield step(frames, frames.shape[1])
         return
     frames = absolute_frames(features, itertools.chain([first], pieces))
-    for window, n_wanted in _windows(frames, grid):
+    for window, n_wanted in _windows(frames, grid, features.arrays):
         yield step(_relative(window, features)[None], n_wanted)
-
-
-def _decibels(features, samples):
-    """Frames ``[1, frame, band]`` of a signal, on the features' device."""
-    with torch.inference_mode():
-        return features(torch.from_numpy(samples)[None].to(features.window.device))
 
 
 def _recut(blocks, first, others):
@@ -171,15 +163,15 @@ def absolute_frames(features, pieces):
 
     Arguments
     ---------
-    features : LogMel
+    features : LogMel or MelFrames
         The features.
     pieces : iterable of numpy.ndarray
         The signal ``[sample]``, float32, in pieces of any length, the first longer than half a window.
 
     Yields
     ------
-    torch.Tensor
-        The next frames, ``[frame, band]``.
+    torch.Tensor or numpy.ndarray
+        The next frames, ``[frame, band]``, as the features give them.
 
     Raises
     ------
@@ -189,12 +181,12 @@ def absolute_frames(features, pieces):
     Example
     -------
     >>> pieces = np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32)
-    >>> sum(len(frames) for frames in absolute_frames(LogMel(), pieces))
+    >>> from hrin_plugin.features.mel_frames import MelFrames
+    >>> from hrin_plugin.features.settings import FrameSettings
+    >>> sum(len(frames) for frames in absolute_frames(MelFrames(FrameSettings()), pieces))
     188
     """
-    fixed = 1.0 if features.reference == "max" else features.reference
-    absolute = LogMel(**features.settings | {"reference": fixed, "floor_db": None})
-    absolute = absolute.to(features.window.device)
+    absolute = features.absolute()
     hop_length, reach = features.grid.hop_length, features.n_fft // 2
     # Frames whose samples are kept, so that what is mirrored stays away from those that are still to come.
     margin = reach // hop_length + 2
@@ -202,17 +194,17 @@ def absolute_frames(features, pieces):
     for piece in pieces:
         held = np.concatenate((held, piece))
         complete = held_from + (len(held) - reach) // hop_length + 1
-        yield _decibels(absolute, held)[0, done - held_from : complete - held_from]
+        yield absolute.of_signal(held)[0, done - held_from : complete - held_from]
         done, drop = complete, max(0, complete - margin - held_from)
         held, held_from = held[drop * hop_length :], held_from + drop
-    yield _decibels(absolute, held)[0, done - held_from :]
+    yield absolute.of_signal(held)[0, done - held_from :]
 
 
-def _windows(frames, grid):
+def _windows(frames, grid, arrays):
     """Windows ``[frame, band]`` and their number of frames to classify; the last may be shorter."""
     held = None
     for piece in frames:
-        held = piece if held is None else torch.cat((held, piece))
+        held = piece if held is None else arrays.concatenate((held, piece))
         while len(held) > grid.window:
             yield held[: grid.window], grid.stride
             held = held[grid.stride :]
@@ -221,7 +213,7 @@ def _windows(frames, grid):
 
 def _relative(frames, features):
     """A window's decibels, relative to its maximum if the features are relative to a maximum."""
-    peak = frames.amax()
+    peak = frames.max()
     if features.reference == "max":
-        frames, peak = frames - peak, torch.zeros_like(peak)
-    return frames if features.floor_db is None else torch.maximum(frames, peak - features.floor_db)
+        frames, peak = frames - peak, peak - peak
+    return frames if features.floor_db is None else features.arrays.maximum(frames, peak - features.floor_db)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hrin_plugin.archive.processes import map_local, n_cores
+from hrin_plugin.archive.processes import map_local
+from hrin_plugin.machine import n_cores
 from hrin_plugin.mixing.excerpts import (
     finish_mix,
     is_complete,

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.hrin import HRINOutput, check_two_levels, frame_mask
+from hrin_plugin.networks.onnx_networks import mmg_nodes, single_path_nodes
 from hrin_plugin.networks.onnx_nodes import Graph
+from hrin_plugin.networks.sizes import MMG_KERNEL, MMG_POOLING, check_blocks
 from hrin_plugin.networks.states import CarriedStates
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
+from hrin_plugin.networks.weights import Weights
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 
 
@@ -133,10 +135,7 @@ class SinglePath(nn.Module):
 
     def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
-        encoded = frames if self.conv is None else onnx_layers.conv_unit(graph, frames, self.conv)
-        recurrent = onnx_layers.recurrent_unit(graph, encoded, self.recurrent)
-        mrle = onnx_layers.linear(graph, recurrent, self.head)
-        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
+        return single_path_nodes(graph, frames, Weights.of(self), **self.settings, taxonomy=self.taxonomy)
 
 
 class MMG(nn.Module):
@@ -180,7 +179,7 @@ class MMG(nn.Module):
     True
     """
 
-    KERNEL, POOLING = 3, 2
+    KERNEL, POOLING = MMG_KERNEL, MMG_POOLING
 
     def __init__(
         self,
@@ -191,11 +190,7 @@ class MMG(nn.Module):
     ):
         super().__init__()
         check_two_levels(taxonomy)
-        if min(input_size, block_frames) < self.POOLING ** len(channels):
-            raise ValueError(
-                f"blocks of {block_frames} frames of {input_size} values are too small "
-                f"for {len(channels)} poolings"
-            )
+        check_blocks(input_size, block_frames, len(channels))
         self.taxonomy = taxonomy
         self.settings = {
             "input_size": input_size,
@@ -250,21 +245,7 @@ class MMG(nn.Module):
 
     def onnx_nodes(self, graph: Graph, frames: str) -> Sequence[str]:
         """Add :meth:`forward` to a graph, as :meth:`hrin_plugin.networks.hrin.HRIN.onnx_nodes` does."""
-        frames = graph.add("Transpose", frames, perm=[1, 0, 2])
-        shape = graph.add("Shape", frames)
-        batch, n_frames = (graph.add("Slice", shape, [axis], [axis + 1]) for axis in (0, 1))
-        # The remainder of a negative number is positive here, as in Python.
-        missing = graph.add("Mod", graph.add("Neg", n_frames), [self.block_frames])
-        filled = graph.add("Pad", frames, graph.add("Concat", [0, 0, 0, 0], missing, [0], axis=0))
-        images = graph.add("Reshape", filled, [-1, 1, self.block_frames, self.settings["input_size"]])
-        maps = onnx_layers.convolutions(graph, images, self.layers)
-        pooled = graph.add("ReduceMean", maps, axes=[2, 3], keepdims=0)
-        per_block = graph.add("Unsqueeze", onnx_layers.linear(graph, pooled, self.head), [1])
-        per_frame = graph.add("Expand", per_block, [1, self.block_frames, 1])
-        joined_shape = graph.add("Concat", batch, [-1, self.taxonomy.sizes[-1]], axis=0)
-        joined = graph.add("Reshape", per_frame, joined_shape)
-        mrle = graph.add("Transpose", graph.add("Slice", joined, [0], n_frames, [1]), perm=[1, 0, 2])
-        return onnx_layers.upper_level(graph, mrle, self.taxonomy), mrle
+        return mmg_nodes(graph, frames, Weights.of(self), **self.settings, taxonomy=self.taxonomy)
 
     def _blocks(self, values):
         """``[batch, frame, value]`` cut into ``[batch, block, frame, value]``, padded with zeros."""

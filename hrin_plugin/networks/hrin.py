@@ -1,40 +1,18 @@
 """HRIN, the Hierarchical Regulated Iterative Network (paper, section IV-A)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from hrin_plugin.networks import onnx_layers
 from hrin_plugin.networks.heads import HierarchicalHeads
+from hrin_plugin.networks.onnx_networks import hrin_nodes
 from hrin_plugin.networks.onnx_nodes import Graph
+from hrin_plugin.networks.outputs import HRINOutput
 from hrin_plugin.networks.padding import frame_mask
+from hrin_plugin.networks.sizes import CONCATENATIONS, check_concatenation
 from hrin_plugin.networks.states import CarriedStates
 from hrin_plugin.networks.units import ConvUnit, RecurrentUnit
+from hrin_plugin.networks.weights import Weights
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
-
-
-class HRINOutput(NamedTuple):
-    """Logits of both levels.
-
-    Example
-    -------
-    >>> HRIN(hidden_size=5, num_layers=1)(torch.randn(1, 4, 128)).mrle.shape
-    torch.Size([1, 4, 3])
-    """
-
-    md: Tensor  # [batch, frame, level-1 class]
-    mrle: Tensor  # [batch, frame, level-2 class]
-
-    @property
-    def detection(self) -> Tensor:
-        """Former name of ``md``."""
-        return self.md
-
-    @property
-    def loudness(self) -> Tensor:
-        """Former name of ``mrle``."""
-        return self.mrle
 
 
 class HRIN(nn.Module):
@@ -82,7 +60,7 @@ class HRIN(nn.Module):
     602137
     """
 
-    CONCATENATIONS = ("input", "after_conv", "before_fc")
+    CONCATENATIONS = CONCATENATIONS
 
     def __init__(
         self,
@@ -96,10 +74,7 @@ class HRIN(nn.Module):
         taxonomy: Taxonomy = MUSIC_LOUDNESS,
     ):
         super().__init__()
-        if concatenation not in self.CONCATENATIONS:
-            raise ValueError(f"unknown concatenation {concatenation!r}; use one of {self.CONCATENATIONS}")
-        if concatenation == "after_conv" and not conv_unit:
-            raise ValueError("concatenation 'after_conv' needs conv_unit")
+        check_concatenation(concatenation, conv_unit)
         check_two_levels(taxonomy)
         self.settings = {
             "input_size": input_size,
@@ -180,19 +155,7 @@ class HRIN(nn.Module):
         list of str
             Names of the logits of both levels, ``[frame, batch, class]``.
         """
-        encoded = frames if self.conv_1 is None else onnx_layers.conv_unit(graph, frames, self.conv_1)
-        first = onnx_layers.recurrent_unit(graph, encoded, self.recurrent_1)
-        second = graph.add("Concat", frames, first, axis=2) if self.concatenation == "input" else frames
-        if self.conv_2 is not None:
-            second = onnx_layers.conv_unit(graph, second, self.conv_2)
-        if self.concatenation == "after_conv":
-            second = graph.add("Concat", encoded, second, axis=2)
-        second = onnx_layers.recurrent_unit(graph, second, self.recurrent_2)
-        if self.concatenation == "before_fc":
-            second = graph.add("Concat", first, second, axis=2)
-        return [
-            onnx_layers.linear(graph, path, head) for path, head in zip((first, second), self.heads.layers)
-        ]
+        return hrin_nodes(graph, frames, Weights.of(self), **self.settings, taxonomy=self.taxonomy)
 
 
 def check_two_levels(taxonomy: Taxonomy) -> None:

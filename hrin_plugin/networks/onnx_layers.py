@@ -1,15 +1,20 @@
 """Layers as ONNX operations, for the method ``onnx_nodes`` of a network's class.
 
 Each function adds the operations of a ``forward`` to a :class:`hrin_plugin.networks.onnx_nodes.Graph`.
-Values go by their names, and time comes first, ``[frame, batch, value]``.
+Values go by their names, and time comes first, ``[frame, batch, value]``. Weights come from a module, or
+from a file (:class:`hrin_plugin.networks.weights.Weights`), so that torch is not needed.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hrin_plugin.networks.onnx_nodes import as_array
+from hrin_plugin.networks.onnx_file import TYPES
+from hrin_plugin.networks.sizes import CONV_CHANNELS, CONV_KERNEL, CONV_STRIDE
+from hrin_plugin.networks.weights import Weights
 
-#: Each recurrent operation's gates by their place among torch's.
+#: Each cell's operation, and its gates by their place among torch's.
+OPERATIONS = {"gru": "GRU", "lstm": "LSTM"}
 GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 
 #: How many tensors each recurrent operation's state is.
@@ -18,8 +23,60 @@ STATE_PARTS = {"GRU": 1, "LSTM": 2}
 #: The end of any axis, where a slice is to go as far as there is something.
 END = np.iinfo(np.int64).max
 
+#: Added to a variance by torch's batch normalisation.
+NORM_EPS = 1e-5
 
-def linear(graph, values, layer):
+
+class Convolutions(NamedTuple):
+    """Sizes of convolutions, each with a pooling after it; rows and columns.
+
+    Example
+    -------
+    >>> OF_FRAMES.channels
+    (64, 128, 256)
+    """
+
+    channels: tuple
+    kernel: tuple
+    stride: tuple
+    padding: tuple
+    pooling: tuple
+    pooling_stride: tuple
+
+
+#: Of a convolutional unit, along the frequency axis.
+OF_FRAMES = Convolutions(
+    CONV_CHANNELS,
+    kernel=(1, CONV_KERNEL),
+    stride=(1, CONV_STRIDE),
+    padding=(0, 0),
+    pooling=(1, CONV_KERNEL),
+    pooling_stride=(1, CONV_STRIDE),
+)
+
+
+class Recurrence(NamedTuple):
+    """Sizes of a recurrent unit.
+
+    Example
+    -------
+    >>> Recurrence(128, hidden_size=50, num_layers=2).output_size
+    100
+    """
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    cell: str = "gru"
+    output_layer: bool = False
+
+    @property
+    def output_size(self) -> int:
+        """Values of a frame that both directions give."""
+        return 2 * self.hidden_size
+
+
+def linear(graph, values, layer, *shape):
     """``torch.nn.Linear.forward``.
 
     Arguments
@@ -28,8 +85,10 @@ def linear(graph, values, layer):
         The graph to extend.
     values : str
         Name of the input, ``[..., value]``.
-    layer : torch.nn.Linear
-        The layer.
+    layer : torch.nn.Linear or Weights
+        The layer, or its weights.
+    *shape : int
+        Numbers of outputs and inputs, to be checked; a layer that states them has a bias.
 
     Returns
     -------
@@ -45,8 +104,11 @@ def linear(graph, values, layer):
     >>> [node.op_type for node in graph.nodes]
     ['MatMul', 'Add']
     """
-    product = graph.add("MatMul", values, as_array(layer.weight).T)
-    return product if layer.bias is None else graph.add("Add", product, as_array(layer.bias))
+    layer = Weights.of(layer)
+    product = graph.add("MatMul", values, layer.take("weight", *shape).T)
+    if not shape and "bias" not in layer:
+        return product
+    return graph.add("Add", product, layer.take("bias", *shape[:1]))
 
 
 def conv_unit(graph, frames, unit):
@@ -58,8 +120,8 @@ def conv_unit(graph, frames, unit):
         The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
-    unit : ConvUnit
-        The unit, in evaluation mode.
+    unit : ConvUnit or Weights
+        The unit, in evaluation mode, or its weights.
 
     Returns
     -------
@@ -75,11 +137,11 @@ def conv_unit(graph, frames, unit):
     >>> sum(node.op_type == "Conv" for node in graph.nodes)
     3
     """
-    maps = convolutions(graph, graph.add("Unsqueeze", frames, [1]), unit.layers)
+    maps = convolutions(graph, graph.add("Unsqueeze", frames, [1]), Weights.of(unit)["layers"], OF_FRAMES)
     return graph.add("Reshape", graph.add("Transpose", maps, perm=[0, 2, 1, 3]), [0, 0, -1])
 
 
-def convolutions(graph, images, layers):
+def convolutions(graph, images, layers, sizes):
     """Convolution with folded batch normalisation, pooling and ReLU, repeated.
 
     Arguments
@@ -88,8 +150,10 @@ def convolutions(graph, images, layers):
         The graph to extend.
     images : str
         Name of the images, ``[image, map, row, column]``.
-    layers : sequence of torch.nn.Module
-        Conv2d, BatchNorm2d, MaxPool2d and ReLU in turns, in evaluation mode.
+    layers : torch.nn.Sequential or Weights
+        Conv2d, BatchNorm2d, MaxPool2d and ReLU in turns, in evaluation mode, or their weights.
+    sizes : Convolutions
+        Their sizes.
 
     Returns
     -------
@@ -100,31 +164,33 @@ def convolutions(graph, images, layers):
     -------
     >>> from hrin_plugin.networks.units import ConvUnit
     >>> from hrin_plugin.networks.onnx_nodes import Graph
-    >>> graph = Graph()
-    >>> _ = convolutions(graph, "images", ConvUnit(input_size=128).eval().layers)
+    >>> graph, layers = Graph(), ConvUnit(input_size=128).eval().layers
+    >>> _ = convolutions(graph, "images", layers, OF_FRAMES)
     >>> [node.op_type for node in graph.nodes][:3]
     ['Conv', 'Relu', 'MaxPool']
     """
-    for convolution, norm, pooling, _ in zip(*[iter(layers)] * 4):
-        fused = fuse_conv_bn_eval(convolution, norm)
-        images = graph.add(
-            "Conv",
-            images,
-            as_array(fused.weight),
-            as_array(fused.bias),
-            strides=list(convolution.stride),
-            pads=list(convolution.padding) * 2,
-        )
-        size, stride = (
-            list(given) if isinstance(given, tuple) else [given] * 2
-            for given in (pooling.kernel_size, pooling.stride)
-        )
+    layers = Weights.of(layers)
+    for number, (inputs, outputs) in enumerate(zip((1, *sizes.channels), sizes.channels)):
+        shape = (outputs, inputs, *sizes.kernel)
+        weight, bias = _normalised(layers[4 * number], layers[4 * number + 1], shape)
+        images = graph.add("Conv", images, weight, bias, strides=[*sizes.stride], pads=[*sizes.padding] * 2)
         # The ReLU comes first, as onnxruntime then makes it part of the convolution; the two commute.
-        images = graph.add("MaxPool", graph.add("Relu", images), kernel_shape=size, strides=stride)
+        images = graph.add("Relu", images)
+        images = graph.add("MaxPool", images, kernel_shape=[*sizes.pooling], strides=[*sizes.pooling_stride])
     return images
 
 
-def recurrent_unit(graph, frames, unit):
+def _normalised(convolution, norm, shape):
+    """Kernels and biases of a convolution with the batch normalisation after it folded into them."""
+    parts = ("running_mean", "running_var", "weight", "bias")
+    mean, variance, gain, shift = (norm.take(name, shape[0]) for name in parts)
+    norm.take("num_batches_tracked")
+    scale = gain / np.sqrt(variance + np.float32(NORM_EPS))
+    kernels, biases = convolution.take("weight", *shape), convolution.take("bias", shape[0])
+    return kernels * scale[:, None, None, None], (biases - mean) * scale + shift
+
+
+def recurrent_unit(graph, frames, unit, sizes):
     """``RecurrentUnit.forward``, or with carried states where the graph carries them.
 
     Arguments
@@ -133,8 +199,10 @@ def recurrent_unit(graph, frames, unit):
         The graph to extend.
     frames : str
         Name of the frames, ``[frame, batch, value]``.
-    unit : RecurrentUnit
-        The unit.
+    unit : RecurrentUnit or Weights
+        The unit, or its weights.
+    sizes : Recurrence
+        Its sizes.
 
     Returns
     -------
@@ -145,78 +213,87 @@ def recurrent_unit(graph, frames, unit):
     -------
     >>> from hrin_plugin.networks.units import RecurrentUnit
     >>> from hrin_plugin.networks.onnx_nodes import Graph
-    >>> graph = Graph()
-    >>> _ = recurrent_unit(graph, "frames", RecurrentUnit(128, hidden_size=5, num_layers=2))
+    >>> graph, sizes = Graph(), Recurrence(128, hidden_size=5, num_layers=2)
+    >>> _ = recurrent_unit(graph, "frames", RecurrentUnit(128, hidden_size=5, num_layers=2), sizes)
     >>> sum(node.op_type == "GRU" for node in graph.nodes)
     2
     """
-    for layer in range(unit.rnn.num_layers):
-        frames = (_carrying_layer if graph.carries else _layer)(graph, frames, unit.rnn, layer)
-    if unit.output_layer is None:
+    if sizes.cell not in OPERATIONS:
+        raise ValueError(f"unknown recurrent cell {sizes.cell!r}; use one of {', '.join(OPERATIONS)}")
+    unit, n_inputs = Weights.of(unit), sizes.input_size
+    for layer in range(sizes.num_layers):
+        arrays = _layer_weights(unit["rnn"], layer, n_inputs, sizes)
+        frames = (_carrying_layer if graph.carries else _layer)(graph, frames, arrays, sizes)
+        n_inputs = sizes.output_size
+    if not sizes.output_layer:
         return frames
-    return graph.add("Sigmoid", linear(graph, frames, unit.output_layer[0]))
+    n_values = sizes.output_size
+    return graph.add("Sigmoid", linear(graph, frames, unit["output_layer"][0], n_values, n_values))
 
 
-def _layer(graph, frames, rnn, layer):
+def _layer(graph, frames, weights, sizes):
     """Both directions of a layer as one operation, with zero initial states."""
-    states = _recur(graph, frames, rnn, _weights(rnn, layer), "bidirectional")
+    states = _recur(graph, frames, weights, sizes, "bidirectional")
     # [frame, direction, batch, value] -> [frame, batch, both directions' values]
     return graph.add("Reshape", graph.add("Transpose", states, perm=[0, 2, 1, 3]), [0, 0, -1])
 
 
-def _carrying_layer(graph, frames, rnn, layer):
+def _carrying_layer(graph, frames, weights, sizes):
     """Both directions of a layer with given initial states: ``CarriedStates.outputs``."""
-    ahead, behind = zip(*(np.split(array, 2) for array in _weights(rnn, layer)))
-    initial, last = zip(
-        *(graph.carried_states(STATE_PARTS[rnn.mode], rnn.hidden_size) for _ in (ahead, behind))
-    )
+    ahead, behind = zip(*(np.split(array, 2) for array in weights))
+    n_parts = STATE_PARTS[OPERATIONS[sizes.cell]]
+    initial, last = zip(*(graph.carried_states(n_parts, sizes.hidden_size) for _ in (ahead, behind)))
     kept = graph.add("Slice", frames, [0], "kept", [0])
     # onnxruntime stops the whole process at a sequence without a frame: here there is always one more.
     context = graph.add("Slice", graph.add("Pad", frames, [0, 0, 0, 1, 0, 0]), "kept", [END], [0])
-    kept = _recur(graph, kept, rnn, ahead, "forward", initial[0], last[0])
-    context = graph.add("Slice", _recur(graph, context, rnn, ahead, "forward", last[0]), [0], [-1], [0])
+    kept = _recur(graph, kept, ahead, sizes, "forward", initial[0], last[0])
+    context = graph.add("Slice", _recur(graph, context, ahead, sizes, "forward", last[0]), [0], [-1], [0])
     # Where all frames are kept, the signal ends, and the backward direction begins with zeros.
     n_frames = graph.add("Slice", graph.add("Shape", frames), [0], [1])
-    goes_on = graph.add("Cast", graph.add("Less", "kept", n_frames), to=graph.helper.TensorProto.FLOAT)
+    goes_on = graph.add("Cast", graph.add("Less", "kept", n_frames), to=TYPES["float32"])
     initial = [graph.add("Mul", state, goes_on) for state in initial[1]]
     both = (
         graph.add("Concat", kept, context, axis=0),
-        _recur(graph, frames, rnn, behind, "reverse", initial, last[1]),
+        _recur(graph, frames, behind, sizes, "reverse", initial, last[1]),
     )
     return graph.add("Concat", *(graph.add("Squeeze", states, [1]) for states in both), axis=2)
 
 
-def _recur(graph, frames, rnn, weights, direction, initial=(), last=()):
+def _recur(graph, frames, weights, sizes, direction, initial=(), last=()):
     """A recurrent operation's states of all frames, ``[frame, direction, batch, value]``."""
+    operation = OPERATIONS[sizes.cell]
     # In torch's GRU the reset gate acts after the product with the recurrent weights and its bias.
-    attributes = {"linear_before_reset": 1} if rnn.mode == "GRU" else {}
+    attributes = {"linear_before_reset": 1} if operation == "GRU" else {}
     return graph.add(
-        rnn.mode,
+        operation,
         frames,
         *weights,
         # The lengths, all alike.
         "",
         *initial,
-        outputs=[f"{rnn.mode}_{len(graph.nodes)}", *last],
-        hidden_size=rnn.hidden_size,
+        outputs=[f"{operation}_{len(graph.nodes)}", *last],
+        hidden_size=sizes.hidden_size,
         direction=direction,
         **attributes,
     )
 
 
-def _weights(rnn, layer):
+def _layer_weights(rnn, layer, n_inputs, sizes):
     """Input weights, recurrent weights and biases of a layer, in ONNX's layout."""
-    inputs, recurrent = (_gates(rnn, kind, layer) for kind in ("weight_ih", "weight_hh"))
-    return inputs, recurrent, np.concatenate([_gates(rnn, kind, layer) for kind in ("bias_ih", "bias_hh")], 1)
+    places = GATES[OPERATIONS[sizes.cell]]
+    n_values = len(places) * sizes.hidden_size
 
+    def gates(kind, *shape):
+        """Weights or biases of both directions, ``[direction, ...]``, gates in ONNX's order."""
+        directions = []
+        for direction in ("", "_reverse"):
+            array = rnn.take(f"{kind}_l{layer}{direction}", n_values, *shape)
+            parts = np.split(array, len(places))
+            directions.append(np.concatenate([parts[place] for place in places]))
+        return np.stack(directions)
 
-def _gates(rnn, kind, layer):
-    """Weights or biases of a layer's two directions, ``[direction, ...]``, gates in ONNX's order."""
-    directions = []
-    for direction in ("", "_reverse"):
-        gates = np.split(as_array(getattr(rnn, f"{kind}_l{layer}{direction}")), len(GATES[rnn.mode]))
-        directions.append(np.concatenate([gates[place] for place in GATES[rnn.mode]]))
-    return np.stack(directions)
+    inputs, recurrent = gates("weight_ih", n_inputs), gates("weight_hh", sizes.hidden_size)
+    return inputs, recurrent, np.concatenate([gates("bias_ih"), gates("bias_hh")], axis=1)
 
 
 def upper_level(graph, logits, taxonomy):

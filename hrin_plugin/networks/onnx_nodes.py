@@ -11,6 +11,8 @@ import importlib
 
 import numpy as np
 
+from hrin_plugin.networks.onnx_file import Node
+
 
 def import_optional(name):
     """Import a package that only ONNX needs.
@@ -101,11 +103,6 @@ class Graph:
     carries : bool
         Whether states of recurrent layers are inputs and outputs, for a signal in windows.
 
-    Raises
-    ------
-    ValueError
-        If onnx is not installed.
-
     Example
     -------
     >>> graph = Graph()
@@ -115,7 +112,8 @@ class Graph:
     """
 
     def __init__(self, carries=False):
-        self.helper, self.nodes, self.constants = import_optional("onnx.helper"), [], []
+        #: Operations, and arrays by their names.
+        self.nodes, self.constants = [], {}
         self.carries = carries
         #: Names of the states that go out, and the number of their values.
         self.next_states, self.state_size = [], None
@@ -142,7 +140,7 @@ class Graph:
         """
         outputs = outputs or [f"{operation}_{len(self.nodes)}"]
         inputs = [given if isinstance(given, str) else self._constant(given) for given in inputs]
-        self.nodes.append(self.helper.make_node(operation, inputs, outputs, **attributes))
+        self.nodes.append(Node(operation, inputs, outputs, attributes))
         return outputs[0]
 
     def carried_states(self, count, size):
@@ -179,29 +177,6 @@ class Graph:
     def _constant(self, values):
         """Name of a new constant."""
         values = np.asarray(values)
-        values = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
         name = f"constant_{len(self.constants)}"
-        self.constants.append(import_optional("onnx.numpy_helper").from_array(values, name))
+        self.constants[name] = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
         return name
-
-
-def as_array(tensor):
-    """A tensor's values as a NumPy array.
-
-    Arguments
-    ---------
-    tensor : torch.Tensor
-        On the CPU.
-
-    Returns
-    -------
-    numpy.ndarray
-        The same values.
-
-    Example
-    -------
-    >>> import torch
-    >>> as_array(torch.nn.Linear(2, 3).weight).shape
-    (3, 2)
-    """
-    return tensor.detach().numpy()

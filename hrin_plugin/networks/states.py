@@ -9,6 +9,8 @@ import inspect
 
 import torch
 
+from hrin_plugin.networks.frame_memory import FrameMemory
+
 
 def begin_network(model, context):
     """Start a signal that a network processes window by window.
@@ -46,7 +48,7 @@ def begin_network(model, context):
             return tuple(torch.sigmoid(level.float()).cpu().numpy() for level in logits)
 
     if "states" not in inspect.signature(model.network.forward).parameters:
-        return FrameMemory(classify, context)
+        return FrameMemory(classify, context, torch.cat)
     states = CarriedStates()
 
     def step(frames, n_wanted):
@@ -147,33 +149,3 @@ def one_direction(rnn, layer, suffix):
     alone = type(rnn)(first.shape[1], rnn.hidden_size, batch_first=True, **place)
     alone.load_state_dict({f"{name}_l0": weight for name, weight in weights.items()})
     return alone
-
-
-class FrameMemory:
-    """Windows with earlier frames as context, for networks without carried states.
-
-    Arguments
-    ---------
-    classify : callable
-        Takes a tensor ``[1, frame, band]``, returns a tuple of arrays ``[1, frame, class]``.
-    context : int
-        Number of context frames before each window.
-
-    Example
-    -------
-    >>> remember = FrameMemory(lambda frames: (frames.cumsum(dim=1).numpy(),), context=2)
-    >>> [remember(torch.ones(1, 5, 1), 3)[0].flatten().tolist() for _ in range(2)]
-    [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]
-    """
-
-    def __init__(self, classify, context):
-        self._classify, self._context, self._before = classify, context, None
-
-    def __call__(self, frames, n_wanted):
-        """Classify the frames of a window, with the frames before it as context."""
-        if self._before is not None:
-            frames = torch.cat((self._before, frames), dim=1)
-        begin = 0 if self._before is None else self._before.shape[1]
-        end = begin + n_wanted
-        self._before = frames[:, max(0, end - self._context) : end]
-        return tuple(level[0, begin:end] for level in self._classify(frames))

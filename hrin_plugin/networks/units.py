@@ -7,6 +7,7 @@ from hrin_plugin.networks.conv_blocks import convolve_in_blocks, needs_blocks
 from hrin_plugin.networks.cpu_convolution import normalised_convolution, rectified_max_pool
 from hrin_plugin.networks.cpu_kernels.convolutions import compiled_convolutions
 from hrin_plugin.networks.cpu_recurrence import bidirectional_gru
+from hrin_plugin.networks.sizes import CONV_CHANNELS, CONV_KERNEL, CONV_STRIDE, conv_output_size
 
 #: Frames that are convolved together on a CPU where no gradient is kept: they fit into its cache.
 FRAMES_AT_ONCE = 1024
@@ -33,11 +34,11 @@ class ConvUnit(nn.Module):
     (torch.Size([2, 10, 256]), 256)
     """
 
-    KERNEL, STRIDE = 3, 2
+    KERNEL, STRIDE = CONV_KERNEL, CONV_STRIDE
 
-    def __init__(self, input_size, channels=(64, 128, 256)):
+    def __init__(self, input_size, channels=CONV_CHANNELS):
         super().__init__()
-        layers, width = [], input_size
+        layers = []
         for inputs, outputs in zip((1, *channels), channels):
             # Two-dimensional with a height of 1: unlike the one-dimensional layers, these keep the
             # channels-last order, which is two to three times faster on a CPU.
@@ -48,12 +49,8 @@ class ConvUnit(nn.Module):
                 nn.MaxPool2d((1, self.KERNEL), stride=(1, self.STRIDE)),
                 nn.ReLU(),
             ]
-            for _ in ("convolution", "pooling"):
-                width = (width - self.KERNEL) // self.STRIDE + 1
-        if width < 1:
-            raise ValueError(f"{input_size} values a frame are too few for {len(channels)} convolutions")
         self.layers = nn.Sequential(*layers)
-        self.output_size = channels[-1] * width
+        self.output_size = conv_output_size(input_size, channels)
         self.statistics_stay = False
         #: Whether a training goes in blocks, :mod:`hrin_plugin.networks.conv_blocks`; None decides by size.
         self.in_blocks = None

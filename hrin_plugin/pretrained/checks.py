@@ -2,27 +2,28 @@
 
 import inspect
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import safe_open
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from hrin_plugin.text import shown
 
+if TYPE_CHECKING:
+    from torch import nn
+
 #: No size of a network of this package is greater.
 MOST = 1 << 16
+#: Arguments of classes and builders that are no settings.
+_NO_SETTINGS = ("graph", "frames", "weights", "taxonomy")
 
 
-def check_settings(network_class: type[nn.Module], settings: Mapping[str, Any], n_weights: int) -> None:
-    """Raise ValueError for settings that a network class of this package does not take.
+def check_settings(network: Callable, settings: Mapping[str, Any], n_weights: int) -> None:
+    """Raise ValueError for settings that a network of this package does not take.
 
     Arguments
     ---------
-    network_class : type
-        The class; the annotations of its arguments tell the types.
+    network : callable
+        Its class, or the builder of its ONNX graph; the annotations of the arguments tell the types.
     settings : mapping of str to object
         The settings, as JSON gives them.
     n_weights : int
@@ -41,8 +42,8 @@ def check_settings(network_class: type[nn.Module], settings: Mapping[str, Any], 
     ...
     ValueError: its network's num_layers is 1000000000; give a whole number from 1 to 50
     """
-    arguments = inspect.signature(network_class.__init__).parameters
-    known = [name for name in arguments if name not in ("self", "taxonomy")]
+    arguments = inspect.signature(network).parameters
+    known = [name for name in arguments if name not in _NO_SETTINGS]
     for name in settings:
         if name not in known:
             problem = f"its network got an unexpected keyword argument {shown(name)}"
@@ -57,7 +58,7 @@ def check_settings(network_class: type[nn.Module], settings: Mapping[str, Any], 
         elif kind in (bool, str):
             good, wanted = isinstance(value, kind), {bool: "true or false", str: "a text"}[kind]
         else:
-            raise ValueError(f"its class {network_class.__name__} is no whole network")
+            raise ValueError(f"its class {network.__name__} is no whole network")
         if not good:
             raise ValueError(f"its network's {name} is {shown(value)}; give {wanted}")
 
@@ -82,17 +83,20 @@ def weight_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
 
     Example
     -------
+    >>> import torch
     >>> from safetensors.torch import save_file
     >>> path = getfixture("tmp_path") / "a.safetensors"
     >>> save_file({"a": torch.zeros(2, 3)}, path)
     >>> weight_shapes(path)
     {'a': (2, 3)}
     """
-    with safe_open(path, "pt") as file:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
-def check_shapes(modules: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def check_shapes(modules: "nn.Module", shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise ValueError where modules and the tensors of a file differ in name or shape.
 
     Arguments
@@ -109,6 +113,7 @@ def check_shapes(modules: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> N
 
     Example
     -------
+    >>> from torch import nn
     >>> check_shapes(nn.Linear(2, 3), {"weight": (3, 2), "bias": (4,)})
     Traceback (most recent call last):
     ...
@@ -123,7 +128,7 @@ def check_shapes(modules: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> N
             )
 
 
-def check_values(modules: nn.Module) -> None:
+def check_values(modules: "nn.Module") -> None:
     """Raise ValueError for a weight or statistic that is not a finite number.
 
     Arguments
@@ -138,6 +143,7 @@ def check_values(modules: nn.Module) -> None:
 
     Example
     -------
+    >>> from torch import nn
     >>> layer = nn.Linear(2, 3)
     >>> check_values(layer)
     >>> _ = nn.init.constant_(layer.bias, float("nan"))
@@ -147,7 +153,7 @@ def check_values(modules: nn.Module) -> None:
     ValueError: its weights hold a number that is not finite, in bias
     """
     for name, tensor in modules.state_dict().items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not bool(tensor.isfinite().all()):
             raise ValueError(f"its weights hold a number that is not finite, in {name}")
         if name.endswith(("running_var", "std")) and bool((tensor < 0).any()):
             raise ValueError(f"its weights hold a negative variance, in {name}")

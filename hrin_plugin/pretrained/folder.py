@@ -4,7 +4,6 @@ Loading builds classes of this package only, so a folder from an unknown source 
 A network class from another package is imported only with ``run_code``.
 """
 
-import contextlib
 import json
 import logging
 from pathlib import Path
@@ -20,18 +19,12 @@ from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.networks.classes import class_path, find_class, is_of_package
 from hrin_plugin.networks.contract import Network, check_description
 from hrin_plugin.pretrained.checks import check_settings, check_shapes, check_values, weight_shapes
+from hrin_plugin.pretrained.plain import PLAIN, QUANTISED, SCALE, blaming, read_settings
+from hrin_plugin.pretrained.sources import SETTINGS_FILE, WEIGHTS_FILE
 from hrin_plugin.taxonomy import Taxonomy
-from hrin_plugin.text import decode, shorten, shown
+from hrin_plugin.text import shown
 
 _logger = logging.getLogger(__name__)
-
-SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
-#: The model that comes with the package, a folder below it.
-SHIPPED_MODEL = "pretrained/models/hrin_cr"
-#: Of files whose numbers are as they are computed with, and of those with quantised matrices.
-FORMATS = PLAIN, QUANTISED = (1, 2)
-#: Ends the name of the rows' scales of a quantised matrix.
-SCALE = ".row_scale"
 
 
 class PretrainedModel(NamedTuple):
@@ -136,20 +129,9 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
     4
     """
     folder = Path(folder)
-    for name in (SETTINGS_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise ValueError(f"{folder} holds no {name}; give the 'pretrained' folder of a finished training")
-    with _blaming(folder, "export the model again"):
-        settings = json.loads(decode((folder / SETTINGS_FILE).read_bytes()))
-        if settings["format"] not in FORMATS:
-            known = f"and this version reads formats {PLAIN} and {QUANTISED}"
-            raise ValueError(f"its format is {shown(settings['format'])}, {known}")
-        network_settings = dict(settings["network"])
-        path = str(network_settings.pop("class"))
-        if not all(part.isidentifier() for part in path.split(".")):
-            raise ValueError(f"its network's class is {shown(path)}, which names no class")
+    settings, path, network_settings = read_settings(folder)
     network_class = _import_class(folder, path, run_code)
-    with _blaming(folder, "export the model again"):
+    with blaming(folder, "export the model again"):
         taxonomy = Taxonomy(**settings["taxonomy"])
         shapes = _plain_shapes(weight_shapes(folder / WEIGHTS_FILE))
         features = _features(settings["features"], shapes)
@@ -192,20 +174,8 @@ def _import_class(folder, path, run_code):
                 "line) if you trust that module"
             )
         _logger.warning("%s runs code: it imports %s", folder, path)
-    with _blaming(folder):
+    with blaming(folder):
         return find_class(path)
-
-
-@contextlib.contextmanager
-def _blaming(folder, cure=None):
-    """Context that names the folder in errors caused by its content."""
-    try:
-        yield
-    except KeyError as error:
-        raise ValueError(f"{folder} cannot be loaded: it has no {error}; export the model again") from error
-    except Exception as error:  # of another's class, or of a library that is given nonsense
-        words = shorten(" ".join(str(error).split()), 400)
-        raise ValueError("; ".join(filter(None, (f"{folder} cannot be loaded: {words}", cure)))) from error
 
 
 def _features(settings, shapes):

@@ -7,11 +7,17 @@ first, ``[frame, batch, value]``, as in ONNX's recurrent operations.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from hrin_plugin.networks.hrin import HRINOutput
-from hrin_plugin.networks.onnx_nodes import Graph, as_array, check_onnx, import_optional
+from hrin_plugin.features.settings import MIN_POWER, FrameSettings
+from hrin_plugin.networks.onnx_file import Value, encode_model
+from hrin_plugin.networks.onnx_networks import BUILDERS
+from hrin_plugin.networks.onnx_nodes import Graph, check_onnx
+from hrin_plugin.networks.outputs import HRINOutput
+from hrin_plugin.networks.weights import Weights
+from hrin_plugin.pretrained.plain import PlainModel
 
 #: Not the newest, so that more programs read the files.
 OPSET, IR_VERSION = 17, 8
@@ -20,13 +26,15 @@ OPSET, IR_VERSION = 17, 8
 STARTS = ("frames", "waveform")
 
 
-def build_graph(model, start="frames", states=False):
+def build_graph(
+    model, start: str = "frames", states: bool = False, properties: Mapping[str, str] | None = None
+) -> bytes:
     """The graph from frames or waveform to the probabilities of both levels.
 
     Arguments
     ---------
-    model : PretrainedModel
-        Features, statistics and network, in evaluation mode, on the CPU.
+    model : PretrainedModel or PlainModel
+        Features, statistics and network, in evaluation mode, on the CPU; or a folder's content.
     start : str
         ``"frames"``: the input are log-mel frames, ``[batch, frame, band]``, in decibels.
         ``"waveform"``: the input is ``[batch, sample]`` at the features' sample rate, at
@@ -35,11 +43,13 @@ def build_graph(model, start="frames", states=False):
         Whether states of recurrent layers are inputs and outputs, for a signal in
         windows (see :class:`hrin_plugin.networks.states.CarriedStates`); from frames on only. A network
         without recurrence has none.
+    properties : mapping of str to str or None
+        Texts that go with the model.
 
     Returns
     -------
-    onnx.ModelProto
-        Its input has the name of ``start``; its outputs are ``md`` and
+    bytes
+        The content of an ONNX file. Its input has the name of ``start``; its outputs are ``md`` and
         ``mrle``, ``[batch, frame, class]``. With states, there are two more inputs.
         ``kept``, ``[1]``, is the number of frames after which forward states are taken.
         ``states`` are the initial states of both directions. The further output ``next_states``
@@ -50,7 +60,7 @@ def build_graph(model, start="frames", states=False):
     ------
     ValueError
         If ``start`` is unknown, or does not go with states, if the network's class has no ONNX
-        builder, or onnx is not installed.
+        builder, or the weights of a folder do not fit its settings.
 
     Example
     -------
@@ -58,48 +68,50 @@ def build_graph(model, start="frames", states=False):
     >>> from hrin_plugin.networks.hrin import HRIN
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> network = HRIN(hidden_size=5, num_layers=2)
-    >>> graph = build_graph(PretrainedModel(LogMel(), BandStatistics(128), network)).graph
-    >>> sum(node.op_type == "GRU" for node in graph.node)
+    >>> content = build_graph(PretrainedModel(LogMel(), BandStatistics(128), network))
+    >>> import onnx
+    >>> sum(node.op_type == "GRU" for node in onnx.load_model_from_string(content).graph.node)
     4
     """
     if start not in STARTS:
         raise ValueError(f"unknown start {start!r}; use one of {STARTS}")
     if states and start != "frames":
         raise ValueError("windows of a waveform have ends that the signal lacks; take states from frames on")
-    check_onnx(model.network)
-    helper = import_optional("onnx.helper")
+    if isinstance(model, PlainModel):
+        name, taxonomy, features = model.network, model.taxonomy, model.features
+        statistics, network = model.weights["statistics"], model.weights["network"]
+    else:
+        check_onnx(model.network)
+        name, taxonomy = type(model.network).__name__, model.network.taxonomy
+        features, statistics = FrameSettings(**model.features.settings), Weights.of(model.statistics)
     graph = Graph(states)
-    frames = (
-        graph.add("Transpose", start, perm=[1, 0, 2])
-        if start == "frames"
-        else _log_mel(graph, model.features)
-    )
-    frames = graph.add("Sub", frames, as_array(model.statistics.mean))
-    frames = graph.add("Div", frames, as_array(model.statistics.std))
-    for name, logits in zip(HRINOutput._fields, model.network.onnx_nodes(graph, frames)):
-        graph.add("Transpose", graph.add("Sigmoid", logits), perm=[1, 0, 2], outputs=[name])
+    frames = graph.add("Transpose", start, perm=[1, 0, 2]) if start == "frames" else _log_mel(graph, features)
+    frames = graph.add("Sub", frames, statistics.take("mean", features.n_mels))
+    frames = graph.add("Div", frames, statistics.take("std", features.n_mels))
+    if isinstance(model, PlainModel):
+        logits = BUILDERS[name](graph, frames, network, **model.network_settings, taxonomy=taxonomy)
+        model.weights.check_all_taken()
+    else:
+        logits = model.network.onnx_nodes(graph, frames)
+    for level, values in zip(HRINOutput._fields, logits):
+        graph.add("Transpose", graph.add("Sigmoid", values), perm=[1, 0, 2], outputs=[level])
+    return _encoded(graph, name, start, features, taxonomy, properties or {})
 
-    def value(name, *shape, kind=helper.TensorProto.FLOAT):
-        """A named tensor of the graph."""
-        return helper.make_tensor_value_info(name, kind, shape)
 
-    rest = ("sample",) if start == "waveform" else ("frame", model.features.n_mels)
-    inputs = [value(start, "batch", *rest)]
+def _encoded(graph, name, start, features, taxonomy, properties):
+    """The bytes of a graph with its ends."""
+    rest = ("sample",) if start == "waveform" else ("frame", features.n_mels)
+    inputs = [Value(start, "float32", ("batch", *rest))]
     outputs = [
-        value(name, "batch", "frame", size)
-        for name, size in zip(HRINOutput._fields, model.network.taxonomy.sizes)
+        Value(level, "float32", ("batch", "frame", size))
+        for level, size in zip(HRINOutput._fields, taxonomy.sizes)
     ]
     if graph.next_states:
         graph.add("Concat", *graph.next_states, axis=0, outputs=["next_states"])
         shape = (len(graph.next_states), "batch", graph.state_size)
-        inputs += [value("kept", 1, kind=helper.TensorProto.INT64), value("states", *shape)]
-        outputs.append(value("next_states", *shape))
-    return helper.make_model(
-        helper.make_graph(graph.nodes, type(model.network).__name__, inputs, outputs, graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="hrin_plugin",
-    )
+        inputs += [Value("kept", "int64", (1,)), Value("states", "float32", shape)]
+        outputs.append(Value("next_states", "float32", shape))
+    return encode_model(name, graph.nodes, graph.constants, inputs, outputs, OPSET, IR_VERSION, properties)
 
 
 def _log_mel(graph, features):
@@ -110,17 +122,17 @@ def _log_mel(graph, features):
     """
     size = features.n_fft
     turns = np.outer(np.arange(size // 2 + 1), np.arange(size)) % size / size
-    waves = np.concatenate((np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns))) * as_array(features.window)
+    waves = np.concatenate((np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns))) * features.window()
     padded = graph.add("Pad", "waveform", [0, size // 2, 0, size // 2], mode="reflect")
     strides = [features.grid.hop_length]
     spectrum = graph.add("Conv", graph.add("Unsqueeze", padded, [1]), waves[:, None], strides=strides)
     squares = graph.add("Transpose", graph.add("Mul", spectrum, spectrum), perm=[2, 0, 1])
-    mel_power = graph.add("MatMul", squares, np.tile(as_array(features.mel_bank), (2, 1)))
-    floored = graph.add("Max", mel_power, features.MIN_POWER)
+    mel_power = graph.add("MatMul", squares, np.tile(features.mel_bank(), (2, 1)))
+    floored = graph.add("Max", mel_power, MIN_POWER)
     decibels = graph.add("Mul", graph.add("Log", floored), 10 / math.log(10))
     peak = graph.add("ReduceMax", decibels, axes=[0, 2])
     if features.floor_db is not None:
         decibels = graph.add("Max", decibels, graph.add("Sub", peak, float(features.floor_db)))
     if features.reference != "max":
-        peak = 10 * math.log10(max(features.reference, features.MIN_POWER))
+        peak = 10 * math.log10(max(features.reference, MIN_POWER))
     return graph.add("Sub", decibels, peak)

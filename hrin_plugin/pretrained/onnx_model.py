@@ -5,15 +5,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from hrin_plugin.features import LogMel
+from hrin_plugin.features.mel_frames import MelFrames
+from hrin_plugin.features.settings import FrameSettings
 from hrin_plugin.files import replacing
-from hrin_plugin.networks.hrin import HRINOutput
+from hrin_plugin.machine import n_threads
+from hrin_plugin.networks.frame_memory import FrameMemory
 from hrin_plugin.networks.onnx_nodes import check_onnx, import_optional
-from hrin_plugin.networks.states import FrameMemory
-from hrin_plugin.pretrained.folder import PLAIN, SETTINGS_FILE, load_pretrained, save_pretrained
+from hrin_plugin.networks.outputs import HRINOutput
 from hrin_plugin.pretrained.onnx_graph import build_graph
+from hrin_plugin.pretrained.plain import PLAIN, PlainModel
+from hrin_plugin.pretrained.sources import SETTINGS_FILE
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import shown
 
@@ -41,12 +43,11 @@ def export_onnx(model, path, start="frames", states=False):
     Raises
     ------
     ValueError
-        If ``start`` is unknown, or does not go with states, if the network's class has no
-        ONNX builder, or if onnx is not installed.
+        If ``start`` is unknown, or does not go with states, or if the network's class has no ONNX builder.
 
     Example
     -------
-    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.features import BandStatistics, LogMel
     >>> from hrin_plugin.networks.hrin import HRIN
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
@@ -54,19 +55,21 @@ def export_onnx(model, path, start="frames", states=False):
     >>> path.stat().st_size > 10000
     True
     """
+    from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained  # which need torch
+
     check_onnx(model.network)
-    onnx = import_optional("onnx")
     with tempfile.TemporaryDirectory() as folder:
         # What is exported is what can be loaded: the settings as they are saved, and a copy of its own.
         save_pretrained(folder, model)
         settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
         # The class has been imported before, by whoever made the model.
-        graph = build_graph(load_pretrained(folder, run_code=True), start, states)
-    onnx.helper.set_model_props(graph, {SETTINGS_FILE: settings})
+        content = build_graph(
+            load_pretrained(folder, run_code=True), start, states, {SETTINGS_FILE: settings}
+        )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft:
-        draft.write_bytes(graph.SerializeToString())
+        draft.write_bytes(content)
 
 
 def load_onnx(path, threads=None):
@@ -77,7 +80,7 @@ def load_onnx(path, threads=None):
     path : str or pathlib.Path
         The file.
     threads : int or None
-        Threads that a call may use; None takes torch's number.
+        Threads that a call may use; None for ``OMP_NUM_THREADS``, or one a core.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def load_onnx(path, threads=None):
 
     Example
     -------
-    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.features import BandStatistics, LogMel
     >>> from hrin_plugin.networks.hrin import HRIN
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
@@ -102,27 +105,63 @@ def load_onnx(path, threads=None):
     >>> model.settings["network"]["hidden_size"], model.taxonomy.sizes
     (5, (2, 3))
     """
-    runtime = import_optional("onnxruntime")
+    import_optional("onnxruntime")
     if threads is not None and threads < 1:
         raise ValueError(f"{threads} threads cannot run a model; give 1 or more")
     graph = _read_graph(path)
     settings, features, taxonomy = _read_settings(graph, path)
+    try:
+        # What was checked, rather than what the file may hold besides.
+        model = OnnxModel(graph.SerializeToString(), settings, MelFrames(features), taxonomy, threads)
+    # onnxruntime's errors have no base class of their own.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {error}; export the model again") from error
+    _check_ends(model.ends, settings, features, taxonomy, path)
+    return model
+
+
+def run_plain(model: PlainModel, threads: int | None = None) -> "OnnxModel":
+    """A folder's model for windows of a signal, on onnxruntime and without torch.
+
+    Arguments
+    ---------
+    model : PlainModel
+        The folder's content.
+    threads : int or None
+        As of :func:`load_onnx`.
+
+    Returns
+    -------
+    OnnxModel
+        The model, with states.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the settings, or onnxruntime is not installed.
+
+    Example
+    -------
+    >>> from hrin_plugin.pretrained.plain import read_plain
+    >>> from hrin_plugin.pretrained.sources import find_model
+    >>> run_plain(read_plain(find_model())).start
+    'frames'
+    """
+    import_optional("onnxruntime")
+    content = build_graph(model, states=True)
+    return OnnxModel(content, model.settings, MelFrames(model.features), model.taxonomy, threads)
+
+
+def _session(content, threads):
+    """A session of onnxruntime."""
+    runtime = import_optional("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.intra_op_num_threads = threads or n_threads()
     # Threads that wait in a loop take the processor from whatever else runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # What goes wrong is raised, so it need not be printed as well.
     options.log_severity_level = 4
-    try:
-        # What was checked, rather than what the file may hold besides.
-        session = runtime.InferenceSession(
-            graph.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    # onnxruntime's errors have no base class of their own.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be run: {error}; export the model again") from error
-    _check_ends(session, settings, features, taxonomy, path)
-    return OnnxModel(session, settings, features, taxonomy)
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _read_graph(path):
@@ -169,17 +208,16 @@ def _read_settings(graph, path):
         settings = json.loads(texts[0])
         if settings["format"] != PLAIN:
             raise ValueError(f"its format is {settings['format']}, and this version reads format {PLAIN}")
-        return settings, LogMel(**settings["features"]), Taxonomy(**settings["taxonomy"])
+        features = FrameSettings(**settings["features"])
+        features.check()
+        return settings, features, Taxonomy(**settings["taxonomy"])
     except Exception as error:  # whatever nonsense leads to
         raise ValueError(f"the settings in {path} cannot be used: {error}; export the model again") from error
 
 
-def _check_ends(session, settings, features, taxonomy, path):
+def _check_ends(ends, settings, features, taxonomy, path):
     """Raise ValueError if inputs and outputs do not match the settings."""
-    ends = [
-        (FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape)
-        for end in (*session.get_inputs(), *session.get_outputs())
-    ]
+    ends = [(FORMER_OUTPUTS.get(end.name, end.name), end.type, *end.shape) for end in ends]
     kind = "tensor(float)"
     levels = [(name, kind, "batch", "frame", size) for name, size in zip(HRINOutput._fields, taxonomy.sizes)]
     frames, waveform = (
@@ -204,18 +242,20 @@ class OnnxModel:
 
     Arguments
     ---------
-    session : onnxruntime.InferenceSession
-        The loaded graph.
+    content : bytes
+        The graph.
     settings : dict
         The content of ``model.json`` of the exported model.
-    features : LogMel
+    features : MelFrames
         The features that its frames must have.
     taxonomy : Taxonomy
         The classes of both levels.
+    threads : int or None
+        Threads that a call may use; None for ``OMP_NUM_THREADS``, or one a core.
 
     Example
     -------
-    >>> from hrin_plugin.features import BandStatistics
+    >>> from hrin_plugin.features import BandStatistics, LogMel
     >>> from hrin_plugin.networks.hrin import HRIN
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> path = getfixture("tmp_path") / "model.onnx"
@@ -225,15 +265,21 @@ class OnnxModel:
     ((2, 10, 2), (2, 10, 3))
     """
 
-    def __init__(self, session, settings, features, taxonomy):
+    def __init__(self, content, settings, features, taxonomy, threads=None):
         self.settings, self.features, self.taxonomy = settings, features, taxonomy
-        self._session = session
+        self._content, self._threads = content, threads
+        self._session = _session(content, threads)
+        #: Inputs and outputs, as onnxruntime describes them.
+        self.ends = (*self._session.get_inputs(), *self._session.get_outputs())
         #: ``"frames"`` or ``"waveform"``: what a call takes.
-        self.start = session.get_inputs()[0].name
+        self.start = self.ends[0].name
         #: Shape of the recurrent states that come in and go out, ``[state, batch, value]``; None without.
         self.states_shape = next(
-            ((end.shape[0], 1, end.shape[2]) for end in session.get_inputs() if end.name == "states"), None
+            ((end.shape[0], 1, end.shape[2]) for end in self.ends if end.name == "states"), None
         )
+
+    def __reduce__(self):
+        return OnnxModel, (self._content, self.settings, self.features, self.taxonomy, self._threads)
 
     def __call__(self, inputs):
         """Probabilities of both levels for each frame.
@@ -276,29 +322,29 @@ class OnnxModel:
         Returns
         -------
         callable
-            Takes a window's frames, ``[1, frame, band]``, and the number of frames to classify.
+            Takes a window's frames, an array ``[1, frame, band]``, and the number of frames to classify.
             Returns a tuple of arrays ``[frame, class]``, one a level.
 
         Example
         -------
-        >>> from hrin_plugin.features import BandStatistics
+        >>> from hrin_plugin.features import BandStatistics, LogMel
         >>> from hrin_plugin.networks.hrin import HRIN
         >>> from hrin_plugin.pretrained.folder import PretrainedModel
         >>> path = getfixture("tmp_path") / "model.onnx"
         >>> network = HRIN(hidden_size=5)
         >>> export_onnx(PretrainedModel(LogMel(), BandStatistics(128), network), path, states=True)
         >>> step = load_onnx(path).begin(context=2)
-        >>> [level.shape for level in step(torch.zeros(1, 5, 128), 3)]
+        >>> [level.shape for level in step(np.zeros((1, 5, 128), np.float32), 3)]
         [(3, 2), (3, 3)]
         """
         if self.states_shape is None:
-            return FrameMemory(self, context)
+            return FrameMemory(self, context, np.concatenate)
         states = self._first_states()
 
         def step(frames, n_wanted):
             """Probabilities of the wanted frames."""
             nonlocal states
-            *levels, states = self._run(frames.cpu().numpy(), states, n_wanted)
+            *levels, states = self._run(np.asarray(frames), states, n_wanted)
             return tuple(level[0, :n_wanted] for level in levels)
 
         return step

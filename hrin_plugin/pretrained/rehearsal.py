@@ -9,9 +9,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
 from hrin_plugin.files import replacing
-from hrin_plugin.pretrained.folder import SHIPPED_MODEL
+from hrin_plugin.pretrained.sources import REHEARSAL_FILE, SHIPPED_MODEL
 
-REHEARSAL_FILE = "rehearsal.safetensors"
 #: Excerpts of the model that comes with the package.
 SHIPPED_REHEARSAL = Path(__file__).resolve().parent / "rehearsal_excerpts" / REHEARSAL_FILE
 #: Decibels from one of the 256 values of a frame's band to the next.

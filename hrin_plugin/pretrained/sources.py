@@ -10,12 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
-from hrin_plugin.pretrained.folder import SETTINGS_FILE, SHIPPED_MODEL, WEIGHTS_FILE
-from hrin_plugin.pretrained.rehearsal import REHEARSAL_FILE
-
+SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
+REHEARSAL_FILE = "rehearsal.safetensors"
+#: The model that comes with the package, a folder below it.
+SHIPPED_MODEL = "pretrained/models/hrin_cr"
 
 #: What a model consists of.
 DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
@@ -154,6 +153,8 @@ def code_targets(path):
     >>> code_targets(path)
     [CodeTarget(line=1, tag='!new:torch.nn.GRU')]
     """
+    import yaml  # for programs only
+
     try:
         events = list(yaml.parse(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

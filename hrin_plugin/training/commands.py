@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from hrin_plugin.archive.processes import n_cores
+from hrin_plugin.machine import n_cores
 
 
 class LocalEngine:

@@ -13,8 +13,9 @@ import sys
 
 import numpy as np
 
-from hrin_plugin.archive.processes import map_local, n_cores
+from hrin_plugin.archive.processes import map_local
 from hrin_plugin.audio.signals import resample
+from hrin_plugin.machine import n_cores
 from hrin_plugin.mixing.sources import decode, find_recordings
 from hrin_plugin.mixing.stem_cache import ROLES, SAMPLE_RATE, write_cache
 from hrin_plugin.mixing.store import SAMPLE_RATE as DECODED_RATE

@@ -19,8 +19,9 @@ from hrin_plugin.decoding.kept import read_kept
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.decoding.smoothing import LEAST_PROBABILITY
 from hrin_plugin.inference.detector import MusicDetector
-from hrin_plugin.pretrained.folder import SHIPPED_MODEL, load_pretrained
+from hrin_plugin.pretrained.folder import load_pretrained
 from hrin_plugin.pretrained.rehearsal import SHIPPED_REHEARSAL, load_rehearsal
+from hrin_plugin.pretrained.sources import SHIPPED_MODEL
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
 

@@ -62,7 +62,7 @@ def test_windows_decide_as_one_pass_does(tmp_path, offline):
     paths = [tmp_path / "set" / "audio" / f"{excerpt.name}.wav" for excerpt in excerpts]
     wav = np.concatenate([read_audio(path, 8000) for path in paths])
     detector, duration_s = MusicDetector.from_hparams(backend="torch"), len(wav) / 8000
-    pieces = window_probabilities(detector.model, [wav], window_s=duration_s + 1, context_s=0)
+    pieces = window_probabilities(detector.features, [wav], detector.begin, duration_s + 1, 0)
     whole = [np.concatenate(level) for level in zip(*pieces)]
     expected = decode_events(detector.decoding, whole, detector.taxonomy, detector.grid, duration_s)
     found = detector.detect_batch(wav[None])[0].events

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hrin_plugin.features import LogMel
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.networks.baselines import MMG
+from hrin_plugin.networks.states import begin_network
 from oracles import recognise
 
 NETWORK = {"hidden_size": 6, "num_layers": 1}
@@ -35,6 +37,13 @@ def model(make_model):
     return make_model(**NETWORK)
 
 
+def by_windows(model, blocks, window_s=4.0, context_s=1.0, begin=None):
+    """Probabilities of a signal in pieces, by the model's own network unless another is given."""
+    begin = begin or partial(begin_network, model)
+    n_block = getattr(model.network, "block_frames", 1)
+    return window_probabilities(model.features, blocks, begin, window_s, context_s, n_block)
+
+
 def joined(pieces):
     return [np.concatenate(level) for level in zip(*pieces)]
 
@@ -45,7 +54,7 @@ def frames_of(model, features, wav):
     def begin(context):
         return lambda frames, n_wanted: (frames[0, :n_wanted].numpy(),)
 
-    (frames,) = joined(window_probabilities(model._replace(features=features), [wav], **SMALL, begin=begin))
+    (frames,) = joined(by_windows(model._replace(features=features), [wav], **SMALL, begin=begin))
     return frames
 
 
@@ -76,8 +85,8 @@ def test_any_frame_length_and_hop_has_the_features_of_the_whole_signal(model, n_
 @given(st.integers(257, 80000), st.lists(st.integers(0, 80000), max_size=8))
 def test_the_cut_into_blocks_changes_nothing(model, n_samples, places):
     wav = sound(n_samples)
-    whole = joined(window_probabilities(model, [wav], **SMALL))
-    parts = joined(window_probabilities(model, np.split(wav, sorted(places)), **SMALL))
+    whole = joined(by_windows(model, [wav], **SMALL))
+    parts = joined(by_windows(model, np.split(wav, sorted(places)), **SMALL))
     for level, other in zip(whole, parts):
         np.testing.assert_array_equal(level, other)
 
@@ -88,14 +97,14 @@ def test_what_fits_into_a_window_is_one_pass(n_samples, reference, floor_db, mak
     features, wav = LogMel(reference=reference, floor_db=floor_db), sound(n_samples)
     model = make_model(features=features, **NETWORK)
     whole, _ = recognise(model, wav)
-    for level, expected in zip(joined(window_probabilities(model, [wav], **SMALL)), whole):
+    for level, expected in zip(joined(by_windows(model, [wav], **SMALL)), whole):
         np.testing.assert_array_equal(level, expected)
 
 
 def test_decisions_on_a_long_signal_are_those_of_one_pass(model):
     wav = sound(8000 * 120)
     whole, _ = recognise(model, wav)
-    for level, expected in zip(joined(window_probabilities(model, [wav], **SMALL)), whole):
+    for level, expected in zip(joined(by_windows(model, [wav], **SMALL)), whole):
         middle = np.median(expected, axis=0)
         active = level > middle
         assert np.diff(active[:, 0]).sum() > 100  # it does change its mind
@@ -106,7 +115,7 @@ def test_decisions_on_a_long_signal_are_those_of_one_pass(model):
 def test_without_context_a_joint_is_heard(model):
     wav = sound(8000 * 40)
     whole, _ = recognise(model, wav)
-    level, _ = joined(window_probabilities(model, [wav], window_s=4.0, context_s=0.0))
+    level, _ = joined(by_windows(model, [wav], window_s=4.0, context_s=0.0))
     assert np.abs(level - whole[0]).max() > 0.02
 
 
@@ -122,7 +131,7 @@ def test_each_frame_is_wanted_once_and_context_follows_it(model, past_the_end):
         return step
 
     n_frames = GRID.window + 2 * GRID.stride + past_the_end
-    list(window_probabilities(model, [sound((n_frames - 1) * HOP)], **SMALL, begin=begin))
+    list(by_windows(model, [sound((n_frames - 1) * HOP)], **SMALL, begin=begin))
     assert sum(n_wanted for _, n_wanted in steps) == n_frames
     *others, (length, n_wanted) = steps
     assert set(others) == {(GRID.window, GRID.stride)} and GRID.window == GRID.stride + GRID.context
@@ -140,7 +149,7 @@ def test_features_relative_to_the_loudest_are_relative_to_the_window_s(make_mode
         return step
 
     model = make_model(features=LogMel(reference="max", floor_db=40.0), **NETWORK)
-    list(window_probabilities(model, [sound(8000 * 20)], **SMALL, begin=begin))
+    list(by_windows(model, [sound(8000 * 20)], **SMALL, begin=begin))
     assert len(windows) > 3
     for window in windows:
         assert window.max() == 0.0 and window.min() == -40.0
@@ -150,7 +159,7 @@ def test_a_network_that_labels_blocks_of_frames_gets_whole_blocks(make_model):
     model = make_model(MMG(block_frames=32, channels=(4, 4, 4)))
     wav = sound(8000 * 21)
     whole, _ = recognise(model, wav)
-    for level, expected in zip(joined(window_probabilities(model, [wav], **SMALL)), whole):
+    for level, expected in zip(joined(by_windows(model, [wav], **SMALL)), whole):
         np.testing.assert_allclose(level, expected, atol=1e-5)
 
 
@@ -164,7 +173,7 @@ def test_a_frame_comes_out_at_most_a_window_after_it_went_in(model):
             yield block
 
     n_frames, latest = 0, 0
-    for level, _ in window_probabilities(model, live(), **SMALL):
+    for level, _ in by_windows(model, live(), **SMALL):
         latest = max(latest, consumed - n_frames * HOP)
         n_frames += len(level)
     assert latest <= GRID.window * HOP + 512 // 2 + 400
@@ -174,7 +183,7 @@ def test_a_frame_comes_out_at_most_a_window_after_it_went_in(model):
 def test_too_few_samples_for_a_frame_are_refused(model, blocks):
     n_samples = sum(map(len, blocks))
     with pytest.raises(ValueError, match=f"a recording of {n_samples} samples is too short.*at least 257"):
-        list(window_probabilities(model, blocks, **SMALL))
+        list(by_windows(model, blocks, **SMALL))
 
 
 @pytest.mark.parametrize(
@@ -182,16 +191,17 @@ def test_too_few_samples_for_a_frame_are_refused(model, blocks):
 )
 def test_windows_that_cannot_be_joined_are_refused(model, window_s, context_s):
     with pytest.raises(ValueError, match="cannot be joined"):
-        list(window_probabilities(model, [sound(8000)], window_s, context_s))
+        list(by_windows(model, [sound(8000)], window_s, context_s))
 
 
 MEMORY = """
-import resource, sys
+import functools, resource, sys
 import numpy as np, torch
 from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.networks.hrin import HRIN
 from hrin_plugin.pretrained.folder import PretrainedModel
 from hrin_plugin.inference.windows import window_probabilities
+from hrin_plugin.networks.states import begin_network
 
 torch.set_num_threads(1)
 model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=2, num_layers=1).eval())
@@ -199,7 +209,8 @@ model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=2, num_l
 def peak_after(minutes):
     block = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     blocks = (block for _ in range(60 * minutes))
-    pieces = window_probabilities(model, blocks, window_s=10.0, context_s=2.0)
+    begin = functools.partial(begin_network, model)
+    pieces = window_probabilities(model.features, blocks, begin, window_s=10.0, context_s=2.0)
     assert sum(len(level) for level, _ in pieces) == minutes * 3750 + 1
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -165,7 +165,7 @@ def test_no_more_frames_are_remembered_than_asked_for(context):
         lengths.append(frames.shape[1])
         return (frames.numpy(),)
 
-    remember, frames = FrameMemory(classify, context), torch.arange(30.0)[None, :, None]
+    remember, frames = FrameMemory(classify, context, torch.cat), torch.arange(30.0)[None, :, None]
     for begin in (0, 10, 20):
         (level,) = remember(frames[:, begin : begin + 10], 10)
         assert level[:, 0].tolist() == list(range(begin, begin + 10))

@@ -11,7 +11,7 @@ import soundfile
 import hrin_plugin
 from hrin_plugin.cli import main
 from hrin_plugin.formats.journal import Made, journal_path, read_journal
-from hrin_plugin.pretrained.folder import SHIPPED_MODEL
+from hrin_plugin.pretrained.sources import SHIPPED_MODEL
 
 
 @pytest.fixture(scope="module")
