@@ -58,6 +58,10 @@ def main(argv=None):
         # What is left in the buffer must not be tried again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_LEFT
+    except ModuleNotFoundError as error:  # of the light installation, which detects and reports
+        package = (error.name or "a package").partition(".")[0]
+        cure = "run: pip install hrin-plugin"
+        return _fail(arguments, f"{package} is not installed, and this needs it; {cure}", 1)
     except (Failure, ImportError) as error:
         return _fail(arguments, error, 1)
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-import torchaudio
 from torch import nn
 
 from hrin_plugin.features.settings import MIN_POWER, FrameSettings
@@ -59,11 +58,8 @@ class LogMel(nn.Module):
         self.n_fft, self.n_mels = n_fft, n_mels
         self.reference, self.floor_db = reference, floor_db
         # Both follow from the settings, so they are no part of a checkpoint.
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        mel_bank = torchaudio.functional.melscale_fbanks(
-            n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, norm="slaney", mel_scale="slaney"
-        )
-        self.register_buffer("mel_bank", mel_bank, persistent=False)
+        self.register_buffer("window", torch.from_numpy(settings.window()), persistent=False)
+        self.register_buffer("mel_bank", torch.from_numpy(settings.mel_bank()), persistent=False)
 
     def forward(self, wavs: torch.Tensor, lens: torch.Tensor | None = None) -> torch.Tensor:
         """Frames of a batch of waveforms.

@@ -101,7 +101,7 @@ class FrameSettings(NamedTuple):
         >>> FrameSettings().mel_bank().shape
         (257, 128)
         """
-        bins = np.linspace(0, self.sample_rate // 2, self.n_fft // 2 + 1)
+        bins = np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate)
         mels = np.linspace(0, _hertz_to_mel(self.sample_rate / 2), self.n_mels + 2)
         edges = _mel_to_hertz(mels)
         slopes = edges[None, :] - bins[:, None]

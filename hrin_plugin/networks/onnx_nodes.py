@@ -114,6 +114,7 @@ class Graph:
     def __init__(self, carries=False):
         #: Operations, and arrays by their names.
         self.nodes, self.constants = [], {}
+        self._names = {}  # of the arrays that are constants already, by their identity
         self.carries = carries
         #: Names of the states that go out, and the number of their values.
         self.next_states, self.state_size = [], None
@@ -176,7 +177,10 @@ class Graph:
 
     def _constant(self, values):
         """Name of a new constant."""
-        values = np.asarray(values)
-        name = f"constant_{len(self.constants)}"
-        self.constants[name] = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
+        if id(values) in self._names:  # weights that several operations take
+            return self._names[id(values)][0]
+        array, name = np.asarray(values), f"constant_{len(self.constants)}"
+        self.constants[name] = array.astype(np.int64 if array.dtype.kind == "i" else np.float32, copy=False)
+        if array is values:
+            self._names[id(values)] = name, values  # kept, so that its identity is not another's
         return name

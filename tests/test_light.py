@@ -1,0 +1,76 @@
+"""The light installation: without torch, in an environment of its own from the package index."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+
+#: All that the environment may take, in MB.
+MOST_MB = 250
+
+
+def run(*words, **options):
+    """A command that no source tree is shown to."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    words = [str(word) for word in words]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, **options)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Folder of the environment's commands, installed as the README says."""
+    folder = tmp_path_factory.mktemp("light")
+    source = folder / "source"
+    shutil.copytree(ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements-detect.txt"):
+        shutil.copy(ROOT / name, source)
+    venv.create(folder / "env", with_pip=True)
+    paths = {"base": str(folder / "env"), "platbase": str(folder / "env")}
+    commands = Path(sysconfig.get_path("scripts", "venv", paths))
+    python = commands / Path(sys.executable).name
+    pip = (python, "-m", "pip", "install", "--quiet")
+    installed = run(*pip, "-r", "requirements-detect.txt", cwd=source)
+    if installed.returncode and "Could not find a version" in installed.stderr + installed.stdout:
+        pytest.skip("needs a package index")
+    assert installed.returncode == 0, installed.stderr
+    installed = run(*pip, "--no-deps", ".", cwd=source)
+    assert installed.returncode == 0, installed.stderr
+    return commands
+
+
+def test_it_detects_decides_converts_and_reports_within_its_size(environment, tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, 80_000)
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", noise, 8000)
+    hrin = environment / "hrin"
+    for words in (
+        ("detect", "a.wav", "b.wav", "--output", "out", "--format", "json,tsv", "--keep-probabilities"),
+        ("decide", "out", "--output", "again", "--switching-cost", "1"),
+        ("convert", "out", "--format", "srt", "--output", "srt"),
+        ("report", "out", "--html", "report.html", "--csv", "report.csv", "--json", "report.json"),
+        ("detect", "--jobs", "2", "a.wav", "b.wav", "--output", "twice"),
+    ):
+        done = run(hrin, *words, cwd=tmp_path)
+        assert done.returncode == 0, (words, done.stderr)
+    assert (tmp_path / "twice" / "a.tsv").read_text() == (tmp_path / "out" / "a.tsv").read_text()
+    size = sum(path.stat().st_size for path in environment.parent.rglob("*") if path.is_file())
+    assert size <= MOST_MB * 1e6, f"{size / 1e6:.0f} MB"
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [(("tune", "."), "scipy"), (("adapt", ".", "--output", "x"), "torch"), (("export", "x.onnx"), "torch")],
+)
+def test_other_commands_say_what_they_need(environment, tmp_path, words, package):
+    done = run(environment / "hrin", *words, cwd=tmp_path)
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert "is not installed" in done.stderr and "pip install hrin-plugin" in done.stderr
