@@ -30,7 +30,9 @@ def environment(tmp_path_factory):
     """Folder of the environment's commands, installed as the README says."""
     folder = tmp_path_factory.mktemp("light")
     source = folder / "source"
-    shutil.copytree(ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements-detect.txt"):
         shutil.copy(ROOT / name, source)
     venv.create(folder / "env", with_pip=True)
