@@ -22,8 +22,7 @@ def add_parser(commands):
     parser = commands.add_parser(
         "export",
         help="write a model as an ONNX file",
-        description="Write a model as one ONNX file, for onnxruntime and other programs. "
-        'Needs onnx: pip install "hrin-plugin[onnx]"',
+        description="Write a model as one ONNX file, for onnxruntime and other programs.",
     )
     add_model_option(parser)
     parser.add_argument(
@@ -39,9 +38,15 @@ def add_parser(commands):
 def _export(arguments):
     """Write the model and print the path."""
     from hrin_plugin.inference import load_detector
+    from hrin_plugin.inference.onnx_detector import can_do_without_torch
     from hrin_plugin.pretrained.onnx_model import export_onnx
+    from hrin_plugin.pretrained.plain import read_plain
+    from hrin_plugin.pretrained.sources import find_model
 
-    model = load_detector(arguments.model, "torch", "cpu", run_code=arguments.run_code).model
+    if can_do_without_torch(arguments.model):
+        model = read_plain(find_model(arguments.model))
+    else:
+        model = load_detector(arguments.model, "torch", "cpu", run_code=arguments.run_code).model
     export_onnx(model, arguments.output, arguments.start)
     print(arguments.output)
     return 0

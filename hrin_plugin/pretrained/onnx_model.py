@@ -28,8 +28,8 @@ def export_onnx(model, path, start="frames", states=False):
 
     Arguments
     ---------
-    model : PretrainedModel
-        The model; it is not changed.
+    model : PretrainedModel or PlainModel
+        The model, which is not changed; or a folder's content, which needs no torch.
     path : str or pathlib.Path
         The file, written atomically; its folder is created if missing.
     start : str
@@ -55,21 +55,30 @@ def export_onnx(model, path, start="frames", states=False):
     >>> path.stat().st_size > 10000
     True
     """
-    from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained  # which need torch
-
-    check_onnx(model.network)
-    with tempfile.TemporaryDirectory() as folder:
-        # What is exported is what can be loaded: the settings as they are saved, and a copy of its own.
-        save_pretrained(folder, model)
-        settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
-        # The class has been imported before, by whoever made the model.
-        content = build_graph(
-            load_pretrained(folder, run_code=True), start, states, {SETTINGS_FILE: settings}
-        )
+    settings, model = _plain_settings(model) if isinstance(model, PlainModel) else _saved(model)
+    content = build_graph(model, start, states, {SETTINGS_FILE: settings})
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft:
         draft.write_bytes(content)
+
+
+def _plain_settings(model):
+    """Settings of a folder's content as they are saved for weights that are not quantised, and the content."""
+    settings = {name: value for name, value in model.settings.items() if name != "training"}
+    return json.dumps(settings | {"format": PLAIN}, indent=2) + "\n", model
+
+
+def _saved(model):
+    """Settings of a model as they are saved, and a copy of it: what is exported is what can be loaded."""
+    from hrin_plugin.pretrained.folder import load_pretrained, save_pretrained  # which need torch
+
+    check_onnx(model.network)
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(folder, model)
+        settings = (Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8")
+        # The class has been imported before, by whoever made the model.
+        return settings, load_pretrained(folder, run_code=True)
 
 
 def load_onnx(path, threads=None):
