@@ -64,7 +64,7 @@ def export_onnx(model, path, start="frames", states=False):
 
 
 def _plain_settings(model):
-    """Settings of a folder's content as they are saved for weights that are not quantised, and the content."""
+    """Settings of a folder as they are saved for weights that are not quantised, and its content."""
     settings = {name: value for name, value in model.settings.items() if name != "training"}
     return json.dumps(settings | {"format": PLAIN}, indent=2) + "\n", model
 
