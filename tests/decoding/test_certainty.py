@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrin_plugin.decoding.certainty import Calibration, Findings, FrameSums, read_certainty, write_certainty
@@ -54,6 +54,7 @@ def gather(decoding, levels, step, duration_s, calibration=None):
     return findings.detection("a", duration_s)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     seed=st.integers(0, 1000), decoding=st.sampled_from(DECODINGS), step=st.sampled_from([1, 7, 333, 1500])
 )
