@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import yaml
 
+from hrin_plugin.decoding.certainty import CERTAINTY_FILE
 from hrin_plugin.pretrained.folder import SETTINGS_FILE, SHIPPED_MODEL, WEIGHTS_FILE
 from hrin_plugin.pretrained.rehearsal import REHEARSAL_FILE
 
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
 
 #: What a model consists of.
-DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
+DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, CERTAINTY_FILE, REHEARSAL_FILE)
 
 #: A name on the Hugging Face Hub: owner/model.
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
