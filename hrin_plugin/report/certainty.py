@@ -195,6 +195,7 @@ def confidence_of(parts: Iterable[tuple[Detection, str, Sequence[str], int, int]
 
     Example
     -------
+    >>> from hrin_plugin.events import Event
     >>> events = [Event(0.0, 1.0, "music"), Event(1.0, 4.0, "no-music")]
     >>> found = Detection("a", 4.0, {"md": events}, confidences={"md": (0.9, 0.5)})
     >>> confidence_of([(found, "md", ["music", "no-music"], 0, 2000)])
@@ -229,6 +230,7 @@ def doubtful_minutes(airtime: Airtime, most: int = MOST_DOUBTFUL) -> tuple[list[
     Example
     -------
     >>> from hrin_plugin.detection import Certainty
+    >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.report.airtime import untimed
     >>> doubts = Certainty({"mrle": {"bg-music": (2.5, 9.0, 0.1)}})
     >>> found = Detection("a", 180.0, {"mrle": [Event(0.0, 180.0, "bg-music")]}, certainty=doubts)

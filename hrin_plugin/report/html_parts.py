@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
+from hrin_plugin.report.certainty import Interval
 from hrin_plugin.report.display import (
     class_name,
     clock,
@@ -55,7 +56,13 @@ def whole_page(title: str, body: Sequence[str], styles: str = "") -> str:
     return "\n".join([*head, *body, *foot])
 
 
-def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_station: bool) -> str:
+def totals_table(
+    head: str,
+    rows: Sequence[Row],
+    whole: dict[str, Total],
+    names_station: bool,
+    intervals: Mapping[str, Interval] | None = None,
+) -> str:
     """A table of time spans, with their sum in the last line.
 
     Arguments
@@ -68,6 +75,8 @@ def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_
         Their sum, with all classes.
     names_station : bool
         Whether a column names the stations.
+    intervals : mapping of str to Interval, optional
+        Those of the sum.
 
     Returns
     -------
@@ -81,25 +90,29 @@ def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_
     1
     """
     labels = reading_order(list(whole)) if whole else []
+    sure = any(row.intervals for row in rows)
+    names = ("Time", *("Interval",) * sure, "Share", "Segments")
     groups = "".join(
-        f'<th colspan="3" class="{css_class(label)}">{escape(class_name(label))}</th>' for label in labels
+        f'<th colspan="{len(names)}" class="{css_class(label)}">{escape(class_name(label))}</th>'
+        for label in labels
     )
     leading = [f'<th rowspan="2" class="key" data-column="0">{head}</th>']
     leading += ['<th rowspan="2" class="text" data-column="1">Station</th>'] * names_station
     first = len(leading)
     leading += [f'<th rowspan="2" data-column="{first}">Length</th>']
     columns = "".join(
-        f'<th data-column="{first + 1 + 3 * place + number}">{name}</th>'
+        f'<th data-column="{first + 1 + len(names) * place + number}">{name}</th>'
         for place in range(len(labels))
-        for number, name in enumerate(("Time", "Share", "Segments"))
+        for number, name in enumerate(names)
     )
     lines = [
-        f"<tr>{_cells(row.title, row.what.get('station', ''), row.totals, labels, names_station)}</tr>"
+        f"<tr>{_cells(row.title, row.what.get('station', ''), row, labels, names_station, sure)}</tr>"
         for row in rows
     ]
     total = ""
     if len(rows) > 1:
-        total = f'<tfoot><tr class="all">{_cells("All", "", whole, labels, names_station)}</tr></tfoot>'
+        row = Row("total", {}, whole, intervals=intervals or {})
+        total = f'<tfoot><tr class="all">{_cells("All", "", row, labels, names_station, sure)}</tr></tfoot>'
     heads = f"<tr>{''.join(leading)}{groups}</tr>\n<tr>{columns}</tr>"
     body = "\n".join(lines)
     return (
@@ -156,6 +169,17 @@ def class_styles(taxonomies: Sequence[Taxonomy]) -> str:
     return "".join(f".{css_class(label)} {{ --class: {colour}; }}\n" for label, colour in colours.items())
 
 
+def span_of(interval: Interval | None) -> str:
+    """An interval as text; empty for none.
+
+    Example
+    -------
+    >>> span_of(Interval(60_000, 3_600_000)), span_of(None)
+    ('0:01:00 to 1:00:00', '')
+    """
+    return " to ".join(map(clock, interval or ()))
+
+
 def escape(name: str) -> str:
     """A name, escaped for HTML.
 
@@ -167,8 +191,9 @@ def escape(name: str) -> str:
     return html.escape(printable(name))
 
 
-def _cells(first, station, totals, labels, names_station):
-    """The cells of one time span."""
+def _cells(first, station, row, labels, names_station, sure):
+    """The cells of one time span; with intervals where they are sure."""
+    totals = row.totals
     of_ms = next(iter(totals.values())).of_ms if totals else 0
     cells = [f'<td class="key">{escape(first)}</td>']
     cells += [f'<td class="text">{escape(station)}</td>'] * names_station
@@ -176,7 +201,9 @@ def _cells(first, station, totals, labels, names_station):
     for label in labels:
         total = totals.get(label, Total(0, of_ms, 0))
         cells.append(
-            f'<td>{clock(total.lasting_ms)}</td><td class="s {css_class(label)}" '
+            f"<td>{clock(total.lasting_ms)}</td>"
+            + f'<td class="interval">{span_of(row.intervals.get(label))}</td>' * sure
+            + f'<td class="s {css_class(label)}" '
             f'style="--s:{100 * total.share:.1f}%">{percent(total.share)}</td><td>{total.segments}</td>'
         )
     return "".join(cells)

@@ -80,10 +80,7 @@ def _lines(row, labels, name, sure):
     """The line of a row, and one with its intervals."""
     yield _line(row.totals, labels, name)
     if row.intervals:
-        ends = [
-            " to ".join(map(clock, row.intervals[label])) if label in row.intervals else ""
-            for label in labels
-        ]
+        ends = [" to ".join(map(clock, row.intervals.get(label, ()))) for label in labels]
         cells = "".join(f"{text:>{_width(label)}}" for label, text in zip(labels, ends))
         yield f"{sure + ':':>10}{cells}"
 

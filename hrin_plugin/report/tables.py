@@ -43,10 +43,11 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
     """Write totals as CSV, one row for each class: overall, of each recording, of each hour.
 
     The columns are scope, name, hour (from 0), task, label, seconds, share (0 to 1, of the time span),
-    segments (that begin in it), station, day, week, programme, start, end; and of recordings sha256,
-    detected, version, model and decisions; and the bounds of the interval of seconds, where there is one. Scopes are total, recording and hour (of the recording); where
-    times are known also station, day, week, hour of day, programme and clock hour, and gap and overlap,
-    which have no task. Within each scope that has a task, the rows add up to the total.
+    segments (that begin in it), station, day, week, programme, start, end; of recordings sha256, detected,
+    version, model and decisions; and the ends of the interval of the seconds, where there is one. Scopes are
+    total, recording and hour (of the recording); where times are known also station, day, week, hour of day,
+    programme and clock hour, and gap and overlap, which have no task. Within each scope that has a task, the
+    seconds add up to the total.
 
     Arguments
     ---------
