@@ -1,103 +1,89 @@
-"""The section of a page with the doubtful minutes, each with a link to its place in the timelines."""
+"""The minutes in which the model is in doubt, which are to be heard first."""
 
-import bisect
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from typing import NamedTuple
 
 from hrin_plugin.report.airtime import Airtime
-from hrin_plugin.report.calendar import short_time
-from hrin_plugin.report.certainty import LEAST_DOUBT_S, doubtful_minutes
-from hrin_plugin.report.display import class_name, css_class, fine_clock
-from hrin_plugin.report.html_parts import escape
-from hrin_plugin.report.timeline import Lanes
+from hrin_plugin.report.certainty import MINUTE_MS, confidence_of
 
-#: Shown at first; the others are unfolded.
-SHOWN = 10
+#: Doubtful minutes that are listed, and the least doubt of one of them, in seconds.
+MOST_DOUBTFUL, LEAST_DOUBT_S = 40, 2.0
 
 
-def render_doubts(airtime: Airtime, lanes: Sequence[Lanes]) -> Iterator[str]:
-    """The doubtful minutes, the most doubtful first.
+class DoubtfulMinute(NamedTuple):
+    """A minute in which the model is in doubt.
+
+    Example
+    -------
+    >>> DoubtfulMinute(0, 60_000, 120_000, "bg-music", 0.7, 8.5).length_ms
+    60000
+    """
+
+    airing: int  # number of the recording in the Airtime
+    begin_ms: int  # as Airing.begin_ms has it
+    end_ms: int
+    label: str  # of the lower level, found for most of it
+    confidence: float | None  # of what was found in it
+    doubt_s: float
+
+    @property
+    def length_ms(self) -> int:
+        """Its length, shorter than a minute at the ends of recordings."""
+        return self.end_ms - self.begin_ms
+
+
+def doubtful_minutes(airtime: Airtime, most: int = MOST_DOUBTFUL) -> tuple[list[DoubtfulMinute], int]:
+    """The minutes of most doubt about the classes of the lowest level, and how many there are in all.
 
     Arguments
     ---------
     airtime : Airtime
         The recordings.
-    lanes : sequence of Lanes
-        Their timelines.
+    most : int
+        So many are listed.
 
-    Yields
-    ------
-    str
-        HTML; nothing where no doubts are known.
+    Returns
+    -------
+    tuple of (list of DoubtfulMinute, int)
+        Those of at least LEAST_DOUBT_S, the most doubtful first; and the number of such minutes.
 
     Example
     -------
+    >>> from hrin_plugin.detection import Certainty, Detection
+    >>> from hrin_plugin.events import Event
     >>> from hrin_plugin.report.airtime import untimed
-    >>> list(render_doubts(untimed([]), []))
-    []
+    >>> doubts = Certainty({"mrle": {"bg-music": (2.5, 9.0, 0.1)}})
+    >>> found = Detection("a", 180.0, {"mrle": [Event(0.0, 180.0, "bg-music")]}, certainty=doubts)
+    >>> minutes, number = doubtful_minutes(untimed([found]))
+    >>> [(each.begin_ms, each.doubt_s) for each in minutes], number
+    ([(60000, 9.0), (0, 2.5)], 2)
     """
-    if not any(airing.detection.certainty for airing in airtime.airings):
-        return
-    minutes, number = doubtful_minutes(airtime)
-    yield '<h2 id="doubtful">Doubtful minutes</h2>'
-    if not minutes:
-        yield f"<p>None has {LEAST_DOUBT_S:g} s of doubt.</p>"
-        return
-    which = f"the first {len(minutes)} of {number}" if number > len(minutes) else f"{number} in all"
-    yield (
-        f"<p>Minutes of at least {LEAST_DOUBT_S:g} s of doubt, the most doubtful first: {which}. Hear these "
-        "first.</p>"
-    )
-    places = _places(lanes)
-    names_station = any(airing.station for airing in airtime.airings)
-    rows = [_row(airtime, minute, places, names_station) for minute in minutes]
-    yield _table(rows[:SHOWN], names_station)
-    if rows[SHOWN:]:
-        table, rest = _table(rows[SHOWN:], names_station), len(rows) - SHOWN
-        yield f"<details><summary>More doubtful minutes <span>{rest}</span></summary>{table}</details>"
+    ranked = []
+    for number, airing in enumerate(airtime.airings):
+        found = airing.detection
+        known = found.certainty.doubts if found.certainty else {}
+        level = next((each for each in reversed(found.taxonomy.level_names) if each in known), None)
+        if level is None:
+            continue
+        for minute, of_classes in enumerate(zip(*known[level].values())):
+            begin = max(minute * MINUTE_MS, airing.from_ms)
+            end = min((minute + 1) * MINUTE_MS, airing.to_ms)
+            doubt_s = max(of_classes)
+            if begin < end and doubt_s >= LEAST_DOUBT_S:
+                ranked.append((-doubt_s, number, begin, end, level))
+    ranked.sort()
+    return [_doubtful(airtime, *each) for each in ranked[:most]], len(ranked)
 
 
-def _table(rows, names_station):
-    """Rows as a table."""
-    heads = ["Begin", *["Station"] * names_station, "Recording", "Found", "Confidence", "Doubt"]
-    kinds = ["key", *["text"] * names_station, "text", "text", "", ""]
-    cells = "".join(
-        f'<th class="{kind}" data-column="{place}">{head}</th>'
-        for place, (kind, head) in enumerate(zip(kinds, heads))
-    )
-    body = "\n".join(rows)
-    table = f"<table><thead><tr>{cells}</tr></thead><tbody>\n{body}\n</tbody></table>"
-    return f'<div class="scroll doubts" tabindex="0">{table}</div>'
-
-
-def _row(airtime, minute, places, names_station):
-    """A minute as a row."""
-    airing = airtime.airings[minute.airing]
-    if airing.start_ms is None:
-        begin = fine_clock(minute.begin_ms).partition(".")[0]
-    else:
-        begin = short_time(minute.begin_ms, airtime.zone)
-    mark, at = _place(places, airing, minute)
-    end = at + minute.length_ms
-    link = f'<a href="#{mark}" data-from="{at}" data-to="{end}">{escape(begin)}</a>'
-    sure = "" if minute.confidence is None else f"{minute.confidence:.2f}"
-    cells = [f'<td class="key">{link}</td>']
-    cells += [f'<td class="text">{escape(airing.station)}</td>'] * names_station
-    cells += [f'<td class="text">{escape(airing.detection.name)}</td>']
-    cells += [f'<td class="text {css_class(minute.label)}">{escape(class_name(minute.label))}</td>']
-    return f"<tr>{''.join(cells)}<td>{sure}</td><td>{minute.doubt_s:.1f} s</td></tr>"
-
-
-def _places(lanes):
-    """The starts of the rows of each timeline, by the recordings in it."""
-    return {
-        id(airing): (each.mark, [strip.start_ms for strip in each.strips])
-        for each in lanes
-        for airing in each.airings
-    }
-
-
-def _place(places, airing, minute):
-    """The name of the row in which a minute lies, and where in it, in milliseconds."""
-    mark, starts = places[id(airing)]
-    place = max(bisect.bisect_right(starts, minute.begin_ms) - 1, 0)
-    return f"{mark}-{place}", minute.begin_ms - starts[place]
+def _doubtful(airtime, doubt, number, begin, end, level):
+    """A minute with what was found in it."""
+    airing = airtime.airings[number]
+    found, lasting = airing.detection, defaultdict(float)
+    for event in found.events.get(level, ()):
+        shared = min(1000 * event.offset_s, end) - max(1000 * event.onset_s, begin)
+        if shared > 0:
+            lasting[event.label] += shared
+    confidence = confidence_of([(found, level, list(lasting), begin, end)])
+    base = airing.start_ms or 0
+    label = max(lasting, key=lasting.get, default="")
+    return DoubtfulMinute(number, base + begin, base + end, label, confidence, -doubt)

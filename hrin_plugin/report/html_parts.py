@@ -90,29 +90,26 @@ def totals_table(
     1
     """
     labels = reading_order(list(whole)) if whole else []
-    sure = any(row.intervals for row in rows)
-    names = ("Time", *("Interval",) * sure, "Share", "Segments")
     groups = "".join(
-        f'<th colspan="{len(names)}" class="{css_class(label)}">{escape(class_name(label))}</th>'
-        for label in labels
+        f'<th colspan="3" class="{css_class(label)}">{escape(class_name(label))}</th>' for label in labels
     )
     leading = [f'<th rowspan="2" class="key" data-column="0">{head}</th>']
     leading += ['<th rowspan="2" class="text" data-column="1">Station</th>'] * names_station
     first = len(leading)
     leading += [f'<th rowspan="2" data-column="{first}">Length</th>']
     columns = "".join(
-        f'<th data-column="{first + 1 + len(names) * place + number}">{name}</th>'
+        f'<th data-column="{first + 1 + 3 * place + number}">{name}</th>'
         for place in range(len(labels))
-        for number, name in enumerate(names)
+        for number, name in enumerate(("Time", "Share", "Segments"))
     )
     lines = [
-        f"<tr>{_cells(row.title, row.what.get('station', ''), row, labels, names_station, sure)}</tr>"
+        f"<tr>{_cells(row.title, row.what.get('station', ''), row, labels, names_station)}</tr>"
         for row in rows
     ]
     total = ""
     if len(rows) > 1:
         row = Row("total", {}, whole, intervals=intervals or {})
-        total = f'<tfoot><tr class="all">{_cells("All", "", row, labels, names_station, sure)}</tr></tfoot>'
+        total = f'<tfoot><tr class="all">{_cells("All", "", row, labels, names_station)}</tr></tfoot>'
     heads = f"<tr>{''.join(leading)}{groups}</tr>\n<tr>{columns}</tr>"
     body = "\n".join(lines)
     return (
@@ -191,8 +188,8 @@ def escape(name: str) -> str:
     return html.escape(printable(name))
 
 
-def _cells(first, station, row, labels, names_station, sure):
-    """The cells of one time span; with intervals where they are sure."""
+def _cells(first, station, row, labels, names_station):
+    """The cells of one time span; below the times stand the intervals."""
     totals = row.totals
     of_ms = next(iter(totals.values())).of_ms if totals else 0
     cells = [f'<td class="key">{escape(first)}</td>']
@@ -200,10 +197,10 @@ def _cells(first, station, row, labels, names_station, sure):
     cells += [f"<td>{clock(of_ms)}</td>"]
     for label in labels:
         total = totals.get(label, Total(0, of_ms, 0))
+        span = span_of(row.intervals.get(label))
+        interval = f"<small>{span}</small>" if span else ""
         cells.append(
-            f"<td>{clock(total.lasting_ms)}</td>"
-            + f'<td class="interval">{span_of(row.intervals.get(label))}</td>' * sure
-            + f'<td class="s {css_class(label)}" '
+            f'<td>{clock(total.lasting_ms)}{interval}</td><td class="s {css_class(label)}" '
             f'style="--s:{100 * total.share:.1f}%">{percent(total.share)}</td><td>{total.segments}</td>'
         )
     return "".join(cells)

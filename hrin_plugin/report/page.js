@@ -4,7 +4,7 @@ const readout = document.querySelector("output");
 
 /* Tables: a press on a column's head sorts, a second one reverses. */
 function value(cell) {
-  const text = cell.textContent.trim();
+  const text = (cell.firstChild || cell).textContent.trim();
   if (/^\d+(:\d\d)+(\.\d+)?$/.test(text)) return text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
   return /^-?[\d.]+( %)?$/.test(text) ? parseFloat(text) : text;
 }
@@ -150,7 +150,9 @@ for (const link of all(document, "a[data-from]")) {
     drawAxes();
     strip.scrollIntoView({ block: "center" });
     const lanes = strip.closest(".lanes"), at = (begin + end) / 2 * svg.clientWidth / length;
-    lanes.scrollLeft = at - (lanes.clientWidth - lanes.scrollWidth + svg.clientWidth) / 2;
+    for (const each of all(document, ".lanes"))
+      if (lengthOf(each) === lengthOf(lanes))
+        each.scrollLeft = at - (lanes.clientWidth - lanes.scrollWidth + svg.clientWidth) / 2;
     choose(svg, { x: begin, length: end - begin, foot: svg.viewBox.baseVal.height, high: svg.viewBox.baseVal.height,
       name: `Doubtful minute, found: ${link.closest("tr").querySelector("[class*=c-]").textContent}` });
     svg.focus({ preventScroll: true });

@@ -15,7 +15,7 @@ from hrin_plugin.report.certainty import (
     note_of,
 )
 from hrin_plugin.report.display import class_name, clock, css_class, level_title, percent, reading_order
-from hrin_plugin.report.doubts import render_doubts
+from hrin_plugin.report.doubt_parts import render_doubts
 from hrin_plugin.report.html_parts import class_styles, escape, span_of, totals_table, whole_page
 from hrin_plugin.report.rows import levels_of, rows_of, scopes_of
 from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, lanes_of
@@ -65,18 +65,17 @@ def render_page(recordings: Account | Sequence[Detection], csv_text: str = "") -
     taxonomies = list(dict.fromkeys(airing.detection.taxonomy for airing in airings))
     # The level that tells more comes first.
     levels = levels_of(account)[::-1]
-    lanes = lanes_of(account.airtime)
+    lanes, sure = lanes_of(account.airtime), f"{100 * confidence_level(account.airtime):g} %"
     body = ["<h1>Music report</h1>", *_introduction(account), _tools(csv_text)]
     body += render_doubts(account.airtime, lanes)
     for level in levels:
         (total,) = rows_of(account, level, "total")
         title = escape(level_title(level, total.totals))
-        body += [f"<h2>{title}</h2>", _cards(total), _explain(total.totals)]
+        body += [f"<h2>{title}</h2>", _cards(total, sure), _explain(total.totals)]
+        body += [_explain_intervals(account.airtime)] * (level == levels[0])
         for scope in scopes_of(account):
             if scope not in ("total", "hour"):
                 body += _section(account, level, scope, title, total, folded=level != levels[0])
-        if level == levels[0]:
-            body += [_explain_intervals(account.airtime)]
     body += ["<h2>Timelines</h2>", _legend(levels, account, taxonomies), *_timelines(account, levels, lanes)]
     body += [*render_holes(account), *render_provenance(account)]
     return whole_page("Music report", body, class_styles(taxonomies))
@@ -118,13 +117,13 @@ def _tools(csv_text):
     return f'<div class="tools">{"".join(parts)}</div>'
 
 
-def _cards(row):
+def _cards(row, sure):
     """The totals of all recordings as cards."""
     whole = row.totals
     cards = [
         f'<div class="card {css_class(label)}">{escape(class_name(label))}'
         f"<b>{clock(whole[label].lasting_ms)}</b>"
-        + f"<span>{span_of(row.intervals.get(label))}</span><br>" * (label in row.intervals)
+        + f"<span>{sure}: {span_of(row.intervals.get(label))}</span><br>" * (label in row.intervals)
         + f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
         for label in reading_order(list(whole))
     ]

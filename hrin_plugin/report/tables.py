@@ -11,7 +11,8 @@ from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.formats.text import csv_row, with_replaced_bytes
 from hrin_plugin.report.account import Account, open_account
 from hrin_plugin.report.calendar import iso_time
-from hrin_plugin.report.certainty import confidence_level, doubtful_minutes
+from hrin_plugin.report.certainty import confidence_level
+from hrin_plugin.report.doubts import doubtful_minutes
 from hrin_plugin.report.page import render_page
 from hrin_plugin.report.provenance import Origin, summarise
 from hrin_plugin.report.results import Results, read_results
