@@ -6,13 +6,16 @@ intervals go by the spread between kinds. ``docs/report.md`` has the equation.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from hrin_plugin.decoding.certainty import Calibration
+from hrin_plugin.decoding.certainty import Calibration, Findings
+from hrin_plugin.decoding.decoders import EventDecoder
+from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.detection import Detection, Spread
+from hrin_plugin.timing import FrameGrid
 from hrin_plugin.totals import segments_of
 
 #: Fewest kinds that tell a 90 % interval: in 20, one is expected below it and one above.
@@ -30,6 +33,53 @@ class Heard(NamedTuple):
 
     truth: Detection
     found: Detection
+
+
+def heard_with(
+    truth: Detection, probabilities: Sequence[np.ndarray], decoding: Decoding, grid: FrameGrid
+) -> Heard:
+    """A recording decided on its probabilities, ``[frame, class]`` of each level of the truth's taxonomy.
+
+    Example
+    -------
+    >>> levels = [np.full((63, 2), [0.2, 0.8]), np.full((63, 3), [0.1, 0.2, 0.7])]
+    >>> heard = heard_with(Detection("a", 1.0, {}), levels, Decoding("argmax"), FrameGrid())
+    >>> heard.found.confidences
+    {'md': (0.8,), 'mrle': (0.7,)}
+    """
+    decoder, findings = EventDecoder(decoding, truth.taxonomy, grid), Findings(truth.taxonomy, grid)
+    findings.add(probabilities, decoder.push(probabilities), decoder.means)
+    findings.add(None, decoder.finish(truth.duration_s), decoder.means)
+    return Heard(truth, findings.detection(truth.name, truth.duration_s))
+
+
+def kind_of(name: str) -> str:
+    """Kind of a recording by its name: its first folder; without one it is a kind of its own.
+
+    Example
+    -------
+    >>> kind_of("oe1/2026/06h"), kind_of("06h")
+    ('oe1', '06h')
+    """
+    return name.partition("/")[0]
+
+
+def check_kinds(kinds: Collection[str]) -> None:
+    """Raise ValueError where recordings are of too few kinds.
+
+    Example
+    -------
+    >>> check_kinds({"oe1"})
+    Traceback (most recent call last):
+    ...
+    ValueError: recordings of 1 kind tell no interval; give 19 kinds or more, each in a folder of its own
+    """
+    if len(kinds) < FEWEST_KINDS:
+        number = f"{len(kinds)} kind{'s' * (len(kinds) != 1)}"
+        raise ValueError(
+            f"recordings of {number} tell no interval; give {FEWEST_KINDS} kinds or more, "
+            "each in a folder of its own"
+        )
 
 
 class Sums(NamedTuple):
@@ -83,12 +133,7 @@ def measure(
     ...
     ValueError: recordings of 1 kind tell no interval; give 19 kinds or more, each in a folder of its own
     """
-    if len(kinds) < FEWEST_KINDS:
-        number = f"{len(kinds)} kind{'s' * (len(kinds) != 1)}"
-        raise ValueError(
-            f"recordings of {number} tell no interval; give {FEWEST_KINDS} kinds or more, "
-            "each in a folder of its own"
-        )
+    check_kinds(kinds)
     taxonomy = next(each for of_kind in kinds.values() for each in of_kind).found.taxonomy
     spreads, lines = {}, {}
     for name, labels in taxonomy.labels.items():
