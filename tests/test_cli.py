@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -463,6 +464,30 @@ def test_tune_scores_what_it_found_on_other_recordings(model, archive, capsys):
     assert "Tuned on archive/day1, the best first:\n\n- argmax" in printed
     evaluated = detect_and_score(model, archive / "day2")
     assert float(rows["argmax"]["mrle accuracy"]) == pytest.approx(evaluated, abs=1e-4)
+
+
+def test_tune_measures_the_errors_from_which_intervals_follow(model, detect, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng, options = np.random.default_rng(0), ["--decode", "argmax", "--backend", "torch", "--device", "cpu"]
+    for kind in range(19):
+        folder = tmp_path / f"labelled/{kind}"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "a.wav", rng.normal(0, 0.1, 16000), 8000)
+        onset_s = round(rng.uniform(0.5, 1.5), 2)
+        write_tsv(folder / "a.tsv", [Event(0.0, onset_s, "no-music"), Event(onset_s, 2.0, "bg-music")])
+    model = shutil.copytree(model, tmp_path / "model")
+    file = model / "certainty.json"
+    assert hrin("tune", "labelled", "--certainty", file, "--model", model, *options) == 0
+    assert "errors of 19 kinds, 0 hours" in capsys.readouterr().out
+    assert json.loads(file.read_text())["about"]["kinds"] == 19
+    found = ["--format", "json", "--model", model, "--backend", "torch", "--device", "cpu"]
+    assert hrin("detect", "labelled", "--output", "found", *found) == 0
+    assert "90 %:" in capsys.readouterr().err
+    (tmp_path / "labelled/0/a.tsv").unlink()
+    (tmp_path / "labelled/0/a.wav").unlink()
+    file.unlink()
+    assert hrin("tune", "labelled", "--certainty", file, "--model", model, *options) == 1
+    assert "recordings of 18 kinds tell no interval" in capsys.readouterr().err and not file.exists()
 
 
 def detect_and_score(model, folder):

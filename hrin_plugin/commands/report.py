@@ -73,6 +73,7 @@ def add_parser(commands):
 def _report(arguments):
     """Print the totals and write the requested files."""
     from hrin_plugin.report.account import open_account
+    from hrin_plugin.report.certainty import complete, note_of
     from hrin_plugin.report.cue_sheet import write_cue_sheet
     from hrin_plugin.report.display import printable
     from hrin_plugin.report.provenance import trace
@@ -87,10 +88,12 @@ def _report(arguments):
         print(fault, file=sys.stderr)
     if not detections:
         return 1
+    detections, problems = complete(detections, files)
     airtime, notes = _place(arguments, detections)
-    origins, problems = trace(files), []
+    origins = trace(files)
     if arguments.checksums:
-        origins, problems = _check(origins)
+        origins, changed = _check(origins)
+        problems += changed
     account = open_account(airtime, origins)
     if arguments.by in ("station", "day", "week", "hour") and not airtime.has_clock:
         raise ValueError(f"--by {arguments.by} needs the times of the recordings; give --start or --names")
@@ -106,6 +109,7 @@ def _report(arguments):
     if arguments.cue_sheet:
         number = write_cue_sheet(arguments.cue_sheet, airtime)
         notes.append(f"cue sheet: {number} piece{'s' * (number != 1)} of music")
+    notes += [note_of(airtime)] * (note_of(airtime) is not None)
     print(format_summary(account, BY.get(arguments.by)))
     for line in [*notes, *problems, *stale_results(arguments.results)]:
         print(printable(line), file=sys.stderr)

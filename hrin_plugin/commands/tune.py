@@ -37,6 +37,13 @@ def add_parser(commands):
     )
     parser.add_argument("--output", metavar="FILE.json", help="file for the best settings")
     parser.add_argument(
+        "--certainty",
+        metavar="FILE.json",
+        help="also measure the model's errors with the best settings, for the intervals of 'hrin report'; "
+        "as certainty.json in a model's folder, they count. Each folder in LABELLED is a kind of recordings, "
+        "such as a station; without folders, each recording is",
+    )
+    parser.add_argument(
         "--test",
         metavar="LABELLED",
         help="other annotated recordings, on which the best of each method and the untuned methods are "
@@ -55,6 +62,7 @@ def add_parser(commands):
 
 def _tune(arguments):
     """Detect once, tune each method, print the scores, and write the best settings."""
+    from hrin_plugin.decoding.errors import check_kinds, kind_of
     from hrin_plugin.decoding.methods import METHODS, write_decoding
     from hrin_plugin.decoding.scores import format_table
     from hrin_plugin.decoding.tuning import compare, tune
@@ -65,6 +73,8 @@ def _tune(arguments):
         annotated_recordings(folder, taxonomy, arguments.unlabelled)
         for folder in (arguments.labelled, arguments.test)
     )
+    if arguments.certainty:
+        check_kinds({kind_of(truth.name) for _, truth in to_tune})
     _note_absent(
         to_tune, taxonomy, f"{arguments.labelled}: {{}} never occurs; what is tuned for it is a guess"
     )
@@ -73,7 +83,8 @@ def _tune(arguments):
         arguments.model, arguments.backend, arguments.device, run_code=arguments.run_code
     )
     model = taxonomy, detector.grid
-    tuning = tune(_predictions(detector, to_tune), *model, arguments.decode or METHODS)
+    predictions = _predictions(detector, to_tune)
+    tuning = tune(predictions, *model, arguments.decode or METHODS)
     rows = tuning.rows
     if to_test:
         rows = compare(tuning.best, detector.decoding, _predictions(detector, to_test), *model)
@@ -81,13 +92,33 @@ def _tune(arguments):
     if to_test:
         print(f"\nTuned on {arguments.labelled}, the best first:\n")
         print("\n".join(f"- {decoding}" for decoding in tuning.best.values()))
+    # What the recordings were heard with; it is not searched.
+    gate = {"silence_gate_db": detector.decoding.silence_gate_db}
+    best = next(iter(tuning.best.values())).changed(gate)
     if arguments.output:
-        # What the recordings were heard with; it is not searched.
-        gate = {"silence_gate_db": detector.decoding.silence_gate_db}
-        best = next(iter(tuning.best.values())).changed(gate)
         write_decoding(arguments.output, best)
         print(f"\n{arguments.output}: {best}")
+    if arguments.certainty:
+        _measure(arguments, to_tune, predictions, best, detector.grid)
     return 0
+
+
+def _measure(arguments, references, predictions, decoding, grid):
+    """Measure the errors of the model with a decoding, and write them."""
+    from pathlib import Path
+
+    from hrin_plugin.decoding.certainty import write_certainty
+    from hrin_plugin.decoding.errors import heard_with, kind_of, measure
+
+    kinds = {}
+    for (_, truth), prediction in zip(references, predictions, strict=True):
+        heard = heard_with(truth, prediction.probabilities, decoding, grid)
+        kinds.setdefault(kind_of(truth.name), []).append(heard)
+    about = {"what": Path(arguments.labelled).resolve().name, "decoding": decoding.to_dict()}
+    calibration = measure(kinds, about)
+    write_certainty(arguments.certainty, calibration)
+    facts = calibration.about
+    print(f"\n{arguments.certainty}: errors of {facts['kinds']} kinds, {facts['hours']:g} hours")
 
 
 def _note_absent(references, taxonomy, words):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from hrin_plugin.decoding.certainty import FrameSums
 from hrin_plugin.decoding.decisions import ArgmaxDecision, ThresholdDecision, ViterbiDecision
 from hrin_plugin.decoding.methods import METHODS, Decoding
 from hrin_plugin.decoding.runs import ActivityEvents, StateEvents
@@ -63,9 +64,15 @@ class EventDecoder:
         self._sizes, self._grid = taxonomy.sizes, grid
         self._offsets = _by_level(decoding.offsets, taxonomy, 0.0)
         self._n_frames = 0
-        self._decision, self._events, settling_s = _MAKERS[decoding.method](decoding, taxonomy, grid)
+        self._sums = FrameSums()
+        self._decision, self._events, settling_s = _MAKERS[decoding.method](
+            decoding, taxonomy, grid, self._sums
+        )
         settling = -(-to_samples(settling_s, grid.sample_rate) // grid.hop_length)
+        self._sums.reach = settling + 2
         self._delay_frames = self._decision.delay + settling
+        #: Mean probability of its class of each event that the last call gave, in their order, 0 to 1.
+        self.means = []
 
     @property
     def delay_s(self) -> float:
@@ -94,6 +101,8 @@ class EventDecoder:
         """
         probabilities = self._check(probabilities)
         self._n_frames += len(probabilities[0])
+        self._sums.hear(probabilities)
+        self.means = []
         shifted = [shift_log_odds(*level) for level in zip(probabilities, self._offsets)]
         return self._pass_on(self._decision.push(shifted))
 
@@ -116,14 +125,27 @@ class EventDecoder:
             If the duration is not a positive number.
         """
         _check_duration(duration_s)
+        self.means = []
         found = self._pass_on(self._decision.finish()) if self._n_frames else []
         for events in self._events:
             found += events.finish(duration_s)
+            self._take_means(events)
         return found
 
     def _pass_on(self, decided):
         """Events from decided frames, one array for each event maker."""
-        return [found for events, frames in zip(self._events, decided) for found in events.push(frames)]
+        found = []
+        if decided:
+            self._sums.decide(len(decided[0]))
+        for events, frames in zip(self._events, decided):
+            found += events.push(frames)
+            self._take_means(events)
+        return found
+
+    def _take_means(self, events):
+        """Take the mean probabilities of the events that a maker just gave."""
+        self.means += events.means
+        events.means = []
 
     def _check(self, probabilities):
         """The probabilities as arrays of floats, or ValueError."""
@@ -224,34 +246,34 @@ def ordered_events(found: Iterable[tuple[int, Event]], taxonomy: Taxonomy) -> di
     return events
 
 
-def _by_threshold(decoding, taxonomy, grid):
+def _by_threshold(decoding, taxonomy, grid, sums):
     """Decision, event makers and their delay in seconds, for ``threshold`` and ``median``."""
     thresholds = _by_level(decoding.thresholds, taxonomy, 0.5)
     reach = grid.frame_at(decoding.median_s / 2) if decoding.method == "median" else 0
     events = [
-        ActivityEvents(level, labels, least_s, grid)
+        ActivityEvents(level, labels, least_s, grid, sums)
         for level, (labels, least_s) in enumerate(zip(taxonomy.levels, _least(decoding, taxonomy)))
     ]
     return ThresholdDecision(thresholds, reach), events, 0.0
 
 
-def _by_argmax(decoding, taxonomy, grid):
+def _by_argmax(decoding, taxonomy, grid, sums):
     """The same for ``argmax``."""
     least_s = _least(decoding, taxonomy)
     events = [
-        StateEvents({level: (labels, range(len(labels)))}, least_s[level], grid)
+        StateEvents({level: (labels, range(len(labels)))}, least_s[level], grid, sums)
         for level, labels in enumerate(taxonomy.levels)
     ]
     return ArgmaxDecision(), events, max(map(max, least_s))
 
 
-def _by_viterbi(decoding, taxonomy, grid):
+def _by_viterbi(decoding, taxonomy, grid, sums):
     """The same for ``viterbi``."""
     least_s = _least(decoding, taxonomy)[-1]
     levels = dict(enumerate(zip(taxonomy.levels, leaf_ancestors(taxonomy))))
     frames = grid.frame_at(STRETCH_S), grid.frame_at(LOOK_AHEAD_S)
     decision = ViterbiDecision(decoding.cost_on(grid), taxonomy, *frames)
-    return decision, [StateEvents(levels, least_s, grid)], max(least_s)
+    return decision, [StateEvents(levels, least_s, grid, sums)], max(least_s)
 
 
 _MAKERS = {"threshold": _by_threshold, "median": _by_threshold, "argmax": _by_argmax, "viterbi": _by_viterbi}

@@ -3,7 +3,7 @@
 The file is a ZIP archive, so that a damaged or cut one is told from a whole one. It holds
 
 =================== ==================================================================================
-``header.json``     version, model, its classes, frames and own decisions
+``header.json``     version, model, its classes, frames, own decisions and measured errors
 ``000000.frames``   the next frames' log-odds in steps (:mod:`hrin_plugin.decoding.coding`)
 ``000000.seconds``  level and change of the seconds heard meanwhile, which the silence gate goes by
 ``end.json``        number of frames, length of the recording, and warnings
@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hrin_plugin import __version__
+from hrin_plugin.decoding.certainty import Calibration
 from hrin_plugin.decoding.coding import pack, quantise
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.files import replacing
@@ -54,6 +55,7 @@ class KeptHeader(NamedTuple):
     decoding: Decoding  # the model's own
     model: str | None = None  # identity of the model, as the record of results has it
     version: str = __version__  # of this package
+    calibration: Calibration = Calibration()  # the model's measured errors
 
 
 class ProbabilityWriter:
@@ -91,6 +93,8 @@ class ProbabilityWriter:
             "grid": {"sample_rate": header.grid.sample_rate, "hop_length": header.grid.hop_length},
             "decoding": header.decoding.to_dict(),
         }
+        if header.calibration.spreads or header.calibration.lines:
+            content["certainty"] = header.calibration.to_dict()
         self._write("header.json", json.dumps(content, indent=1).encode("ascii"))
 
     def push(self, levels: Sequence[np.ndarray]) -> None:

@@ -4,19 +4,20 @@ import contextlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from hrin_plugin.decoding.certainty import Calibration, Findings, FrameSums
 from hrin_plugin.decoding.coding import dequantise, unpack
-from hrin_plugin.decoding.decoders import EventDecoder, ordered_events
+from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.keeping import BLOCK_FRAMES, VERSION, KeptHeader, part_name
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.decoding.silence import SilenceGate
-from hrin_plugin.detection import Detection
-from hrin_plugin.events import MOST_S
+from hrin_plugin.detection import Certainty, Detection
+from hrin_plugin.events import MOST_S, Event
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.timing import FrameGrid
 
@@ -99,14 +100,52 @@ class KeptProbabilities(NamedTuple):
         """
         decoding = decoding or self.header.decoding
         taxonomy = self.header.taxonomy
-        decoder, found, levels = EventDecoder(decoding, taxonomy, self.header.grid), [], []
+        decoder, levels = EventDecoder(decoding, taxonomy, self.header.grid), []
+        findings = Findings(taxonomy, self.header.grid, self.header.calibration)
         for piece in self.pieces(decoding):
-            found += decoder.push(piece)
+            findings.add(piece, decoder.push(piece), decoder.means)
             levels += [piece] * probabilities
-        found += decoder.finish(self.duration_s)
+        findings.add(None, decoder.finish(self.duration_s), decoder.means)
         joined = dict(zip(taxonomy.level_names, map(np.concatenate, zip(*levels)))) or None
-        events = ordered_events(found, taxonomy)
-        return Detection(self.path.stem, self.duration_s, events, joined, taxonomy, self.warnings)
+        return findings.detection(self.path.stem, self.duration_s, joined, self.warnings)
+
+    def judge(self, events: Mapping[str, Sequence[Event]]) -> tuple[dict, Certainty]:
+        """Confidences of events that were decided before, by whatever method, and the certainty.
+
+        Arguments
+        ---------
+        events : mapping of str to sequence of Event
+            Events of some levels, by the level's name.
+
+        Returns
+        -------
+        tuple of (dict, Certainty)
+            As a Detection has them.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
+        taxonomy, grid, calibration = self.header.taxonomy, self.header.grid, self.header.calibration
+        findings, sums = Findings(taxonomy, grid, calibration), FrameSums()
+        sums.reach = self.n_frames
+        for piece in self.pieces(self.header.decoding):
+            findings.add(piece, (), ())
+            sums.hear(piece)
+            sums.decide(len(piece[0]))
+        confidences = {}
+        for level, of_level in events.items():
+            place, labels = taxonomy.level_names.index(level), taxonomy.labels[level]
+            of_each = []
+            for onset_s, offset_s, label in of_level:
+                first, last = (min(grid.frame_at(time_s), self.n_frames) for time_s in (onset_s, offset_s))
+                first = max(min(first, last - 1), 0)
+                both = (sums.before(frame)[place][labels.index(label)] for frame in (first, last))
+                mean = -np.subtract(*both) / (last - first)
+                of_each.append(calibration.confidence(level, label, float(mean)))
+            confidences[level] = tuple(of_each)
+        return confidences, findings.detection("", self.duration_s).certainty
 
     def _block(self, archive, number):
         """The probabilities of a block, one array a level."""
@@ -157,7 +196,9 @@ def read_kept(path: str | Path) -> KeptProbabilities:
         taxonomy = Taxonomy(**header["taxonomy"])
         grid = FrameGrid(int(header["grid"]["sample_rate"]), int(header["grid"]["hop_length"]))
         decoding = Decoding.from_dict(header["decoding"])
-        head = KeptHeader(taxonomy, grid, decoding, header["model"], header["hrin"])
+        known = header.get("certainty")
+        calibration = Calibration.from_dict(known) if known else Calibration()
+        head = KeptHeader(taxonomy, grid, decoding, header["model"], header["hrin"], calibration)
         n_frames, duration_s = int(end["frames"]), float(end["duration"])
         if not (n_frames > 0 and 0 < duration_s <= MOST_S and grid.sample_rate > 0 and grid.hop_length > 0):
             raise ValueError("it has no frames")

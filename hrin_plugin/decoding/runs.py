@@ -25,6 +25,8 @@ class ActivityEvents:
         For each class, the seconds that an event must last.
     grid : FrameGrid
         Sample rate and hop of the frames.
+    sums : FrameSums or None
+        Sums of the probabilities; with them, ``means`` has the mean of each event's class, until it is taken.
 
     Example
     -------
@@ -36,11 +38,13 @@ class ActivityEvents:
     []
     """
 
-    def __init__(self, level, labels, least_s, grid):
+    def __init__(self, level, labels, least_s, grid, sums=None):
         self._level, self._labels, self._grid = level, labels, grid
+        self._sums, self.means = sums, []
         self._least = [to_samples(seconds, grid.sample_rate) for seconds in least_s]
         self._last = np.zeros((1, len(labels)), dtype=np.int8)
         self._firsts = [None] * len(labels)  # first frame of each class's open run
+        self._befores = [0.0] * len(labels)  # sum of its probabilities before it
         self._n_frames = 0
 
     def push(self, active):
@@ -61,9 +65,9 @@ class ActivityEvents:
         ended = []
         for frame, index in zip((frames + self._n_frames).tolist(), classes.tolist()):
             if self._firsts[index] is None:
-                self._firsts[index] = frame
+                self._firsts[index], self._befores[index] = frame, self._sum(index, frame)
             else:
-                ended += self._end(index, frame * self._grid.hop_length, self._grid.time_of(frame))
+                ended += self._end(index, frame * self._grid.hop_length, self._grid.time_of(frame), frame)
         self._n_frames += len(active) - 1
         self._last = active[-1:]
         return ended
@@ -83,14 +87,20 @@ class ActivityEvents:
         """
         end, end_s = _last_end(self._n_frames, duration_s, self._grid)
         open_classes = [index for index, first in enumerate(self._firsts) if first is not None]
-        return [found for index in open_classes for found in self._end(index, end, end_s)]
+        return [found for index in open_classes for found in self._end(index, end, end_s, self._n_frames)]
 
-    def _end(self, index, end, end_s):
-        """The event of a class's open run that ends at a sample, if it is long enough."""
+    def _sum(self, index, frame):
+        """Sum of a class's probabilities before a frame."""
+        return 0.0 if self._sums is None else float(self._sums.before(frame)[self._level][index])
+
+    def _end(self, index, end, end_s, last):
+        """The event of a class's open run that ends at a sample and before a frame, if it is long enough."""
         first, self._firsts[index] = self._firsts[index], None
         onset_s = self._grid.time_of(first)
         if end - first * self._grid.hop_length < self._least[index] or end_s <= onset_s:
             return []
+        if self._sums is not None:
+            self.means.append((self._sum(index, last) - self._befores[index]) / (last - first))
         return [(self._level, Event(onset_s, end_s, self._labels[index]))]
 
 
@@ -109,6 +119,8 @@ class StateEvents:
         For each state, the seconds that a run of it must last.
     grid : FrameGrid
         Sample rate and hop of the frames.
+    sums : FrameSums or None
+        As of :class:`ActivityEvents`.
 
     Example
     -------
@@ -121,9 +133,12 @@ class StateEvents:
     [(0, Event(onset_s=0.032, offset_s=0.064, label='no-music')), (1, Event(... label='no-music'))]
     """
 
-    def __init__(self, levels, least_s, grid):
+    def __init__(self, levels, least_s, grid, sums=None):
         self._levels, self._grid = levels, grid
-        self._open = dict.fromkeys(levels)  # class and first frame of each level's last event
+        self._sums, self.means = sums, []
+        self._open = dict.fromkeys(
+            levels
+        )  # class, first frame and sums before it, of each level's last event
         self._least = [to_samples(seconds, grid.sample_rate) for seconds in least_s]
         self._counts = np.zeros(len(least_s), dtype=np.int64)
         self._n_frames = 0
@@ -180,8 +195,8 @@ class StateEvents:
         ended = self._settle(end, self._state)
         if self._kept is None:
             ended = self._begin(int(self._counts.argmax()), 0)
-        for level, (index, first) in self._open.items():
-            ended += self._event(level, index, first, end_s)
+        for level, last in self._open.items():
+            ended += self._event(level, *last, self._n_frames, end_s)
         return ended
 
     def _settle(self, end, state):
@@ -197,16 +212,24 @@ class StateEvents:
         for level, (_, class_of_state) in self._levels.items():
             index, last = int(class_of_state[state]), self._open[level]
             if last is None:
-                self._open[level] = index, first
+                self._open[level] = index, first, self._before(level, first)
             elif last[0] != index:
-                ended += self._event(level, *last, self._grid.time_of(first))
-                self._open[level] = index, first
+                ended += self._event(level, *last, first, self._grid.time_of(first))
+                self._open[level] = index, first, self._before(level, first)
         return ended
 
-    def _event(self, level, index, first, end_s):
-        """An event of a level; an empty list if it would be empty."""
+    def _before(self, level, frame):
+        """Sums of the probabilities of a level's classes before a frame."""
+        return None if self._sums is None else self._sums.before(frame)[level]
+
+    def _event(self, level, index, first, before, last, end_s):
+        """An event of a level, up to a frame and a time; an empty list if it would be empty."""
         onset_s = self._grid.time_of(first)
-        return [(level, Event(onset_s, end_s, self._levels[level][0][index]))] if onset_s < end_s else []
+        if onset_s >= end_s:
+            return []
+        if self._sums is not None:
+            self.means.append(float(self._before(level, last)[index] - before[index]) / (last - first))
+        return [(level, Event(onset_s, end_s, self._levels[level][0][index]))]
 
 
 def _last_end(n_frames, duration_s, grid):

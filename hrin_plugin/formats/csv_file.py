@@ -8,7 +8,16 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import csv_row, format_error, from_cell, only_name, parse_number, read_text
+from hrin_plugin.formats.text import (
+    csv_row,
+    format_error,
+    from_cell,
+    only_name,
+    parse_confidence,
+    parse_number,
+    read_text,
+    with_confidences,
+)
 from hrin_plugin.text import shown
 
 #: Names of the columns that are read, in lower case.
@@ -19,6 +28,7 @@ COLUMNS = {
     "offset": ("offset", "end", "stop", "offset_s", "end_s", "stop_s", "end_time", "event_offset"),
     "duration": ("duration", "length", "duration_s", "length_s"),
     "label": ("label", "class", "event_label", "category"),
+    "confidence": ("confidence",),
 }
 
 
@@ -30,13 +40,13 @@ def csv_text(detection: Detection) -> str:
     >>> from hrin_plugin.detection import Detection
     >>> from hrin_plugin.events import Event
     >>> csv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})).splitlines()
-    ['name,task,onset,offset,duration,label', 'a,md,0.500,2.000,1.500,music']
+    ['name,task,onset,offset,duration,label,confidence', 'a,md,0.500,2.000,1.500,music,']
     """
-    lines = [csv_row(("name", "task", "onset", "offset", "duration", "label"))]
-    for task, events in detection.events.items():
-        for onset, offset, label in events:
-            times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
-            lines.append(csv_row((detection.name, task, *times, label)))
+    lines = [csv_row(("name", "task", "onset", "offset", "duration", "label", "confidence"))]
+    for task, (onset, offset, label), confidence in with_confidences(detection):
+        times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
+        sure = "" if confidence is None else f"{confidence:.3f}"
+        lines.append(csv_row((detection.name, task, *times, label, sure)))
     return "".join(lines)
 
 
@@ -76,7 +86,9 @@ def read_csv(path: str | Path) -> Draft:
             times[what] = parse_number(path, line, number)
         end_s = times.get("offset", times["onset"] + times.get("duration", 0.0))
         event = Event(times["onset"], round(end_s, 6), from_cell(values["label"]))
-        rows.append(Row(line, values.get("task") or None, event))
+        sure = values.get("confidence", "")
+        sure = parse_confidence(sure.replace(",", ".") if separator == ";" else sure)
+        rows.append(Row(line, values.get("task") or None, event, sure))
         names |= {from_cell(values[what]) for what in ("name",) if what in values}
     tasks = tuple({row.task for row in rows} - {None})
     return Draft(rows, only_name(path, names), None, tasks)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.detection import Detection
+from hrin_plugin.detection import Certainty, Detection
 from hrin_plugin.events import MOST_S, TOLERANCE_S, AnnotationError, Event, Fault, time_fault
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS, Taxonomy
 from hrin_plugin.text import shown
@@ -22,6 +22,7 @@ class Row(NamedTuple):
     line: int  # from 1; 0 where the format has no use for lines
     task: str | None  # None where the file does not say
     event: Event
+    confidence: float | None = None  # 0 to 1; None where the file does not say
 
 
 class Draft(NamedTuple):
@@ -39,6 +40,7 @@ class Draft(NamedTuple):
     tasks: tuple = ()  # that the file holds, be it without events
     taxonomy: Taxonomy | None = None  # None where the file does not say
     warnings: tuple = ()  # of the recording
+    certainty: Certainty | None = None  # None where the file does not say
 
 
 def check_draft(
@@ -100,12 +102,23 @@ def check_draft(
         raise AnnotationError(faults)
     held = draft.tasks or tasks
     events = {known: [] for known in taxonomy.level_names if known in held}
+    confidences = {}
     for row in sorted(draft.rows, key=lambda row: row.event.onset_s):
         for known in (row.task,) if row.task else tasks:
             events.setdefault(known, []).append(row.event)
+            confidences.setdefault(known, []).append(row.confidence)
+    told = {
+        level: tuple(of_level)
+        for level, of_level in confidences.items()
+        if any(each is not None for each in of_level)
+    }
     last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
     duration_s = last_s if draft.duration_s is None else draft.duration_s
-    return Detection(draft.name or name, duration_s, events, taxonomy=taxonomy, warnings=draft.warnings)
+    return Detection(
+        *(draft.name or name, duration_s, events, None, taxonomy, draft.warnings),
+        confidences=told or None,
+        certainty=draft.certainty,
+    )
 
 
 def _fitting_tasks(path, rows, classes):

@@ -8,7 +8,14 @@ from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.records import parse_taxonomy
-from hrin_plugin.formats.text import format_error, member, parse_json, parse_number
+from hrin_plugin.formats.text import (
+    format_error,
+    member,
+    parse_confidence,
+    parse_json,
+    parse_number,
+    with_confidences,
+)
 from hrin_plugin.text import shown
 
 #: Namespaces of JAMS that are read: segments with any label.
@@ -26,12 +33,11 @@ def jams_text(detection: Detection) -> str:
     >>> content["annotations"][0]["data"]
     [{'time': 0.5, 'duration': 1.5, 'value': 'music', 'confidence': None}]
     """
-    annotations = []
-    for task, events in detection.events.items():
-        data = [
-            {"time": on, "duration": round(off - on, 3), "value": label, "confidence": None}
-            for on, off, label in events
-        ]
+    annotations, sure = [], {task: [] for task in detection.events}
+    for task, (on, off, label), confidence in with_confidences(detection):
+        times = {"time": on, "duration": round(off - on, 3)}
+        sure[task].append({**times, "value": label, "confidence": confidence})
+    for task, data in sure.items():
         annotations.append(
             {
                 "namespace": "segment_open",
@@ -63,7 +69,7 @@ def read_jams(path: str | Path) -> Draft:
     >>> _ = path.write_text('{"file_metadata": {"title": "b", "duration": 2.0}, "annotations": '
     ...                     '[{"namespace": "segment_open", "sandbox": {"task": "md"}, "data": []}]}')
     >>> read_jams(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=())
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=(), certainty=None)
     """
     content = parse_json(path)
     about = member(path, content, "file_metadata", dict)
@@ -83,7 +89,8 @@ def read_jams(path: str | Path) -> Draft:
             )
             # Both have at most three decimals, and so has their sum, but for the binary rest.
             offset_s = round(onset_s + length_s, 6)
-            rows.append(Row(0, task, Event(onset_s, offset_s, member(path, item, "value", str))))
+            event = Event(onset_s, offset_s, member(path, item, "value", str))
+            rows.append(Row(0, task, event, parse_confidence(item.get("confidence"))))
     if others and not n_read:
         problem = f"has annotations of {shown(', '.join(sorted(others)))} only"
         raise format_error(path, 0, problem, f"convert them to {NAMESPACES[0]}")

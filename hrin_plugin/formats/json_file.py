@@ -3,12 +3,20 @@
 import json
 from pathlib import Path
 
-from hrin_plugin.detection import Detection
+from hrin_plugin.decoding.certainty import finite, parse_spreads, plain_spreads
+from hrin_plugin.detection import Certainty, Detection
 from hrin_plugin.events import AnnotationError, Event, Fault
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.records import parse_taxonomy
-from hrin_plugin.formats.text import format_error, member, parse_json, parse_number
+from hrin_plugin.formats.text import (
+    format_error,
+    member,
+    parse_confidence,
+    parse_json,
+    parse_number,
+    with_confidences,
+)
 from hrin_plugin.totals import add_up, hourly_totals
 
 #: Version of the layout of the JSON files; a reader refuses those of a later one.
@@ -35,8 +43,12 @@ def json_text(detection: Detection) -> str:
                 label: {"seconds": t.seconds, "share": round(t.share, 6), "segments": t.segments}
                 for label, t in totals.items()
             },
-            "events": [{"onset": e.onset_s, "offset": e.offset_s, "label": e.label} for e in events],
+            "events": [],
         }
+    for task, event, confidence in with_confidences(detection):
+        row = {"onset": event.onset_s, "offset": event.offset_s, "label": event.label}
+        sure = {} if confidence is None else {"confidence": confidence}
+        levels[task]["events"].append(row | sure)
     content = {
         "format": "hrin detection",
         "version": JSON_VERSION,
@@ -47,6 +59,8 @@ def json_text(detection: Detection) -> str:
     }
     if detection.warnings:
         content["warnings"] = list(detection.warnings)
+    if detection.certainty is not None:
+        content["certainty"] = _plain_certainty(detection.certainty, levels)
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -59,7 +73,7 @@ def read_json(path: str | Path) -> Draft:
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
     >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=())
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=(), certainty=None)
     """
     content = parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -75,12 +89,36 @@ def read_json(path: str | Path) -> Draft:
             onset_s, offset_s = (
                 parse_number(path, 0, member(path, item, key)) for key in ("onset", "offset")
             )
-            rows.append(Row(0, task, Event(onset_s, offset_s, member(path, item, "label", str))))
+            event = Event(onset_s, offset_s, member(path, item, "label", str))
+            rows.append(Row(0, task, event, parse_confidence(item.get("confidence"))))
     duration_s = parse_number(path, 0, member(path, content, "duration"))
     taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
     warnings = member(path, content, "warnings", list) if "warnings" in content else ()
     name = member(path, content, "name", str)
-    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)))
+    certainty = _parse_certainty(path, content["certainty"]) if "certainty" in content else None
+    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)), certainty)
+
+
+def _plain_certainty(certainty, levels):
+    """The certainty of the levels that the file has, as JSON holds it."""
+    doubts, spreads = (
+        {level: of for level, of in each.items() if level in levels}
+        for each in (certainty.doubts, certainty.spreads)
+    )
+    doubts = {level: {label: list(row) for label, row in of.items()} for level, of in doubts.items()}
+    return {"level": certainty.level, "minutes": doubts, "spreads": plain_spreads(spreads)}
+
+
+def _parse_certainty(path, content):
+    """The certainty from what the file says of it."""
+    try:
+        doubts = {
+            level: {label: tuple(finite(*row, n=len(row))) for label, row in of.items()}
+            for level, of in content["minutes"].items()
+        }
+        return Certainty(doubts, parse_spreads(content["spreads"]), *finite(content["level"]))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise format_error(path, 0, f"its certainty cannot be used ({error})") from None
 
 
 FORMAT = Format("json", ".json", joint=True, write=json_text, read=read_json)

@@ -10,7 +10,14 @@ from hrin_plugin.events import AnnotationError, Event, Fault
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
 from hrin_plugin.formats.records import parse_taxonomy
-from hrin_plugin.formats.text import format_error, member, parse_json, parse_number
+from hrin_plugin.formats.text import (
+    format_error,
+    member,
+    parse_confidence,
+    parse_json,
+    parse_number,
+    with_confidences,
+)
 
 #: Where Label Studio serves files of its machine, below the folder that it was told.
 LOCAL_FILES = "/data/local-files/?d="
@@ -34,19 +41,30 @@ def labelstudio_text(detection: Detection) -> str:
         "levels": list(detection.events),
         "taxonomy": detection.taxonomy.to_dict(),
     }
-    regions = [
-        {
-            "id": f"{level}-{number}",
-            "from_name": level,
-            "to_name": "audio",
-            "type": "labels",
-            "original_length": detection.duration_s,
-            "value": {"start": event.onset_s, "end": event.offset_s, "channel": 0, "labels": [event.label]},
-        }
-        for level, events in detection.events.items()
-        for number, event in enumerate(events, start=1)
-    ]
+    regions, numbers, seconds, weighted = [], {}, 0.0, 0.0
+    for level, event, confidence in with_confidences(detection):
+        numbers[level] = numbers.get(level, 0) + 1
+        regions.append(
+            {
+                "id": f"{level}-{numbers[level]}",
+                "from_name": level,
+                "to_name": "audio",
+                "type": "labels",
+                "original_length": detection.duration_s,
+                "value": {
+                    **{"start": event.onset_s, "end": event.offset_s, "channel": 0},
+                    "labels": [event.label],
+                },
+            }
+        )
+        if confidence is not None:
+            regions[-1]["score"] = confidence
+            seconds += event.offset_s - event.onset_s
+            weighted += confidence * (event.offset_s - event.onset_s)
     prediction = {"model_version": f"hrin {__version__}", "result": regions}
+    if seconds:
+        # By its mean, the least sure recordings are labelled first.
+        prediction["score"] = round(weighted / seconds, 3)
     return json.dumps([{"data": data, "predictions": [prediction]}], ensure_ascii=False, indent=1) + "\n"
 
 
@@ -77,7 +95,8 @@ def read_labelstudio(path: str | Path) -> Draft:
         onset_s, offset_s = (parse_number(path, 0, member(path, value, key)) for key in ("start", "end"))
         level = region.get("from_name") if region.get("from_name") in TASKS else None
         labels = member(path, value, "labels", list)
-        rows += [Row(0, level, Event(onset_s, offset_s, str(label))) for label in labels]
+        sure = parse_confidence(region.get("score"))
+        rows += [Row(0, level, Event(onset_s, offset_s, str(label)), sure) for label in labels]
     duration_s = parse_number(path, 0, data["duration"]) if "duration" in data else None
     taxonomy = parse_taxonomy(path, data["taxonomy"]) if "taxonomy" in data else None
     held = member(path, data, "levels", list) if "levels" in data else ()

@@ -8,7 +8,14 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row
-from hrin_plugin.formats.text import format_error, only_name, parse_number, read_text
+from hrin_plugin.formats.text import (
+    format_error,
+    only_name,
+    parse_confidence,
+    parse_number,
+    read_text,
+    with_confidences,
+)
 from hrin_plugin.text import shown
 
 
@@ -25,11 +32,11 @@ def rttm_text(detection: Detection) -> str:
     >>> rttm_text(Detection("news at 6", 2.0, {"md": [Event(0.5, 2.0, "music")]}))
     'SPEAKER news%20at%206 1 0.500 1.500 <NA> <NA> music <NA> <NA>\\n'
     """
-    (events,) = detection.events.values()
     name, lines = _without_blanks(detection.name), []
-    for onset_s, offset_s, label in events:
+    for _, (onset_s, offset_s, label), confidence in with_confidences(detection):
         times = f"{onset_s:.3f} {offset_s - onset_s:.3f}"
-        lines.append(f"SPEAKER {name} 1 {times} <NA> <NA> {_without_blanks(label)} <NA> <NA>\n")
+        sure = "<NA>" if confidence is None else f"{confidence:.3f}"
+        lines.append(f"SPEAKER {name} 1 {times} <NA> <NA> {_without_blanks(label)} {sure} <NA>\n")
     return "".join(lines)
 
 
@@ -51,7 +58,9 @@ def read_rttm(path: str | Path) -> Draft:
         if len(fields) < 8:
             raise format_error(path, line, f"{shown(text)} holds fewer than 8 fields")
         onset_s, length_s = (parse_number(path, line, field) for field in fields[3:5])
-        rows.append(Row(line, None, Event(onset_s, round(onset_s + length_s, 6), unquote(fields[7]))))
+        confidence = parse_confidence(fields[8]) if len(fields) > 8 else None
+        event = Event(onset_s, round(onset_s + length_s, 6), unquote(fields[7]))
+        rows.append(Row(line, None, event, confidence))
         names.add(unquote(fields[1]))
     if not rows and any(line.strip() for line in lines):
         raise format_error(path, 0, "has no line that begins with SPEAKER")

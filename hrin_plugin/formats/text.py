@@ -1,8 +1,9 @@
 """What several formats need: times in whole milliseconds, and the text, numbers and JSON of a file."""
 
+import itertools
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
     >>> to_milliseconds(found, ["md"]).events["md"]
     [Event(onset_s=0.0, offset_s=1.001, label='music'), Event(onset_s=1.001, offset_s=2.0, label='no-music')]
     """
-    events = {}
+    events, confidences = {}, {}
     for task in tasks:
         rounded = [
             event._replace(
@@ -51,10 +52,46 @@ def to_milliseconds(detection: Detection, tasks: Sequence[str]) -> Detection:
             )
             for event in detection.events[task]
         ]
-        events[task] = [event for event in rounded if event.onset_s < event.offset_s]
+        stay = [event.onset_s < event.offset_s for event in rounded]
+        events[task] = list(itertools.compress(rounded, stay))
+        confidences[task] = tuple(itertools.compress((detection.confidences or {}).get(task, ()), stay))
+    known = {task: of_task for task, of_task in confidences.items() if of_task}
     duration_s = milliseconds(detection.duration_s) / 1000
     name = with_replaced_bytes(detection.name)
-    return detection._replace(name=name, duration_s=duration_s, events=events, probabilities=None)
+    return detection._replace(
+        name=name, duration_s=duration_s, events=events, probabilities=None, confidences=known or None
+    )
+
+
+def with_confidences(detection: Detection) -> Iterator[tuple[str, Event, float | None]]:
+    """Each event with its level and its confidence, None where that is not known, level by level.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> event = Event(0.0, 1.0, "music")
+    >>> list(with_confidences(Detection("a", 2.0, {"md": [event]}, confidences={"md": (0.9,)})))
+    [('md', Event(onset_s=0.0, offset_s=1.0, label='music'), 0.9)]
+    """
+    for task, events in detection.events.items():
+        of_task = (detection.confidences or {}).get(task) or (None,) * len(events)
+        for event, confidence in zip(events, of_task, strict=True):
+            yield task, event, confidence
+
+
+def parse_confidence(value: Any) -> float | None:
+    """A confidence of 0 to 1 from text or JSON; None for anything else, since other programs write their own.
+
+    Example
+    -------
+    >>> parse_confidence("0.9"), parse_confidence("<NA>"), parse_confidence(7)
+    (0.9, None, None)
+    """
+    try:
+        confidence = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return confidence if 0 <= confidence <= 1 else None
 
 
 def with_replaced_bytes(name: str) -> str:

@@ -32,7 +32,7 @@ def read_tsv(path: str | Path) -> Draft:
     >>> path = getfixture("tmp_path") / "a.tsv"
     >>> _ = path.write_text("0.0\\t2.0\\tmusic\\n")
     >>> read_tsv(path).rows
-    [Row(line=1, task=None, event=Event(onset_s=0.0, offset_s=2.0, label='music'))]
+    [Row(line=1, task=None, event=Event(onset_s=0.0, offset_s=2.0, label='music'), confidence=None)]
     """
     events = parse_tsv(path, math.nan)
     if len(events) == 1 and "\t" not in read_text(path):

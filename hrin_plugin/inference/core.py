@@ -9,7 +9,8 @@ import numpy as np
 
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
-from hrin_plugin.decoding.decoders import EventDecoder, ordered_events
+from hrin_plugin.decoding.certainty import Calibration, Findings
+from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.keeping import KeptHeader, keeping
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.decoding.silence import SilenceGate
@@ -56,6 +57,8 @@ class Detector:
         self._own_decoding = self.decoding
         #: Identity of the model, as records of results have it; None for one that no folder holds.
         self.identity = None
+        #: The model's measured errors; empty for one that no folder holds.
+        self.calibration = Calibration()
 
     @property
     def features(self):
@@ -309,7 +312,7 @@ class Detector:
     def _streamed(self, blocks, keep):
         """The events of mono blocks, with the names of their levels."""
         with self._keeping(keep) as writer:
-            for levels, events, done_s in self._decided(blocks, writer):
+            for levels, events, _, done_s in self._decided(blocks, writer):
                 for level, event in events:
                     yield self.taxonomy.level_names[level], event
                 if writer is not None and levels is None:
@@ -319,7 +322,8 @@ class Detector:
         """A context with the writer of a file for probabilities; with None where there is no file."""
         if path is None:
             return contextlib.nullcontext()
-        return keeping(path, KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity))
+        header = KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity)
+        return keeping(path, header._replace(calibration=self.calibration))
 
     def _levels(self, blocks, writer=None):
         """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
@@ -330,7 +334,7 @@ class Detector:
         return gate.applied(pieces if writer is None else _written(pieces, writer))
 
     def _decided(self, blocks, writer=None):
-        """Probabilities, decided events and processed seconds of mono blocks, window by window.
+        """Probabilities, decided events, their mean probabilities and processed seconds, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
@@ -338,21 +342,20 @@ class Detector:
         for levels in self._levels(blocks, writer):
             n_frames += len(levels[0])
             n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
-            yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
+            yield levels, decoder.push(levels), decoder.means, n_samples / self.grid.sample_rate
         duration_s = blocks.n_samples / self.grid.sample_rate
-        yield None, decoder.finish(duration_s), duration_s
+        yield None, decoder.finish(duration_s), decoder.means, duration_s
 
     def _detect(self, blocks, name, probabilities, tell=None, writer=None):
         """The Detection of mono blocks; `tell` is called with the processed seconds."""
-        found, kept = [], []
-        for levels, events, done_s in self._decided(blocks, writer):
-            found += events
+        findings, kept = Findings(self.taxonomy, self.grid, self.calibration), []
+        for levels, events, means, done_s in self._decided(blocks, writer):
+            findings.add(levels, events, means)
             if probabilities and levels is not None:
                 kept.append(levels)
             if tell is not None and levels is not None:
                 tell(done_s)
-        events = ordered_events(found, self.taxonomy)
-        return Detection(name, done_s, events, self._joined(kept) if probabilities else None, self.taxonomy)
+        return findings.detection(name, done_s, self._joined(kept) if probabilities else None)
 
     def _joined(self, pieces):
         """Concatenate the pieces' probabilities of each level, ``[frame, class]``."""

@@ -9,6 +9,7 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import nn
 
+from hrin_plugin.decoding.certainty import read_certainty
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.detection import Detection
 from hrin_plugin.features import BandStatistics, LogMel
@@ -146,7 +147,7 @@ class MusicDetector(Detector, Pretrained):
         else:
             hparams = {"decoding": read_own_decoding(folder)}
             detector = cls(load_pretrained(folder, run_code)._asdict(), hparams, run_opts=run_opts)
-        detector.identity = model_identity(source)
+        detector.identity, detector.calibration = model_identity(source), read_certainty(folder)
         if decoding is not None:
             detector.decoding = decoding
         if backend != "torch":

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from hrin_plugin.decoding.certainty import read_certainty
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.features.mel_frames import MelFrames
 from hrin_plugin.formats.records import model_identity
@@ -72,7 +73,9 @@ class OnnxDetector(Detector):
         model = read_plain(folder)
         with blaming(folder, "export the model again"):
             network = run_plain(model)
-        return cls(network, read_own_decoding(folder), model_identity(source))
+        detector = cls(network, read_own_decoding(folder), model_identity(source))
+        detector.calibration = read_certainty(folder)
+        return detector
 
     @property
     def features(self) -> MelFrames:

@@ -32,7 +32,8 @@ tags:
 {properties}
 | licence | Apache-2.0, as the code. The licence of the training data may restrict the use of the weights. |
 
-`model.json` and `model.safetensors` are data. `decoding.json` says how probabilities become events.{note}
+`model.json` and `model.safetensors` are data. `decoding.json` says how probabilities become events,
+and `certainty.json`, where there is one, how far totals may be wrong.{note}
 {scores}
 ## Use
 

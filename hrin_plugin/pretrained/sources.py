@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from hrin_plugin.decoding.certainty import CERTAINTY_FILE
+
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
 REHEARSAL_FILE = "rehearsal.safetensors"
@@ -17,7 +19,7 @@ REHEARSAL_FILE = "rehearsal.safetensors"
 SHIPPED_MODEL = "pretrained/models/hrin_cr"
 
 #: What a model consists of.
-DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, REHEARSAL_FILE)
+DATA_FILES = (SETTINGS_FILE, WEIGHTS_FILE, DECODING_FILE, CERTAINTY_FILE, REHEARSAL_FILE)
 
 #: A name on the Hugging Face Hub: owner/model.
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)

@@ -17,6 +17,7 @@ from hrin_plugin.files import replacing
 from hrin_plugin.formats.text import csv_row
 from hrin_plugin.report.airtime import Airtime, find_programme
 from hrin_plugin.report.calendar import local_time
+from hrin_plugin.report.certainty import confidence_of
 from hrin_plugin.report.display import class_name, fine_clock
 from hrin_plugin.report.ledger import find_stretches, level_segments
 from hrin_plugin.totals import segments_of
@@ -90,6 +91,7 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
                 *(airing.station, stretch.label, onset, stretch.parts[-1][2], stretch.lasting_ms, usages),
                 programme.title if programme else "",
                 *(airing.detection.name, onset - (airing.start_ms or 0), airing.start_ms is not None),
+                _confidence(airtime, stretch),
             )
         )
     return pieces
@@ -129,6 +131,18 @@ def write_cue_sheet(path: str | Path, airtime: Airtime) -> int:
         file.write(csv_row(columns))
         file.writelines(csv_row(cells) for cells in _rows(pieces, usages, airtime))
     return len(pieces)
+
+
+def _confidence(airtime, stretch):
+    """The mean confidence of a stretch of music, by the level that it follows from."""
+    parts = []
+    for number, onset, offset in stretch.parts:
+        found, base = airtime.airings[number].detection, airtime.airings[number].start_ms or 0
+        upper, lower = found.taxonomy.level_names[:2]
+        labels = [label for label, parent in found.taxonomy.parents[0].items() if parent == stretch.label]
+        level, labels = (upper, [stretch.label]) if upper in found.events else (lower, labels)
+        parts.append((found, level, labels, onset - base, offset - base))
+    return confidence_of(parts)
 
 
 def _rows(pieces, usages, airtime) -> Iterator[list]:

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
+from hrin_plugin.report.certainty import Interval
 from hrin_plugin.report.display import (
     class_name,
     clock,
@@ -55,7 +56,13 @@ def whole_page(title: str, body: Sequence[str], styles: str = "") -> str:
     return "\n".join([*head, *body, *foot])
 
 
-def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_station: bool) -> str:
+def totals_table(
+    head: str,
+    rows: Sequence[Row],
+    whole: dict[str, Total],
+    names_station: bool,
+    intervals: Mapping[str, Interval] | None = None,
+) -> str:
     """A table of time spans, with their sum in the last line.
 
     Arguments
@@ -68,6 +75,8 @@ def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_
         Their sum, with all classes.
     names_station : bool
         Whether a column names the stations.
+    intervals : mapping of str to Interval, optional
+        Those of the sum.
 
     Returns
     -------
@@ -94,12 +103,13 @@ def totals_table(head: str, rows: Sequence[Row], whole: dict[str, Total], names_
         for number, name in enumerate(("Time", "Share", "Segments"))
     )
     lines = [
-        f"<tr>{_cells(row.title, row.what.get('station', ''), row.totals, labels, names_station)}</tr>"
+        f"<tr>{_cells(row.title, row.what.get('station', ''), row, labels, names_station)}</tr>"
         for row in rows
     ]
     total = ""
     if len(rows) > 1:
-        total = f'<tfoot><tr class="all">{_cells("All", "", whole, labels, names_station)}</tr></tfoot>'
+        row = Row("total", {}, whole, intervals=intervals or {})
+        total = f'<tfoot><tr class="all">{_cells("All", "", row, labels, names_station)}</tr></tfoot>'
     heads = f"<tr>{''.join(leading)}{groups}</tr>\n<tr>{columns}</tr>"
     body = "\n".join(lines)
     return (
@@ -156,6 +166,17 @@ def class_styles(taxonomies: Sequence[Taxonomy]) -> str:
     return "".join(f".{css_class(label)} {{ --class: {colour}; }}\n" for label, colour in colours.items())
 
 
+def span_of(interval: Interval | None) -> str:
+    """An interval as text; empty for none.
+
+    Example
+    -------
+    >>> span_of(Interval(60_000, 3_600_000)), span_of(None)
+    ('0:01:00 to 1:00:00', '')
+    """
+    return " to ".join(map(clock, interval or ()))
+
+
 def escape(name: str) -> str:
     """A name, escaped for HTML.
 
@@ -167,16 +188,19 @@ def escape(name: str) -> str:
     return html.escape(printable(name))
 
 
-def _cells(first, station, totals, labels, names_station):
-    """The cells of one time span."""
+def _cells(first, station, row, labels, names_station):
+    """The cells of one time span; below the times stand the intervals."""
+    totals = row.totals
     of_ms = next(iter(totals.values())).of_ms if totals else 0
     cells = [f'<td class="key">{escape(first)}</td>']
     cells += [f'<td class="text">{escape(station)}</td>'] * names_station
     cells += [f"<td>{clock(of_ms)}</td>"]
     for label in labels:
         total = totals.get(label, Total(0, of_ms, 0))
+        span = span_of(row.intervals.get(label))
+        interval = f"<small>{span}</small>" if span else ""
         cells.append(
-            f'<td>{clock(total.lasting_ms)}</td><td class="s {css_class(label)}" '
+            f'<td>{clock(total.lasting_ms)}{interval}</td><td class="s {css_class(label)}" '
             f'style="--s:{100 * total.share:.1f}%">{percent(total.share)}</td><td>{total.segments}</td>'
         )
     return "".join(cells)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hrin_plugin.detection import Detection
 from hrin_plugin.report.airtime import TOLERANCE_MS, Airtime, find_programme
 from hrin_plugin.report.calendar import LocalHour, hour_starts, iso_week, local_hour
+from hrin_plugin.report.certainty import doubt_between
 from hrin_plugin.totals import HOUR_MS, Total, add_up, segments_of
 
 
@@ -32,6 +33,7 @@ class Cell(NamedTuple):
     local: LocalHour | None
     programme: str  # title; empty where there is none
     totals: dict  # of level to label to Total
+    doubts: Mapping[str, Mapping[str, float]] = {}  # of level to label to seconds, where known
 
     @property
     def day(self) -> str:
@@ -256,7 +258,12 @@ def _cells(airtime, number, airing, edges, counts):
         programme = find_programme(airtime, airing, begin)
         local = local_hour((begin + end) // 2, airtime.zone) if known else None
         title = programme.title if programme else ""
-        yield Cell(number, found.name, airing.station, hour, begin if known else None, local, title, totals)
+        base = airing.start_ms or 0
+        doubts = {level: doubt_between(found, level, begin - base, end - base) for level in labels}
+        yield Cell(
+            *(number, found.name, airing.station, hour, begin if known else None, local, title, totals),
+            {level: of_level for level, of_level in doubts.items() if of_level is not None},
+        )
 
 
 def _spread(count, of_ms):

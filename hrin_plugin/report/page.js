@@ -4,7 +4,7 @@ const readout = document.querySelector("output");
 
 /* Tables: a press on a column's head sorts, a second one reverses. */
 function value(cell) {
-  const text = cell.textContent.trim();
+  const text = (cell.firstChild || cell).textContent.trim();
   if (/^\d+(:\d\d)+(\.\d+)?$/.test(text)) return text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
   return /^-?[\d.]+( %)?$/.test(text) ? parseFloat(text) : text;
 }
@@ -136,6 +136,26 @@ for (const svg of all(document, "svg")) {
     const lanes = svg.closest(".lanes"), scale = svg.clientWidth / svg.viewBox.baseVal.width;
     const at = (music[next].x + music[next].length / 2) * scale;
     lanes.scrollLeft = at - (lanes.clientWidth - lanes.scrollWidth + svg.clientWidth) / 2;
+  });
+}
+
+/* A doubtful minute is shown at its place, and marked. */
+for (const link of all(document, "a[data-from]")) {
+  link.addEventListener("click", event => {
+    const strip = document.getElementById(link.hash.slice(1)), svg = strip.querySelector("svg");
+    event.preventDefault();
+    for (let part = strip.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    const begin = Number(link.dataset.from), end = Number(link.dataset.to), length = svg.viewBox.baseVal.width;
+    zoom.value = Math.max(Number(zoom.value), Math.min(5, Math.log2(length / 1800000)));
+    drawAxes();
+    strip.scrollIntoView({ block: "center" });
+    const lanes = strip.closest(".lanes"), at = (begin + end) / 2 * svg.clientWidth / length;
+    for (const each of all(document, ".lanes"))
+      if (lengthOf(each) === lengthOf(lanes))
+        each.scrollLeft = at - (lanes.clientWidth - lanes.scrollWidth + svg.clientWidth) / 2;
+    choose(svg, { x: begin, length: end - begin, foot: svg.viewBox.baseVal.height, high: svg.viewBox.baseVal.height,
+      name: `Doubtful minute, found: ${link.closest("tr").querySelector("[class*=c-]").textContent}` });
+    svg.focus({ preventScroll: true });
   });
 }
 

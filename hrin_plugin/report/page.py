@@ -7,10 +7,18 @@ from hrin_plugin.detection import Detection
 from hrin_plugin.report.account import Account, open_account
 from hrin_plugin.report.audit_parts import render_holes, render_provenance
 from hrin_plugin.report.calendar import short_time
+from hrin_plugin.report.certainty import (
+    NOT_KNOWN,
+    NOT_MEASURED,
+    PARTLY,
+    confidence_level,
+    note_of,
+)
 from hrin_plugin.report.display import class_name, clock, css_class, level_title, percent, reading_order
-from hrin_plugin.report.html_parts import class_styles, escape, totals_table, whole_page
+from hrin_plugin.report.doubt_parts import render_doubts
+from hrin_plugin.report.html_parts import class_styles, escape, span_of, totals_table, whole_page
 from hrin_plugin.report.rows import levels_of, rows_of, scopes_of
-from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, strips_of
+from hrin_plugin.report.timeline import DAY_MS, class_heights, draw_strips, lanes_of
 
 #: Tables and timelines of more rows than this are folded at first.
 MOST_UNFOLDED = 62
@@ -57,15 +65,18 @@ def render_page(recordings: Account | Sequence[Detection], csv_text: str = "") -
     taxonomies = list(dict.fromkeys(airing.detection.taxonomy for airing in airings))
     # The level that tells more comes first.
     levels = levels_of(account)[::-1]
+    lanes, sure = lanes_of(account.airtime), f"{100 * confidence_level(account.airtime):g} %"
     body = ["<h1>Music report</h1>", *_introduction(account), _tools(csv_text)]
+    body += render_doubts(account.airtime, lanes)
     for level in levels:
         (total,) = rows_of(account, level, "total")
         title = escape(level_title(level, total.totals))
-        body += [f"<h2>{title}</h2>", _cards(total.totals), _explain(total.totals)]
+        body += [f"<h2>{title}</h2>", _cards(total, sure), _explain(total.totals)]
+        body += [_explain_intervals(account.airtime)] * (level == levels[0])
         for scope in scopes_of(account):
             if scope not in ("total", "hour"):
-                body += _section(account, level, scope, title, total.totals, folded=level != levels[0])
-    body += ["<h2>Timelines</h2>", _legend(levels, account, taxonomies), *_timelines(account, levels)]
+                body += _section(account, level, scope, title, total, folded=level != levels[0])
+    body += ["<h2>Timelines</h2>", _legend(levels, account, taxonomies), *_timelines(account, levels, lanes)]
     body += [*render_holes(account), *render_provenance(account)]
     return whole_page("Music report", body, class_styles(taxonomies))
 
@@ -106,12 +117,14 @@ def _tools(csv_text):
     return f'<div class="tools">{"".join(parts)}</div>'
 
 
-def _cards(whole):
+def _cards(row, sure):
     """The totals of all recordings as cards."""
+    whole = row.totals
     cards = [
         f'<div class="card {css_class(label)}">{escape(class_name(label))}'
         f"<b>{clock(whole[label].lasting_ms)}</b>"
-        f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
+        + f"<span>{sure}: {span_of(row.intervals.get(label))}</span><br>" * (label in row.intervals)
+        + f"<span>{percent(whole[label].share)} of the time, {_segments(whole[label])}</span></div>"
         for label in reading_order(list(whole))
     ]
     return f'<div class="cards">{"".join(cards)}</div>'
@@ -138,29 +151,40 @@ def _section(account, level, scope, title, whole, folded):
     most = MOST_RECORDINGS if scope == "recording" and account.airtime.has_clock else MOST_UNFOLDED
     opened = "" if folded or len(rows) > most else " open"
     heading = f"{title}, {_BY[scope]}"
-    table = totals_table(_HEADS[scope], rows, whole, names_station)
+    table = totals_table(_HEADS[scope], rows, whole.totals, names_station, whole.intervals)
     yield f"<details{opened}><summary>{heading} <span>{len(rows)}</span></summary>{table}</details>"
 
 
-def _timelines(account, levels):
+def _explain_intervals(airtime):
+    """What intervals mean, or why there are none."""
+    note = note_of(airtime)
+    if note in (NOT_KNOWN, NOT_MEASURED):
+        return f"<p>{escape(note[0].upper() + note[1:])}.</p>"
+    level = f"{100 * confidence_level(airtime):g} %"
+    text = f"An interval holds the true time in {level} of the cases, on recordings like those that the "
+    text += (
+        "model's errors were measured on. What a station's recordings have in common does not average out."
+    )
+    return f"<p>{text}{f' {PARTLY.capitalize()}.' if note else ''}</p>"
+
+
+def _timelines(account, levels, lanes):
     """The timeline of each station, and of each recording whose time is not known."""
-    airtime, stations = account.airtime, {}
+    airtime = account.airtime
     events = (len(each) for airing in airtime.airings for each in airing.detection.events.values())
     titles = sum(events) <= MOST_TITLES
     alone = [number for number, airing in enumerate(airtime.airings) if airing.start_ms is None]
-    for airing in airtime.airings:
-        if airing.start_ms is not None:
-            stations.setdefault(airing.station, []).append(airing)
-    for station, airings in stations.items():
-        yield f"<h3>{escape(station or 'No station')}</h3>" * (len(stations) > 1 or station != "")
-        yield _lanes(airtime, airings, station, titles)
+    stations = [each for each in lanes if each.airings[0].start_ms is not None]
+    for each in stations:
+        yield f"<h3>{escape(each.name or 'No station')}</h3>" * (len(stations) > 1 or each.name != "")
+        yield _lanes(airtime, each, titles)
     hours = _hours(account, levels) if alone else {}
     opened = " open" * (len(alone) <= MOST_RECORDINGS)
-    for number in alone:
+    for number, each in zip(alone, lanes[len(stations) :], strict=True):
         airing = airtime.airings[number]
         yield f"<details{opened}><summary>{escape(airing.detection.name)}"
         yield f" <span>{clock(airing.to_ms)}</span></summary>"
-        yield _lanes(airtime, [airing], airing.detection.name, titles)
+        yield _lanes(airtime, each, titles)
         for level in levels:
             rows = hours[level].get(number, ())
             if len(rows) > 1:
@@ -180,9 +204,9 @@ def _hours(account, levels):
     return found
 
 
-def _lanes(airtime, airings, name, titles):
+def _lanes(airtime, lanes, titles):
     """A timeline with its axis."""
-    strips = strips_of(airtime, airings)
+    name, airings, strips, mark = lanes
     drawings = draw_strips(airtime, airings, strips, titles)
     width = max(strip.length_ms for strip in strips)
     step = 3 * 3_600_000 if width >= DAY_MS else max(width // 6, 1)
@@ -190,9 +214,10 @@ def _lanes(airtime, airings, name, titles):
         f'<span style="left:{100 * at / width:.3f}%">{clock(at)}</span>' for at in range(0, width, step)
     )
     rows = [f'<div class="strip axis"><b></b><div data-length="{width}">{ticks}</div></div>']
-    for strip, drawing in zip(strips, drawings):
+    for place, (strip, drawing) in enumerate(zip(strips, drawings)):
         whole = escape(f"{name} {strip.title}".strip())
-        rows.append(f'<div class="strip" data-name="{whole}"><b>{escape(strip.title)}</b>{drawing}</div>')
+        head = f'<div class="strip" id="{mark}-{place}" data-name="{whole}">'
+        rows.append(f"{head}<b>{escape(strip.title)}</b>{drawing}</div>")
     return f'<div class="lanes">{"".join(rows)}</div>'
 
 

@@ -104,9 +104,13 @@ def read_with_files(
         for task in found.events:
             homes.setdefault((found.name, task), path)
         events = found.events | known.events
+        # The same events in two formats, of which one has no place for confidences.
+        sure = {task: of for each in (known, found) for task, of in (each.confidences or {}).items()}
         recordings[found.name] = found._replace(
             duration_s=max(known.duration_s, found.duration_s),
             events={task: events[task] for task in found.taxonomy.level_names if task in events},
+            confidences=sure or None,
+            certainty=found.certainty or known.certainty,
         )
     results = Results(_without_assumed([recordings[name] for name in sorted(recordings)]), faults)
     return results, {name: path for (name, _), path in reversed(homes.items())}

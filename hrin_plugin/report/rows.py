@@ -1,9 +1,10 @@
 """The tables of a report: which sums of cells stand in each, row by row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hrin_plugin.report.account import Account
+from hrin_plugin.report.certainty import Interval, intervals_by
 from hrin_plugin.report.ledger import totals_by
 
 #: The tables that need times, in their order, and what each is by.
@@ -52,6 +53,7 @@ class Row(NamedTuple):
     what: dict  # station, day, week, hour, programme, name: those that the scope has
     totals: dict  # of label to Total
     start_ms: int | None = None  # instant, of a recording or of one of its hours
+    intervals: Mapping[str, Interval] = {}  # of label, of classes that have one
 
     @property
     def title(self) -> str:
@@ -118,10 +120,11 @@ def rows_of(account: Account, level: str, scope: str) -> Iterator[Row]:
         return group
 
     groups = totals_by(account.cells, level, key)
+    intervals = intervals_by(account.airtime, account.cells, level, key)
     if scope == "hour of day":
         groups = dict(sorted(groups.items(), key=lambda item: [(str(v) == "", v) for _, v in item[0][:2]]))
     for group, totals in groups.items():
-        yield Row(scope, dict(group), totals, begins[group])
+        yield Row(scope, dict(group), totals, begins[group], intervals.get(group, {}))
 
 
 def levels_of(account: Account) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hrin_plugin.detection import Detection
 from hrin_plugin.report.account import Account, open_account
+from hrin_plugin.report.certainty import confidence_level
 from hrin_plugin.report.display import class_name, clock, level_title, percent, printable, reading_order
 from hrin_plugin.report.rows import levels_of, rows_of
 from hrin_plugin.totals import Total
@@ -14,6 +15,8 @@ MOST_LISTED = 50
 
 def format_summary(recordings: Account | Sequence[Detection], scope: str | None = None) -> str:
     """Totals as plain-text tables, one a level; about 100 columns wide for three classes.
+
+    Below the times stand the intervals, where there are any.
 
     Arguments
     ---------
@@ -40,7 +43,7 @@ def format_summary(recordings: Account | Sequence[Detection], scope: str | None 
     account = open_account(recordings)
     stations = len({airing.station for airing in account.airtime.airings})
     n_recordings = len(account.airtime.airings)
-    blocks = []
+    blocks, sure = [], f"{100 * confidence_level(account.airtime):g} %"
     for level in reversed(levels_of(account)):
         (total,) = rows_of(account, level, "total")
         labels = reading_order(list(total.totals))
@@ -53,14 +56,12 @@ def format_summary(recordings: Account | Sequence[Detection], scope: str | None 
         for row in rows:
             names_station = stations > 1 and chosen not in ("station", "recording")
             name = " ".join([row.what["station"] or "-"] * names_station + [row.title])
-            lines.append(_line(row.totals, labels, printable(name)))
+            lines += _lines(row, labels, printable(name), sure)
         if chosen == "day" and stations > 1:
-            lines += [
-                _line(row.totals, labels, printable(f"{row.title}, all days"))
-                for row in rows_of(account, level, "station")
-            ]
+            for row in rows_of(account, level, "station"):
+                lines += _lines(row, labels, printable(f"{row.title}, all days"), sure)
         if len(rows) > 1 or not rows:
-            lines.append(_line(total.totals, labels, f"all {n_recordings} recordings"))
+            lines += _lines(total, labels, f"all {n_recordings} recordings", sure)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) or "no recordings"
 
@@ -73,6 +74,15 @@ def _listed(account, level, scope):
         if scope or len(rows) <= MOST_LISTED * (1 + known):
             return choice, rows
     return choice, []
+
+
+def _lines(row, labels, name, sure):
+    """The line of a row, and one with its intervals."""
+    yield _line(row.totals, labels, name)
+    if row.intervals:
+        ends = [" to ".join(map(clock, row.intervals.get(label, ()))) for label in labels]
+        cells = "".join(f"{text:>{_width(label)}}" for label, text in zip(labels, ends))
+        yield f"{sure + ':':>10}{cells}"
 
 
 def _line(totals, labels, name):

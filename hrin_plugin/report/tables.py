@@ -11,6 +11,8 @@ from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.formats.text import csv_row, with_replaced_bytes
 from hrin_plugin.report.account import Account, open_account
 from hrin_plugin.report.calendar import iso_time
+from hrin_plugin.report.certainty import confidence_level
+from hrin_plugin.report.doubts import doubtful_minutes
 from hrin_plugin.report.page import render_page
 from hrin_plugin.report.provenance import Origin, summarise
 from hrin_plugin.report.results import Results, read_results
@@ -31,6 +33,7 @@ CSV_COLUMNS = (
     *("scope", "name", "hour", "task", "label", "seconds", "share", "segments"),
     *("station", "day", "week", "programme", "start", "end"),
     *("sha256", "detected", "version", "model", "decisions"),
+    *("low_seconds", "high_seconds"),
 )
 
 #: Version of the layout of the JSON files.
@@ -41,10 +44,11 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
     """Write totals as CSV, one row for each class: overall, of each recording, of each hour.
 
     The columns are scope, name, hour (from 0), task, label, seconds, share (0 to 1, of the time span),
-    segments (that begin in it), station, day, week, programme, start, end; and of recordings sha256,
-    detected, version, model and decisions. Scopes are total, recording and hour (of the recording); where
-    times are known also station, day, week, hour of day, programme and clock hour, and gap and overlap,
-    which have no task. Within each scope that has a task, the rows add up to the total.
+    segments (that begin in it), station, day, week, programme, start, end; of recordings sha256, detected,
+    version, model and decisions; and the ends of the interval of the seconds, where there is one. Scopes are
+    total, recording and hour (of the recording); where times are known also station, day, week, hour of day,
+    programme and clock hour, and gap and overlap, which have no task. Within each scope that has a task, the
+    seconds add up to the total.
 
     Arguments
     ---------
@@ -60,7 +64,7 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
     >>> path = getfixture("tmp_path") / "report.csv"
     >>> write_csv(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
     >>> path.read_text().splitlines()[1]
-    'total,,,md,no-music,0.000,0.000000,0,,,,,,,,,,,'
+    'total,,,md,no-music,0.000,0.000000,0,,,,,,,,,,,,,'
     """
     with replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         file.writelines(csv_lines(open_account(recordings)))
@@ -88,13 +92,15 @@ def csv_lines(account: Account):
                 for label, total in row.totals.items():
                     times = f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
                     cells = (scope, name, what.get("hour", ""), level, label, *times, *place, start, end)
-                    yield csv_row((*cells, *(cell or "" for cell in done)))
+                    ends = _seconds(row.intervals.get(label))
+                    ends = [f"{end:.3f}" for end in ends] or ["", ""]
+                    yield csv_row((*cells, *(cell or "" for cell in done), *ends))
     for scope, holes in (("gap", account.airtime.gaps), ("overlap", account.airtime.overlaps)):
         for hole in holes:
             times = f"{hole.length_ms / 1000:.3f}", "", ""
             span = iso_time(hole.from_ms, zone), iso_time(hole.to_ms, zone)
             yield csv_row(
-                (scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 5)
+                (scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 7)
             )
 
 
@@ -113,7 +119,7 @@ def write_json(path: str | Path, recordings: Account | Sequence[Detection]) -> N
     >>> path = getfixture("tmp_path") / "report.json"
     >>> write_json(path, [Detection("a", 3.0, {"md": []})])
     >>> sorted(json.loads(path.read_text()))
-    ['format', 'gaps', 'overlaps', 'provenance', 'recordings', 'totals', 'version', 'zone']
+    ['doubtful_minutes', 'format', 'gaps', 'interval_level', 'overlaps', 'provenance', 'recordings', ...]
     """
     account = open_account(recordings)
     airtime, zone = account.airtime, account.airtime.zone
@@ -125,6 +131,7 @@ def write_json(path: str | Path, recordings: Account | Sequence[Detection]) -> N
             "report": {"version": __version__, "date": _now()},
             **summarise(account.origins.values()),
         },
+        "interval_level": confidence_level(airtime),
         "totals": [
             {"scope": scope, "level": level, **_plain(row, zone)}
             for level in levels_of(account)
@@ -134,6 +141,7 @@ def write_json(path: str | Path, recordings: Account | Sequence[Detection]) -> N
         "recordings": [_recording(each, account.origins, zone) for each in airtime.airings],
         "gaps": [_hole(hole, zone) for hole in airtime.gaps],
         "overlaps": [_hole(hole, zone) for hole in airtime.overlaps],
+        "doubtful_minutes": [_minute(each, airtime) for each in doubtful_minutes(airtime)[0]],
     }
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     # The first line tells the file from results.
@@ -184,6 +192,8 @@ def _plain(row, zone):
         label: {"seconds": total.seconds, "share": round(total.share, 6), "segments": total.segments}
         for label, total in row.totals.items()
     }
+    for label, interval in row.intervals.items():
+        classes[label]["interval"] = _seconds(interval)
     return {**what, **times, "classes": classes}
 
 
@@ -201,6 +211,26 @@ def _recording(airing, origins, zone):
         "counted_from": airing.from_ms / 1000,
         "warnings": list(airing.detection.warnings),
         **origins.get(airing.detection.name, Origin())._asdict(),
+    }
+
+
+def _seconds(interval):
+    """The ends of an interval in seconds; none without one."""
+    return [end_ms / 1000 for end_ms in interval] if interval else []
+
+
+def _minute(minute, airtime):
+    """A doubtful minute as JSON holds it."""
+    airing = airtime.airings[minute.airing]
+    known = airing.start_ms is not None
+    return {
+        "recording": airing.detection.name,
+        "station": airing.station,
+        "position": (minute.begin_ms - (airing.start_ms or 0)) / 1000,
+        "start": iso_time(minute.begin_ms, airtime.zone) if known else None,
+        "label": minute.label,
+        "confidence": minute.confidence and round(minute.confidence, 3),
+        "doubt": minute.doubt_s,
     }
 
 

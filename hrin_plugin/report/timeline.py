@@ -100,6 +100,43 @@ def strips_of(airtime: Airtime, airings: Sequence[Airing]) -> list[Strip]:
     return [_day(day, zone) for day in sorted(days)]
 
 
+class Lanes(NamedTuple):
+    """The timeline of a station's recordings, or of one recording without a known time.
+
+    Example
+    -------
+    >>> Lanes("oe1", [], [], "t0").mark
+    't0'
+    """
+
+    name: str
+    airings: list
+    strips: list
+    mark: str  # how the names of its rows begin in the page
+
+
+def lanes_of(airtime: Airtime) -> list[Lanes]:
+    """The timelines of a report: each station's, then that of each recording without a known time.
+
+    Example
+    -------
+    >>> from hrin_plugin.detection import Detection
+    >>> airings = [Airing(Detection(name, 3.0, {}), to_ms=3000) for name in ("a", "b")]
+    >>> [(each.name, each.mark) for each in lanes_of(Airtime(airings))]
+    [('a', 't0'), ('b', 't1')]
+    """
+    stations = {}
+    for airing in airtime.airings:
+        if airing.start_ms is not None:
+            stations.setdefault(airing.station, []).append(airing)
+    groups = [*stations.items()]
+    groups += [(each.detection.name, [each]) for each in airtime.airings if each.start_ms is None]
+    return [
+        Lanes(name, airings, strips_of(airtime, airings), f"t{number}")
+        for number, (name, airings) in enumerate(groups)
+    ]
+
+
 def draw_strips(
     airtime: Airtime, airings: Sequence[Airing], strips: Sequence[Strip], titles: bool = True
 ) -> list[str]:

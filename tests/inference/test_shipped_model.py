@@ -33,7 +33,7 @@ def offline(monkeypatch):
 
 def test_it_is_small_and_consists_of_data_and_a_card():
     assert {path.name for path in FOLDER.iterdir()} == {
-        "README.md", "decoding.json", "model.json", "model.safetensors"
+        "README.md", "certainty.json", "decoding.json", "model.json", "model.safetensors"
     }  # fmt: skip
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4e6
 

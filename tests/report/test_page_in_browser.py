@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from hrin_plugin.detection import Detection
+from hrin_plugin.detection import Certainty, Detection, Spread
 from hrin_plugin.events import Event
 from hrin_plugin.report.account import open_account
 from hrin_plugin.report.airtime import place
@@ -23,7 +23,15 @@ def account():
     detections, times = [], []
     for number in range(8):  # the night of 25 hours, of two stations
         events = [Event(0.0, 900.0 + number, "fg-music"), Event(900.0 + number, 3600.0, "no-music")]
-        detections.append(Detection(f"{'ab'[number % 2]}/{number}", 3600.0, {"mrle": events}))
+        doubts = {"mrle": {"fg-music": (1.0,) * 20 + (3.0 + number,) + (1.0,) * 39}}
+        spread = Spread(bias=0.2, doubt=1.0, chance=1.0, share=0.0, low=-1.5, high=1.5)
+        detections.append(
+            Detection(
+                *(f"{'ab'[number % 2]}/{number}", 3600.0, {"mrle": events}),
+                confidences={"mrle": (0.9, 0.8)},
+                certainty=Certainty(doubts, {"mrle": {"fg-music": spread}}),
+            )
+        )
         times.append(NamedTime(datetime(2026, 10, 25, (0, 1, 2, 2)[number // 2]), (2, 3)))
     return open_account(place(detections, times, find_zone("Europe/Vienna")))
 
@@ -97,6 +105,27 @@ def test_a_touch_reads_out_a_segment_and_the_zoom_keeps_names_in_view(page):
     box = page.locator("svg").first.bounding_box()
     page.touchscreen.tap(box["x"] + 20, box["y"] + 5)
     assert page.inner_text("output").startswith("Foreground music, 00:00:00.000 to 00:15:00.000")
+
+
+def test_a_doubtful_minute_leads_to_its_place_in_the_timeline(page):
+    links = page.locator("a[data-from]")
+    assert links.count() == 8
+    links.first.click()  # of the last recording, in the second hour from 2 to 3
+    page.wait_for_timeout(200)
+    told = page.locator("output").inner_text()
+    assert told.startswith("Doubtful minute, found: No music, 02:20:00.000 (+01:00) to 02:21:00.000 (+01:00)")
+    assert "b Sun 2026-10-25" in told
+    mark, lanes = page.locator("svg .chosen").bounding_box(), page.locator(".lanes").nth(1).bounding_box()
+    middle = mark["x"] + mark["width"] / 2
+    assert lanes["x"] + 100 < middle < lanes["x"] + lanes["width"]
+
+
+def test_a_time_with_an_interval_sorts_by_the_time(page):
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    table = page.locator("details:has(summary:has-text('by recording'))").first
+    table.locator("th[data-column='3'] button").click()
+    times = table.locator("tbody td:nth-child(4)").all_inner_texts()
+    assert times == sorted(times) and all(" to " in time for time in times)
 
 
 def test_the_csv_can_be_saved(page, account, tmp_path):
