@@ -20,7 +20,7 @@ class Detection(NamedTuple):
     their onsets, times in seconds. ``probabilities``, where they were asked for, maps each level
     name to an array ``[frame, class]``, float32; else it is None. ``warnings`` say what is wrong with
     the recording, as where sound is missing or damaged, each in a few words with its times. ``path`` is where
-    the recording lies, for formats that name it.
+    the recording lies, for formats that name it. ``begun_at`` is when it began, for formats with clock times.
 
     Example
     -------
@@ -37,3 +37,20 @@ class Detection(NamedTuple):
     taxonomy: Taxonomy = MUSIC_LOUDNESS  # the classes of the model
     warnings: tuple[str, ...] = ()  # of the recording
     path: str | None = None  # of the recording; None where it is not known
+    begun_at: str | None = None  # its begin by the clock, ISO 8601 in UTC; None where it is not known
+
+
+class Heard(NamedTuple):
+    """What is certain of sound that is still coming.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> Heard(3.0, [], [("md", Event(0.0, 3.0, "music"))]).decided_s
+    3.0
+    """
+
+    decided_s: float  # until when nothing changes any more, in seconds from the begin of the sound
+    ended: list  # (level name, Event) for each event that has ended since the last time
+    going_on: list  # the same for those that have begun before and not ended, with `decided_s` as offset
+    is_end: bool = False  # whether the sound has ended

@@ -39,6 +39,7 @@ class Draft(NamedTuple):
     tasks: tuple = ()  # that the file holds, be it without events
     taxonomy: Taxonomy | None = None  # None where the file does not say
     warnings: tuple = ()  # of the recording
+    begun_at: str | None = None  # its begin by the clock, ISO 8601
 
 
 def check_draft(
@@ -105,7 +106,8 @@ def check_draft(
             events.setdefault(known, []).append(row.event)
     last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
     duration_s = last_s if draft.duration_s is None else draft.duration_s
-    return Detection(draft.name or name, duration_s, events, taxonomy=taxonomy, warnings=draft.warnings)
+    known = {"taxonomy": taxonomy, "warnings": draft.warnings, "begun_at": draft.begun_at}
+    return Detection(draft.name or name, duration_s, events, **known)
 
 
 def _fitting_tasks(path, rows, classes):

@@ -45,6 +45,8 @@ def json_text(detection: Detection) -> str:
         "taxonomy": detection.taxonomy.to_dict(),
         "levels": levels,
     }
+    if detection.begun_at:
+        content["begin"] = detection.begun_at
     if detection.warnings:
         content["warnings"] = list(detection.warnings)
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
@@ -59,7 +61,7 @@ def read_json(path: str | Path) -> Draft:
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
     >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=())
+    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=(), begun_at=None)
     """
     content = parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -80,7 +82,8 @@ def read_json(path: str | Path) -> Draft:
     taxonomy = parse_taxonomy(path, content["taxonomy"]) if "taxonomy" in content else None
     warnings = member(path, content, "warnings", list) if "warnings" in content else ()
     name = member(path, content, "name", str)
-    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)))
+    begun_at = member(path, content, "begin", str) if "begin" in content else None
+    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)), begun_at)
 
 
 FORMAT = Format("json", ".json", joint=True, write=json_text, read=read_json)
