@@ -92,7 +92,7 @@ def listen_live(arguments, order):
     hosts = Hosts(arguments.live, arguments.allow_host, arguments.allow_protocol)
     _check(arguments, order)
     try:
-        with _until_told() as stopping:
+        with until_told() as stopping:
             _listen(arguments, order, hosts, stopping)
     except Refused as refusal:
         raise Failure(f"--live: {refusal}") from None
@@ -117,7 +117,7 @@ def _listen(arguments, order, hosts, stopping):
     if latency_s is not None and delay_s > latency_s:
         problem = f"--latency {latency_s:g}: this model and its decisions take {delay_s:.1f} s"
         raise ValueError(f"{problem}; give shorter minimum durations, or a greater latency")
-    _tell(f"each moment is decided at most {delay_s:.1f} s after it sounded, and the time of computing")
+    tell(f"each moment is decided at most {delay_s:.1f} s after it sounded, and the time of computing")
     with contextlib.ExitStack() as until:
         hours, heard_until = None, 0.0
         if order.output:
@@ -125,12 +125,12 @@ def _listen(arguments, order, hosts, stopping):
             folder = until.enter_context(station_folder(order, station, arguments.live, latency_s))
             hours = HourFiles(folder, order.formats, order.levels, order.taxonomy)
             for path in hours.recover():
-                _tell(f"wrote {path}, of a run that was killed")
+                tell(f"wrote {path}, of a run that was killed")
             heard_until = hours.heard_until()
         connect = functools.partial(Source, hosts, order.track, stopping)
-        listener = Listener(connect, clock, _tell, stopping, heard_until)
+        listener = Listener(connect, clock, tell, stopping, heard_until)
         detect = functools.partial(detector.detect_live, pace=pace)
-        outlet = Outlet(_say, _tell, hours, order.levels)
+        outlet = Outlet(_say, tell, hours, order.levels)
         listen(listener.stretches(), detect, clock, outlet, show_on_terminal)
 
 
@@ -150,8 +150,15 @@ def _check(arguments, order):
 
 
 @contextlib.contextmanager
-def _until_told():
-    """A function that tells whether SIGTERM or Ctrl-C came; a second one ends at once."""
+def until_told():
+    """A function that tells whether SIGTERM or Ctrl-C came; a second one ends at once.
+
+    Example
+    -------
+    >>> with until_told() as stopping:
+    ...     stopping()
+    False
+    """
     came = []
 
     def note(number, _):
@@ -173,8 +180,18 @@ def _say(line):
     print(line, flush=True)
 
 
-def _tell(line):
-    """Print a message at once, in a line of its own."""
+def tell(line):
+    """Print a message to standard error at once, in a line of its own.
+
+    Arguments
+    ---------
+    line : str
+        The message.
+
+    Example
+    -------
+    >>> tell("no sound")
+    """
     from hrin_plugin.report.display import printable
 
     start = "\r\033[K" if sys.stderr.isatty() else ""

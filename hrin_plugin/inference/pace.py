@@ -1,7 +1,7 @@
 """How far a detector of live sound looks ahead: exactly as in a recording, or for a bounded delay.
 
 A frame waits for its block of samples, for its window and the context after it, and for the frames that the
-decoder looks at. The sum is the most that a decision takes; the time of computing comes on top.
+decoder looks at. Half a second is left for what comes on top: computing, and the way to here.
 """
 
 from typing import NamedTuple
@@ -12,8 +12,9 @@ from hrin_plugin.inference.windows import CONTEXT_S, WINDOW_S
 #: The least latency that can be asked for, in seconds, and the greatest that is not the exact mode.
 LEAST_S, MOST_S = 3.0, 90.0
 
-#: Of a bounded latency, what goes to the blocks: mixing, and twice a block with the resampler's reach.
-_MIX_S, _BLOCK_S, _REACH_S = 0.5, 0.25, 0.2
+#: Of a bounded latency, what goes to the blocks: mixing, and twice a block with the resampler's reach; and
+#: what is left for computing.
+_MIX_S, _BLOCK_S, _REACH_S, _COMPUTING_S = 0.5, 0.25, 0.2, 0.5
 
 #: Shares of the rest for the context and for the decoder, with the most that is of use to them in seconds.
 #: What they leave is the stride of the windows. See benchmarks/live.py.
@@ -74,7 +75,7 @@ def pace_for(latency_s: float | None) -> Pace:
     if not LEAST_S <= latency_s <= MOST_S:
         problem = f"a latency of {latency_s:g} s is out of range"
         raise ValueError(f"{problem}; give {LEAST_S:g} to {MOST_S:g} seconds, or exact")
-    rest_s = latency_s - _MIX_S - 2 * _BLOCK_S - _REACH_S
+    rest_s = latency_s - _MIX_S - 2 * _BLOCK_S - _REACH_S - _COMPUTING_S
     context_s, stretch_s = min(_CONTEXT * rest_s, CONTEXT_S), _STRETCH * rest_s
     look_ahead_s = min(_LOOK_AHEAD * rest_s, _MOST_LOOK_AHEAD_S)
     window_s = rest_s - stretch_s - look_ahead_s

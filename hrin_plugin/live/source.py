@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import re
 import struct
 import subprocess
 import threading
@@ -22,6 +23,9 @@ STALL_S = 30.0
 
 #: Bytes that are read at a time, and such blocks that are held for a detector that falls behind.
 _BLOCK_BYTES, _MOST_BLOCKS = 1 << 16, 4096
+
+#: What ffmpeg says of a protocol of streams that it may not use.
+_NOT_NAMED = re.compile(r"Protocol '(https?|tls|rtmps?)' not on whitelist")
 
 #: How often it is looked whether to stop, in seconds.
 _LOOK_S = 0.2
@@ -212,6 +216,12 @@ class Source:
         for line in self._process.stderr:
             words = line.decode("utf-8", "replace").strip().replace(address, without_secrets(address))
             self._said = words.rpartition("[error] ")[2] or self._said
+            if found := _NOT_NAMED.search(words):
+                protocol = "https" if found[1] == "tls" else found[1]
+                self._proxy.refusals.append(
+                    f"the stream leads to the protocol {protocol}, which is not named; if that is right, "
+                    f"give --allow-protocol {protocol}"
+                )
 
 
 def _command(program, hosts, track, stall_s):

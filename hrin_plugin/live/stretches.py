@@ -85,7 +85,7 @@ class Listener:
     ):
         self._connect, self._clock, self._tell, self._stopping = connect, clock, tell, stopping
         self._sleep, self._heard_until, self._refusal = sleep, heard_until, None
-        self._reason = "the program did not run" if heard_until else None
+        self._last, self._reason = None, "the program did not run" if heard_until else None
 
     def stretches(self) -> Iterator[Stretch]:
         """Each stretch; its blocks must be taken before the next.
@@ -107,8 +107,8 @@ class Listener:
                 return
             if self._clock.elapsed() - begun_s >= _GOOD_S:
                 pause_s, told = FIRST_PAUSE_S, None
-            if self._reason != told:
-                told = self._reason
+            if self._last != told:
+                told = self._last
                 self._tell(f"{iso(self._clock.now())}: no sound ({told}); trying again")
             self._wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -130,7 +130,8 @@ class Listener:
         try:
             yield from source
         except SourceError as error:
-            self._reason = str(error)
+            self._last = str(error)
+            self._reason = self._reason or self._last
         except Refused as refusal:
             self._refusal = refusal
 
