@@ -70,7 +70,8 @@ class Detection(NamedTuple):
     the recording, as where sound is missing or damaged, each in a few words with its times. ``path`` is where
     the recording lies, for formats that name it. ``confidences`` maps level names to the confidence of each
     event of ``events``, in the same order: the share of its time that is likely to be right, 0 to 1, or None
-    where that is not known. ``certainty`` is what the intervals of totals are made from.
+    where that is not known. ``certainty`` is what the intervals of totals are made from. ``begun_at`` is when
+    the recording began, for formats with clock times.
 
     Example
     -------
@@ -89,3 +90,20 @@ class Detection(NamedTuple):
     path: str | None = None  # of the recording; None where it is not known
     confidences: Mapping[str, tuple[float | None, ...]] | None = None  # None where no level has any
     certainty: Certainty | None = None  # None where it is not known
+    begun_at: str | None = None  # its begin by the clock, ISO 8601 in UTC; None where it is not known
+
+
+class Heard(NamedTuple):
+    """What is certain of sound that is still coming.
+
+    Example
+    -------
+    >>> from hrin_plugin.events import Event
+    >>> Heard(3.0, [], [("md", Event(0.0, 3.0, "music"))]).decided_s
+    3.0
+    """
+
+    decided_s: float  # until when nothing changes any more, in seconds from the begin of the sound
+    ended: list  # (level name, Event) for each event that has ended since the last time
+    going_on: list  # the same for those that have begun before and not ended, with `decided_s` as offset
+    is_end: bool = False  # whether the sound has ended

@@ -151,11 +151,11 @@ def open_stream(path, sample_rate, track=None):
     return AudioStream(Sound(path, ffmpeg_program(), track), int(sample_rate))
 
 
-def resample_blocks(blocks, source_rate, sample_rate):
+def resample_blocks(blocks, source_rate, sample_rate, mix_s=MIX_S, block_s=BLOCK_S):
     """Resample live audio to mono blocks, like those of :func:`open_stream`.
 
-    The delay is about ``BLOCK_S`` seconds for one channel. It is ``MIX_S`` seconds for
-    several, which are checked for cancellation.
+    The delay is about two blocks for one channel. It is ``mix_s`` and a block for several channels, which
+    are checked for cancellation.
 
     Arguments
     ---------
@@ -166,11 +166,15 @@ def resample_blocks(blocks, source_rate, sample_rate):
         Samples a second of ``blocks``.
     sample_rate : int
         Samples a second of the result.
+    mix_s : float
+        For so long the channels are mixed in one way, in seconds; that of :func:`open_stream` by default.
+    block_s : float
+        Length of the blocks of the result, in seconds.
 
     Returns
     -------
     iterator of numpy.ndarray
-        Blocks ``[sample]``, float32, of ``BLOCK_S`` seconds but for the last.
+        Blocks ``[sample]``, float32, of ``block_s`` seconds but for the last.
 
     Raises
     ------
@@ -186,7 +190,7 @@ def resample_blocks(blocks, source_rate, sample_rate):
     """
     _check_rate("source_rate", source_rate)
     _check_rate("sample_rate", sample_rate)
-    return _convert(_checked(blocks), int(source_rate), int(sample_rate), _not_finite)
+    return _convert(_checked(blocks), int(source_rate), int(sample_rate), _not_finite, mix_s, block_s)
 
 
 def _not_finite(time_s):
@@ -243,14 +247,15 @@ def _as_channels(block, number):
     return ((channels.astype(np.float64) - zero) / full_scale).astype(np.float32)
 
 
-def _convert(blocks, source_rate, sample_rate, refusal):
+def _convert(blocks, source_rate, sample_rate, refusal, mix_s, block_s):
     """Mono blocks at the new rate; `refusal` makes an error from the time of a bad sample."""
-    return _cut(_converted(blocks, source_rate, sample_rate, refusal), BLOCK_S * sample_rate)
+    mono = _converted(blocks, source_rate, sample_rate, refusal, mix_s, block_s)
+    return _cut(mono, round(block_s * sample_rate))
 
 
-def _converted(blocks, source_rate, sample_rate, refusal):
+def _converted(blocks, source_rate, sample_rate, refusal, mix_s=MIX_S, block_s=BLOCK_S):
     """The same in blocks of any length."""
-    mono = _mono(_finite(blocks, source_rate, refusal), source_rate)
+    mono = _mono(_finite(blocks, source_rate, refusal), source_rate, mix_s, block_s)
     return _resampled(mono, source_rate, sample_rate)
 
 
@@ -314,14 +319,14 @@ def _cut(blocks, size):
         yield np.concatenate(parts)
 
 
-def _mono(blocks, sample_rate):
+def _mono(blocks, sample_rate, mix_s, block_s):
     """Mono blocks, with a crossfade where the downmix changes."""
     first = next(blocks, None)
     if first is None:
         return
     n_channels = first.shape[1]
-    seconds = MIX_S if n_channels > 1 else BLOCK_S
-    size = max(1, min(seconds * sample_rate, MOST_VALUES // n_channels))
+    seconds = mix_s if n_channels > 1 else block_s
+    size = max(1, min(round(seconds * sample_rate), MOST_VALUES // n_channels))
     fade = np.linspace(0, 1, max(1, int(FADE_S * sample_rate)), dtype=np.float32)
     before = None
     for number, channels in enumerate(_cut(itertools.chain([first], blocks), size)):

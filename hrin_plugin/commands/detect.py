@@ -8,6 +8,7 @@ import re
 import sys
 
 from hrin_plugin.commands.decisions import add_decoding_options, decoding_asked_for
+from hrin_plugin.commands.live import add_live_options, listen_live
 from hrin_plugin.commands.options import add_model_options
 from hrin_plugin.commands.outputs import (
     LEVELS,
@@ -47,7 +48,7 @@ def add_parser(commands):
     )
     parser.add_argument(
         "recordings",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help='recording, folder of recordings, or quoted pattern such as "archive/**/*.mp3"; - reads paths '
         "from standard input, one a line",
@@ -91,11 +92,19 @@ def add_parser(commands):
         metavar="ADDRESS",
         help="address of the Ray cluster (default: RAY_ADDRESS, or this machine)",
     )
+    add_live_options(parser)
     parser.set_defaults(handler=_detect, prog=parser.prog)
 
 
 def _detect(arguments):
     """Detect in every recording; until the end, no run of other settings writes in the same folder."""
+    if arguments.live is not None:
+        return listen_live(arguments, order_asked_for(arguments))
+    if not arguments.recordings:
+        raise ValueError("no recording is given; give FILE, or --live URL")
+    for option in ("station", "latency", "allow_host", "allow_protocol"):
+        if getattr(arguments, option):
+            raise ValueError(f"--{option.replace('_', '-')} is of no use without --live URL")
     with contextlib.ExitStack() as until:
         return _detect_all(arguments, until)
 
@@ -106,7 +115,7 @@ def _detect_all(arguments, until):
     from hrin_plugin.archive.jobs import claim_results, detect_recordings
     from hrin_plugin.inference import load_detector
 
-    order = _order(arguments)
+    order = order_asked_for(arguments)
     run = _engine(arguments)
     names = [name for name in arguments.recordings if name != "-"]
     found = collect(names, _read_list() if "-" in arguments.recordings else ())
@@ -124,8 +133,32 @@ def _detect_all(arguments, until):
     return tell_outcomes(outcomes, order, found.problems, n_known, n_known - len(to_do))
 
 
-def _order(arguments):
-    """The settings that hold for every recording."""
+def order_asked_for(arguments):
+    """The settings that hold for every recording.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        From the parser of :func:`add_parser`.
+
+    Returns
+    -------
+    Order
+        The settings.
+
+    Raises
+    ------
+    ValueError
+        If options contradict each other.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> order_asked_for(parser.parse_args("detect a.mp3 --level md".split())).levels
+    ('md',)
+    """
     from hrin_plugin.archive.jobs import Order
     from hrin_plugin.inference.loading import describe_model, load_taxonomy
 

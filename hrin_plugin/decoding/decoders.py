@@ -39,6 +39,10 @@ class EventDecoder:
         The levels and their classes.
     grid : FrameGrid
         Sample rate and hop of the frames.
+    stretch_s, look_ahead_s : float or None
+        What Viterbi decides at a time, and how much further it looks, in seconds; None for
+        :data:`STRETCH_S` and :data:`LOOK_AHEAD_S`. With a look-ahead as long as the recording, its events are
+        those of the whole sequence. The median looks no further ahead than both together, if they are given.
 
     Raises
     ------
@@ -59,25 +63,59 @@ class EventDecoder:
     [(0, Event(onset_s=0.0, offset_s=0.02, label='music')), (1, Event(... label='fg-music'))]
     """
 
-    def __init__(self, decoding: Decoding, taxonomy: Taxonomy, grid: FrameGrid):
+    def __init__(
+        self,
+        decoding: Decoding,
+        taxonomy: Taxonomy,
+        grid: FrameGrid,
+        stretch_s: float | None = None,
+        look_ahead_s: float | None = None,
+    ):
         _check_labels(decoding, taxonomy)
+        ahead_s = None if stretch_s is None else (stretch_s, look_ahead_s)
         self._sizes, self._grid = taxonomy.sizes, grid
         self._offsets = _by_level(decoding.offsets, taxonomy, 0.0)
         self._n_frames = 0
         self._sums = FrameSums()
         self._decision, self._events, settling_s = _MAKERS[decoding.method](
-            decoding, taxonomy, grid, self._sums
+            decoding, taxonomy, grid, self._sums, ahead_s
         )
         settling = -(-to_samples(settling_s, grid.sample_rate) // grid.hop_length)
         self._sums.reach = settling + 2
         self._delay_frames = self._decision.delay + settling
         #: Mean probability of its class of each event that the last call gave, in their order, 0 to 1.
         self.means = []
+        self._least_s = max(map(max, _least(decoding, taxonomy)))
 
     @property
     def delay_s(self) -> float:
         """Maximum delay of :meth:`push` after an event's offset, in seconds."""
         return self._grid.time_of(self._delay_frames)
+
+    @property
+    def settling_s(self) -> float:
+        """Maximum delay of :meth:`decided` after a frame, in seconds; minimum durations count."""
+        return self._grid.time_of(self._decision.delay) + self._least_s
+
+    def decided(self) -> tuple[float, list[tuple[int, Event]]]:
+        """Until when everything is certain, and the events that go on there.
+
+        Returns
+        -------
+        tuple of (float, list of tuple)
+            A time in seconds that never falls, and ``(level, Event)`` for each event that began before and
+            has not ended, with that time as its offset.
+
+        Example
+        -------
+        >>> from hrin_plugin.taxonomy import MUSIC_LOUDNESS
+        >>> decoder = EventDecoder(Decoding("argmax"), MUSIC_LOUDNESS, FrameGrid())
+        >>> _ = decoder.push((np.array([[0.1, 0.9]]), np.array([[0.1, 0.2, 0.8]])))
+        >>> decoder.decided()
+        (0.016, [(0, Event(onset_s=0.0, offset_s=0.016, label='music')), (1, Event(... label='bg-music'))])
+        """
+        frame = min(events.certain for events in self._events)
+        return self._grid.time_of(frame), [found for each in self._events for found in each.open_until(frame)]
 
     def push(self, probabilities: Sequence[np.ndarray]) -> list[tuple[int, Event]]:
         """Take the next frames.
@@ -246,10 +284,11 @@ def ordered_events(found: Iterable[tuple[int, Event]], taxonomy: Taxonomy) -> di
     return events
 
 
-def _by_threshold(decoding, taxonomy, grid, sums):
+def _by_threshold(decoding, taxonomy, grid, sums, ahead_s):
     """Decision, event makers and their delay in seconds, for ``threshold`` and ``median``."""
     thresholds = _by_level(decoding.thresholds, taxonomy, 0.5)
-    reach = grid.frame_at(decoding.median_s / 2) if decoding.method == "median" else 0
+    reach_s = min(decoding.median_s / 2, sum(ahead_s or (math.inf,)))
+    reach = grid.frame_at(reach_s) if decoding.method == "median" else 0
     events = [
         ActivityEvents(level, labels, least_s, grid, sums)
         for level, (labels, least_s) in enumerate(zip(taxonomy.levels, _least(decoding, taxonomy)))
@@ -257,7 +296,7 @@ def _by_threshold(decoding, taxonomy, grid, sums):
     return ThresholdDecision(thresholds, reach), events, 0.0
 
 
-def _by_argmax(decoding, taxonomy, grid, sums):
+def _by_argmax(decoding, taxonomy, grid, sums, _):
     """The same for ``argmax``."""
     least_s = _least(decoding, taxonomy)
     events = [
@@ -267,12 +306,12 @@ def _by_argmax(decoding, taxonomy, grid, sums):
     return ArgmaxDecision(), events, max(map(max, least_s))
 
 
-def _by_viterbi(decoding, taxonomy, grid, sums):
+def _by_viterbi(decoding, taxonomy, grid, sums, ahead_s):
     """The same for ``viterbi``."""
     least_s = _least(decoding, taxonomy)[-1]
     levels = dict(enumerate(zip(taxonomy.levels, leaf_ancestors(taxonomy))))
-    frames = grid.frame_at(STRETCH_S), grid.frame_at(LOOK_AHEAD_S)
-    decision = ViterbiDecision(decoding.cost_on(grid), taxonomy, *frames)
+    stretch, look_ahead = map(grid.frame_at, ahead_s or (STRETCH_S, LOOK_AHEAD_S))
+    decision = ViterbiDecision(decoding.cost_on(grid), taxonomy, max(1, stretch), look_ahead)
     return decision, [StateEvents(levels, least_s, grid, sums)], max(least_s)
 
 

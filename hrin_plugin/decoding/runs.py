@@ -72,6 +72,23 @@ class ActivityEvents:
         self._last = active[-1:]
         return ended
 
+    @property
+    def certain(self):
+        """The frame before which nothing changes any more."""
+        hop = self._grid.hop_length
+        unsure = [
+            first
+            for first, least in zip(self._firsts, self._least)
+            if first is not None and (self._n_frames - first) * hop < least
+        ]
+        return min(unsure, default=self._n_frames)
+
+    def open_until(self, frame):
+        """``(level, Event)`` for each event that began before a frame and goes on, with its end there."""
+        found = [(i, first) for i, first in enumerate(self._firsts) if first is not None and first < frame]
+        times = self._grid.time_of
+        return [(self._level, Event(times(first), times(frame), self._labels[i])) for i, first in found]
+
     def finish(self, duration_s):
         """End the recording.
 
@@ -175,6 +192,22 @@ class StateEvents:
         self._n_frames += len(states)
         # The last frame is there, but how long it lasts is not known yet.
         return ended + self._settle((self._n_frames - 1) * self._grid.hop_length, self._state)
+
+    @property
+    def certain(self):
+        """The frame before which nothing changes any more."""
+        if self._kept is None:
+            return 0
+        return self._n_frames if self._state == self._kept else self._first
+
+    def open_until(self, frame):
+        """``(level, Event)`` for each event that began before a frame and goes on, with its end there."""
+        return [
+            found
+            for level, last in self._open.items()
+            if last is not None and last[1] < frame
+            for found in self._event(level, *last, self._grid.time_of(frame))
+        ]
 
     def finish(self, duration_s):
         """End the recording.

@@ -127,27 +127,39 @@ class SilenceGate:
         self._n_seconds, self._n_frames = 0, 0
 
     def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Pass blocks on, and measure them.
+        """Pass blocks on, and measure them by the second.
 
         Arguments
         ---------
         blocks : iterable of numpy.ndarray
-            Mono, ``[sample]``, of a second each but for the last.
+            Mono, ``[sample]``, of a second each or an equal part of one, but for the last.
 
         Yields
         ------
         numpy.ndarray
             The blocks.
         """
+        held, n_held, size = [], 0, None
         for block in blocks:
-            if len(block) and (self._note or not self._is_off):
-                level, bands = measure(block, self._grid.sample_rate)
-                change = 0.0 if self._bands is None else float(_change(self._bands, bands))
-                self._bands = bands
-                if self._note:
-                    self._note(level, change)
-                self.hear(level, change)
+            size = size or len(block)
+            held.append(block)
+            n_held += len(block)
+            if n_held >= self._grid.sample_rate or len(block) < size:
+                self._measure(np.concatenate(held))
+                held, n_held = [], 0
             yield block
+        if n_held:
+            self._measure(np.concatenate(held))
+
+    def _measure(self, samples):
+        """Hear a second."""
+        if len(samples) and (self._note or not self._is_off):
+            level, bands = measure(samples, self._grid.sample_rate)
+            change = 0.0 if self._bands is None else float(_change(self._bands, bands))
+            self._bands = bands
+            if self._note:
+                self._note(level, change)
+            self.hear(level, change)
 
     def applied(self, pieces: Iterable[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
         """Probabilities with near-silence set to 1 for its class and 0 for the others.
@@ -155,8 +167,8 @@ class SilenceGate:
         Arguments
         ---------
         pieces : iterable of tuple of numpy.ndarray
-            For each level the next frames' probabilities ``[frame, class]``. The signal has been heard
-            for :data:`LEAST_S` seconds after them, or to its end.
+            For each level the next frames' probabilities ``[frame, class]``. Where the signal has not been
+            heard for :data:`LEAST_S` seconds after them, or to its end, the gate acts that much later.
 
         Yields
         ------

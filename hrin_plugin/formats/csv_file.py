@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from hrin_plugin.detection import Detection
@@ -35,6 +36,8 @@ COLUMNS = {
 def csv_text(detection: Detection) -> str:
     """Events of all levels, one a row, with the recording's name and the task.
 
+    Where it is known when the recording began, two more columns tell the clock's times in UTC.
+
     Example
     -------
     >>> from hrin_plugin.detection import Detection
@@ -42,12 +45,21 @@ def csv_text(detection: Detection) -> str:
     >>> csv_text(Detection("a", 2.0, {"md": [Event(0.5, 2.0, "music")]})).splitlines()
     ['name,task,onset,offset,duration,label,confidence', 'a,md,0.500,2.000,1.500,music,']
     """
-    lines = [csv_row(("name", "task", "onset", "offset", "duration", "label", "confidence"))]
+    begin = detection.begun_at and datetime.fromisoformat(detection.begun_at.replace("Z", "+00:00"))
+    clock = ("clock_onset", "clock_offset") if begin else ()
+    lines = [csv_row(("name", "task", "onset", "offset", "duration", "label", "confidence", *clock))]
     for task, (onset, offset, label), confidence in with_confidences(detection):
         times = [f"{seconds:.3f}" for seconds in (onset, offset, offset - onset)]
         sure = "" if confidence is None else f"{confidence:.3f}"
-        lines.append(csv_row((detection.name, task, *times, label, sure)))
+        clock = [_clock_time(begin, seconds) for seconds in (onset, offset)] if begin else []
+        lines.append(csv_row((detection.name, task, *times, label, sure, *clock)))
     return "".join(lines)
+
+
+def _clock_time(begin, seconds):
+    """A time after the begin, as ISO 8601 in UTC."""
+    instant = (begin + timedelta(seconds=seconds)).astimezone(timezone.utc)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_csv(path: str | Path) -> Draft:

@@ -41,6 +41,7 @@ class Draft(NamedTuple):
     taxonomy: Taxonomy | None = None  # None where the file does not say
     warnings: tuple = ()  # of the recording
     certainty: Certainty | None = None  # None where the file does not say
+    begun_at: str | None = None  # its begin by the clock, ISO 8601
 
 
 def check_draft(
@@ -114,11 +115,9 @@ def check_draft(
     }
     last_s = max((row.event.offset_s for row in draft.rows), default=0.0)
     duration_s = last_s if draft.duration_s is None else draft.duration_s
-    return Detection(
-        *(draft.name or name, duration_s, events, None, taxonomy, draft.warnings),
-        confidences=told or None,
-        certainty=draft.certainty,
-    )
+    known = {"taxonomy": taxonomy, "warnings": draft.warnings, "begun_at": draft.begun_at}
+    known |= {"confidences": told or None, "certainty": draft.certainty}
+    return Detection(draft.name or name, duration_s, events, **known)
 
 
 def _fitting_tasks(path, rows, classes):

