@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import contextlib
+import shutil
 
 import numpy as np
 import pytest
@@ -80,6 +81,20 @@ def make_model():
         return PretrainedModel(features, statistics, network)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, Chromium without a window; of a module, since its loop would disturb other tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as started:
+        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        browser = started.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrin_plugin.archive.collection import SUFFIXES
+from hrin_plugin.archive.corrected import is_corrected, read_corrected
 from hrin_plugin.audio.signals import AudioError
 from hrin_plugin.audio.streams import open_stream
 from hrin_plugin.detection import Detection
@@ -43,7 +44,8 @@ def read_references(
 ) -> list[Reference]:
     """Read the annotations of a folder's recordings, and check them.
 
-    In the layout of OpenBMAT, annotator a's RMLE (or MRLE) mapping is read, as in the paper.
+    Where results were corrected with ``hrin review``, those count that are reviewed to the end, and nothing
+    else. In the layout of OpenBMAT, annotator a's RMLE (or MRLE) mapping is read, as in the paper.
     Elsewhere every TSV file is read, except hidden ones; where there is none, every file of another
     format that has the name of a recording.
 
@@ -82,6 +84,8 @@ def read_references(
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: is not a folder; name the folder of the annotations")
+    if is_corrected(folder):
+        return [Reference(*each) for each in read_corrected(folder, taxonomy).found]
     annotated, heard = folder, folder
     if mapped_annotations(folder):
         annotated, heard = mapped_annotations(folder), folder / AUDIO

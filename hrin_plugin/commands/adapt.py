@@ -32,7 +32,7 @@ def add_parser(commands):
         "labelled",
         metavar="LABELLED",
         help="data set in OpenBMAT's layout, as 'hrin mix' writes it, or folder of recordings with a TSV of "
-        "the same name beside each",
+        "the same name beside each, or results that were corrected with 'hrin review'",
     )
     parser.add_argument(
         "--output", metavar="MODEL", required=True, help="folder for the new model, as --model takes it"

@@ -32,7 +32,8 @@ def add_parser(commands):
     parser.add_argument(
         "references",
         metavar="REF",
-        help="annotations: a data set in OpenBMAT's layout, or a folder in any format of 'hrin detect'",
+        help="annotations: a data set in OpenBMAT's layout, a folder in any format of 'hrin detect', or "
+        "results that were corrected with 'hrin review'",
     )
     parser.add_argument("estimates", metavar="EST", help="folder of results, in any format of 'hrin detect'")
     parser.add_argument("--json", metavar="FILE", help="also write every score and count as JSON")
@@ -52,6 +53,7 @@ def _evaluate(arguments):
     """Match the recordings, score them and print the scores."""
     import json
 
+    from hrin_plugin.archive.corrected import is_corrected
     from hrin_plugin.events import MOST_S
     from hrin_plugin.files import write_atomically
     from hrin_plugin.metrics.scores import fast_scores, format_level
@@ -63,6 +65,8 @@ def _evaluate(arguments):
     references, measured = _read_references(arguments, taxonomy)
     _only_taxonomy([*estimates, *references])
     references, estimates = _by_name(references, "annotations"), _by_name(estimates, "results")
+    if is_corrected(arguments.references):  # what is not reviewed to the end is no annotation
+        estimates = {name: found for name, found in estimates.items() if name in references}
     _check_pairs(references, estimates)
     if not measured:
         references = _checked(references, estimates, arguments)
@@ -82,10 +86,13 @@ def _evaluate(arguments):
 
 def _read_references(arguments, taxonomy):
     """Annotations of a folder, and whether recordings beside them tell their lengths."""
+    from hrin_plugin.archive.corrected import is_corrected
     from hrin_plugin.archive.references import mapped_annotations, read_references
 
     folder = arguments.references
     references = read_references(folder, taxonomy, arguments.unlabelled)
+    if not references and is_corrected(folder):
+        raise Failure(f"{folder}: no corrected recording is reviewed to the end; mark it so in 'hrin review'")
     if references:
         if arguments.duration is not None:
             raise ValueError(f"--duration: {folder} holds recordings, which tell their length; leave it out")

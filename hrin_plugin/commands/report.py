@@ -45,16 +45,7 @@ def add_parser(commands):
     )
     parser.add_argument("--by", choices=BY, help="rows of the printed table (default: day or recording)")
     add_classes_option(parser)
-    clock = parser.add_argument_group("clock and calendar")
-    clock.add_argument("--start", metavar="TIME", help="when the one recording began, as 2026-03-28T06:00")
-    clock.add_argument(
-        "--names",
-        metavar="PATTERN",
-        help="where the time stands in the recordings' names, such as %%Y-%%m-%%d_%%H-%%M or "
-        "{station}/%%Y/%%m/%%d/%%H; none: nowhere (default: common patterns are found)",
-    )
-    clock.add_argument("--zone", metavar="ZONE", help="zone of these times, as Europe/Vienna (default: UTC)")
-    clock.add_argument("--station", metavar="NAME", help="station of all recordings (default: first folder)")
+    clock = add_clock_options(parser)
     clock.add_argument(
         "--schedule", metavar="FILE", help="programmes: CSV with station, start, end and title, or XMLTV"
     )
@@ -70,13 +61,48 @@ def add_parser(commands):
     parser.set_defaults(handler=_report, prog=parser.prog)
 
 
+def add_clock_options(parser):
+    """Add the options that tell when recordings began.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        The parser of a subcommand.
+
+    Returns
+    -------
+    argparse group
+        The group of these options.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> _ = add_clock_options(parser)
+    >>> parser.parse_args(["--zone", "Europe/Vienna"]).zone
+    'Europe/Vienna'
+    """
+    clock = parser.add_argument_group("clock and calendar")
+    clock.add_argument("--start", metavar="TIME", help="when the one recording began, as 2026-03-28T06:00")
+    clock.add_argument(
+        "--names",
+        metavar="PATTERN",
+        help="where the time stands in the recordings' names, such as %%Y-%%m-%%d_%%H-%%M or "
+        "{station}/%%Y/%%m/%%d/%%H; none: nowhere (default: common patterns are found)",
+    )
+    clock.add_argument("--zone", metavar="ZONE", help="zone of these times, as Europe/Vienna (default: UTC)")
+    clock.add_argument("--station", metavar="NAME", help="station of all recordings (default: first folder)")
+    return clock
+
+
 def _report(arguments):
     """Print the totals and write the requested files."""
     from hrin_plugin.report.account import open_account
     from hrin_plugin.report.certainty import complete, note_of
+    from hrin_plugin.report.corrections import apply_corrections
     from hrin_plugin.report.cue_sheet import write_cue_sheet
     from hrin_plugin.report.display import printable
-    from hrin_plugin.report.provenance import trace
+    from hrin_plugin.report.provenance import summarise, trace, with_corrections
     from hrin_plugin.report.results import read_with_files
     from hrin_plugin.report.stale import stale_results
     from hrin_plugin.report.tables import format_summary, write_csv, write_html, write_json
@@ -89,8 +115,10 @@ def _report(arguments):
     if not detections:
         return 1
     detections, problems = complete(detections, files)
-    airtime, notes = _place(arguments, detections)
-    origins = trace(files)
+    detections, corrected, of_corrections = apply_corrections(detections, files)
+    airtime, notes = place_recordings(arguments, detections)
+    notes += of_corrections
+    origins = with_corrections(trace(files), corrected)
     if arguments.checksums:
         origins, changed = _check(origins)
         problems += changed
@@ -111,6 +139,8 @@ def _report(arguments):
         notes.append(f"cue sheet: {number} piece{'s' * (number != 1)} of music")
     notes += [note_of(airtime)] * (note_of(airtime) is not None)
     print(format_summary(account, BY.get(arguments.by)))
+    for line in summarise(account.origins.values())["corrected"]:
+        print(printable(f"corrected: {line}"))
     for line in [*notes, *problems, *stale_results(arguments.results)]:
         print(printable(line), file=sys.stderr)
     return 1 if faults or problems else 0
@@ -138,7 +168,7 @@ def _compare(arguments):
     print(format_agreement(agreements))
     notes = []
     if arguments.html:
-        airtime, notes = _place(arguments, [found for found, _ in pairs])
+        airtime, notes = place_recordings(arguments, [found for found, _ in pairs])
         starts = {each.detection.name: each.start_ms for each in airtime.airings if each.start_ms is not None}
         names = " ".join(arguments.results), arguments.against
         write_atomically(arguments.html, render_agreement(agreements, names, starts, airtime.zone))
@@ -150,8 +180,29 @@ def _compare(arguments):
     return 1 if first.faults or second.faults or alone else 0
 
 
-def _place(arguments, detections):
-    """The recordings on their clocks, and what is to be said of it."""
+def place_recordings(arguments, detections):
+    """Place recordings on their clocks, as :func:`add_clock_options` and ``--schedule`` tell.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        Of a parser with these options.
+    detections : sequence of Detection
+        The results.
+
+    Returns
+    -------
+    tuple of (Airtime, list of str)
+        The recordings, and a line for each thing that is to be said of their times.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> _ = add_clock_options(parser)
+    >>> place_recordings(parser.parse_args([]), [])[0].airings
+    []
+    """
     from hrin_plugin.report.airtime import place, untimed
     from hrin_plugin.report.calendar import find_zone
     from hrin_plugin.report.schedule import read_schedule
@@ -160,14 +211,14 @@ def _place(arguments, detections):
     times, notes = _times(arguments, detections)
     if not any(times):
         for option in ("zone", "schedule"):
-            if getattr(arguments, option):
+            if getattr(arguments, option, None):
                 raise ValueError(
                     f"--{option} is of no use without the times of the recordings; give --start or --names"
                 )
         if not arguments.station:
             return untimed(detections)._replace(zone=zone), notes
     airtime = place(detections, times, zone, arguments.station)
-    if arguments.schedule:
+    if getattr(arguments, "schedule", None):
         stations = list(
             dict.fromkeys(airing.station for airing in airtime.airings if airing.start_ms is not None)
         )

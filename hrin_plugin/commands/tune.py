@@ -33,7 +33,7 @@ def add_parser(commands):
         "labelled",
         metavar="LABELLED",
         help="data set in OpenBMAT's layout, as 'hrin mix' writes it, or folder of recordings with a TSV of "
-        "the same name beside each",
+        "the same name beside each, or results that were corrected with 'hrin review'",
     )
     parser.add_argument("--output", metavar="FILE.json", help="file for the best settings")
     parser.add_argument(
@@ -157,11 +157,29 @@ def annotated_recordings(folder, taxonomy, unlabelled=None):
     >>> annotated_recordings(None, None)
     []
     """
+    import os
+
+    from hrin_plugin.archive.corrected import is_corrected, read_corrected
     from hrin_plugin.archive.references import read_references
 
     if folder is None:
         return []
     references = read_references(folder, taxonomy, unlabelled)
+    if is_corrected(folder):
+        n_open = read_corrected(folder, taxonomy).n_open
+        number = f"{len(references)} corrected recordings are reviewed to the end"
+        if not references:
+            raise Failure(
+                f"{folder}: no corrected recording is reviewed to the end; mark it so in 'hrin review'"
+            )
+        print(f"{folder}: {number} and count, {n_open} are not", file=sys.stderr)
+        absent = [path for path, _ in references if not os.path.isfile(path)]
+        if absent:
+            raise Failure(
+                "\n  ".join(
+                    ["recordings that are gone; open 'hrin review' with --audio where they are:", *absent]
+                )
+            )
     if not references:
         raise Failure(f"{folder}: holds no recording with a TSV of the same name beside it")
     without = [path for path, truth in references if set(truth.events) < set(taxonomy.level_names)]

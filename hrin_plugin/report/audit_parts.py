@@ -62,10 +62,12 @@ def render_provenance(account: Account) -> Iterator[str]:
         "model": "Model",
         "decisions": "Decisions",
         "detected": "Detected",
+        "corrected": "Corrected",
     }
+    absent = {"corrected": "nothing"}
     summary = summarise(account.origins.values())
     for key, values in summary.items() if any(summary.values()) else ():
-        facts += [(names[key], value) for value in values] or [(names[key], "not known")]
+        facts += [(names[key], value) for value in values] or [(names[key], absent.get(key, "not known"))]
     if len(facts) == 1:
         facts.append(("Results", "do not tell what they were made with"))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
@@ -77,7 +79,20 @@ def render_provenance(account: Account) -> Iterator[str]:
         size = "" if origin.size is None else str(origin.size)
         lasting = clock(airing.to_ms)
         done = (origin.detected or "").replace("T", " ").replace("Z", "")
-        rows.append((airing.detection.name, start, lasting, size, origin.sha256 or "not known", done))
-    heads = ("Recording", "Start", "Length", "Bytes", "SHA-256", "Detected (UTC)")
+        changed = _corrected(origin)
+        rows.append(
+            (airing.detection.name, start, lasting, size, origin.sha256 or "not known", done, changed)
+        )
+    heads = ("Recording", "Start", "Length", "Bytes", "SHA-256", "Detected (UTC)", "Corrected")
     table = plain_table(heads, rows)
     yield f"<details><summary>Recordings <span>{len(rows)}</span></summary>{table}</details>"
+
+
+def _corrected(origin):
+    """How much of a recording was corrected, by whom and when; empty where nothing was."""
+    if origin.corrected_s is None:
+        return ""
+    done = ", reviewed to the end" if origin.reviewed else ""
+    return (
+        f"{clock(round(1000 * origin.corrected_s))} by {origin.corrected_by}, {origin.corrected[:10]}{done}"
+    )

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from hrin_plugin.formats import format_of
 from hrin_plugin.formats.journal import Entry, read_journal, result_name
 from hrin_plugin.formats.records import nearest_record
+from hrin_plugin.report.corrections import Corrected
+from hrin_plugin.report.display import clock
 
 #: Bytes that are read at a time.
 _BLOCK = 1 << 20
@@ -38,6 +40,10 @@ class Origin(NamedTuple):
     model: str | None = None  # name
     model_sha256: str | None = None  # of the weights
     decisions: str | None = None  # settings of the decoding, JSON
+    corrected_s: float | None = None  # that a person gave another class; None where nothing was reviewed
+    corrected_by: str | None = None  # who, between commas
+    corrected: str | None = None  # when last, ISO 8601 in UTC
+    reviewed: bool = False  # whether a person went through all of it
 
 
 def trace(files: Mapping[str, Path]) -> dict[str, Origin]:
@@ -70,8 +76,29 @@ def trace(files: Mapping[str, Path]) -> dict[str, Origin]:
     }
 
 
+def with_corrections(origins: Mapping[str, Origin], corrected: Mapping[str, Corrected]) -> dict[str, Origin]:
+    """The origins of results, with how much of each a person corrected.
+
+    Example
+    -------
+    >>> done = Corrected(1500, 2, ("anna",), ("2026-03-28T06:00:00Z",), True)
+    >>> with_corrections({"a": Origin()}, {"a": done})["a"].corrected_s
+    1.5
+    """
+    told = {
+        name: {
+            "corrected_s": each.changed_ms / 1000,
+            "corrected_by": ", ".join(each.reviewers),
+            "corrected": each.times[-1],
+            "reviewed": each.reviewed,
+        }
+        for name, each in corrected.items()
+    }
+    return {name: origin._replace(**told.get(name, {})) for name, origin in origins.items()}
+
+
 def summarise(origins: Iterable[Origin]) -> dict[str, list[str]]:
-    """The versions, models, decisions and dates that results were made with, each once.
+    """Versions, models, decisions and dates that results were made with, each once; and what was corrected.
 
     Example
     -------
@@ -90,6 +117,7 @@ def summarise(origins: Iterable[Origin]) -> dict[str, list[str]]:
         "model": list(models),
         "decisions": sorted({origin.decisions for origin in origins if origin.decisions}),
         "detected": [" to ".join(dict.fromkeys((days[0], days[-1])))] if days else [],
+        "corrected": _corrected(origins),
     }
 
 
@@ -172,6 +200,20 @@ def with_checksums(origins: Mapping[str, Origin], progress=None) -> tuple[dict[s
     if total is not None:
         total.close()
     return completed, problems
+
+
+def _corrected(origins):
+    """How much a person corrected, in words; an empty list where that is nothing."""
+    done = [origin for origin in origins if origin.corrected_by]
+    if not done:
+        return []
+    who = ", ".join(dict.fromkeys(name for each in done for name in each.corrected_by.split(", ")))
+    days = sorted(each.corrected[:10] for each in done)
+    number = f"{len(done)} of {len(origins)} recording{'s' * (len(origins) != 1)}"
+    changed = clock(sum(round(1000 * each.corrected_s) for each in done))
+    whole = sum(each.reviewed for each in done)
+    when = " to ".join(dict.fromkeys((days[0], days[-1])))
+    return [f"{number}, {changed} changed, {whole} reviewed to the end; by {who}, {when}"]
 
 
 def _origin(path, format, journals, records):

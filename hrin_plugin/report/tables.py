@@ -34,6 +34,7 @@ CSV_COLUMNS = (
     *("station", "day", "week", "programme", "start", "end"),
     *("sha256", "detected", "version", "model", "decisions"),
     *("low_seconds", "high_seconds"),
+    *("corrected_seconds", "corrected_by", "corrected"),
 )
 
 #: Version of the layout of the JSON files.
@@ -45,10 +46,10 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
 
     The columns are scope, name, hour (from 0), task, label, seconds, share (0 to 1, of the time span),
     segments (that begin in it), station, day, week, programme, start, end; of recordings sha256, detected,
-    version, model and decisions; and the ends of the interval of the seconds, where there is one. Scopes are
-    total, recording and hour (of the recording); where times are known also station, day, week, hour of day,
-    programme and clock hour, and gap and overlap, which have no task. Within each scope that has a task, the
-    seconds add up to the total.
+    version, model and decisions; the ends of the interval of the seconds, where there is one; and of recordings
+    corrected_seconds, corrected_by and corrected (when). Scopes are total, recording and hour (of the
+    recording); where times are known also station, day, week, hour of day, programme and clock hour, and gap
+    and overlap, which have no task. Within each scope that has a task, the seconds add up to the total.
 
     Arguments
     ---------
@@ -64,7 +65,7 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
     >>> path = getfixture("tmp_path") / "report.csv"
     >>> write_csv(path, [Detection("a", 3.0, {"md": [Event(0.0, 1.0, "music")]})])
     >>> path.read_text().splitlines()[1]
-    'total,,,md,no-music,0.000,0.000000,0,,,,,,,,,,,,,'
+    'total,,,md,no-music,0.000,0.000000,0,,,,,,,,,,,,,,,,'
     """
     with replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         file.writelines(csv_lines(open_account(recordings)))
@@ -87,7 +88,7 @@ def csv_lines(account: Account):
                 name = what.get("name", "").encode("utf-8", "backslashreplace").decode("utf-8")
                 start, end = _span(row, zone)
                 origin = account.origins.get(what.get("name"), Origin()) if scope == "recording" else Origin()
-                done = (origin.sha256, origin.detected, origin.version, _model(origin), origin.decisions)
+                done = _made(origin)
                 place = [what.get(key, "") for key in ("station", "day", "week", "programme")]
                 for label, total in row.totals.items():
                     times = f"{total.seconds:.3f}", f"{total.share:.6f}", total.segments
@@ -100,7 +101,7 @@ def csv_lines(account: Account):
             times = f"{hole.length_ms / 1000:.3f}", "", ""
             span = iso_time(hole.from_ms, zone), iso_time(hole.to_ms, zone)
             yield csv_row(
-                (scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 7)
+                (scope, hole.after, "", "", "", *times, hole.station, "", "", "", *span, *("",) * 10)
             )
 
 
@@ -238,6 +239,13 @@ def _hole(hole, zone):
     """A gap or an overlap as JSON holds it."""
     span = {"start": iso_time(hole.from_ms, zone), "end": iso_time(hole.to_ms, zone)}
     return {"station": hole.station, **span, "before": hole.before, "after": hole.after}
+
+
+def _made(origin):
+    """How a recording's result came about, as the last cells of a row of CSV."""
+    changed = None if origin.corrected_s is None else f"{origin.corrected_s:.3f}"
+    done = origin.sha256, origin.detected, origin.version, _model(origin), origin.decisions
+    return *done, changed, origin.corrected_by, origin.corrected
 
 
 def _model(origin):

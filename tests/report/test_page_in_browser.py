@@ -1,6 +1,5 @@
 """The page in a real browser, Chromium: sort, filter, zoom, segments by keys and touch, the CSV, print."""
 
-import shutil
 from datetime import datetime
 
 import pytest
@@ -12,10 +11,6 @@ from hrin_plugin.report.airtime import place
 from hrin_plugin.report.calendar import find_zone
 from hrin_plugin.report.names import NamedTime
 from hrin_plugin.report.tables import write_csv, write_html
-
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +29,6 @@ def account():
         )
         times.append(NamedTime(datetime(2026, 10, 25, (0, 1, 2, 2)[number // 2]), (2, 3)))
     return open_account(place(detections, times, find_zone("Europe/Vienna")))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
