@@ -202,11 +202,11 @@ class StateEvents:
 
     def open_until(self, frame):
         """``(level, Event)`` for each event that began before a frame and goes on, with its end there."""
+        times = self._grid.time_of
         return [
-            found
+            (level, Event(times(last[1]), times(frame), self._levels[level][0][last[0]]))
             for level, last in self._open.items()
             if last is not None and last[1] < frame
-            for found in self._event(level, *last, self._grid.time_of(frame))
         ]
 
     def finish(self, duration_s):

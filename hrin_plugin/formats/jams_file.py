@@ -68,8 +68,8 @@ def read_jams(path: str | Path) -> Draft:
     >>> path = getfixture("tmp_path") / "a.jams"
     >>> _ = path.write_text('{"file_metadata": {"title": "b", "duration": 2.0}, "annotations": '
     ...                     '[{"namespace": "segment_open", "sandbox": {"task": "md"}, "data": []}]}')
-    >>> read_jams(path)
-    Draft(rows=[], name='b', duration_s=2.0, tasks=('md',), taxonomy=None, warnings=(), certainty=None)
+    >>> read_jams(path)[:4]
+    ([], 'b', 2.0, ('md',))
     """
     content = parse_json(path)
     about = member(path, content, "file_metadata", dict)

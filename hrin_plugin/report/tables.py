@@ -33,8 +33,8 @@ CSV_COLUMNS = (
     *("scope", "name", "hour", "task", "label", "seconds", "share", "segments"),
     *("station", "day", "week", "programme", "start", "end"),
     *("sha256", "detected", "version", "model", "decisions"),
-    *("low_seconds", "high_seconds"),
     *("corrected_seconds", "corrected_by", "corrected"),
+    *("low_seconds", "high_seconds"),
 )
 
 #: Version of the layout of the JSON files.
@@ -46,8 +46,8 @@ def write_csv(path: str | Path, recordings: Account | Sequence[Detection]) -> No
 
     The columns are scope, name, hour (from 0), task, label, seconds, share (0 to 1, of the time span),
     segments (that begin in it), station, day, week, programme, start, end; of recordings sha256, detected,
-    version, model and decisions; the ends of the interval of the seconds, where there is one; and of recordings
-    corrected_seconds, corrected_by and corrected (when). Scopes are total, recording and hour (of the
+    version, model, decisions, corrected_seconds, corrected_by and corrected (when); and where there is one,
+    the interval of the seconds. Scopes are total, recording and hour (of the
     recording); where times are known also station, day, week, hour of day, programme and clock hour, and gap
     and overlap, which have no task. Within each scope that has a task, the seconds add up to the total.
 
