@@ -486,7 +486,7 @@ def test_tune_measures_the_errors_from_which_intervals_follow(model, detect, tmp
     (tmp_path / "labelled/0/a.tsv").unlink()
     (tmp_path / "labelled/0/a.wav").unlink()
     file.unlink()
-    assert hrin("tune", "labelled", "--certainty", file, "--model", model, *options) == 1
+    assert hrin("tune", "labelled", "--certainty", file, "--model", model, *options) == 2
     assert "recordings of 18 kinds tell no interval" in capsys.readouterr().err and not file.exists()
 
 

@@ -4,7 +4,6 @@ The recordings of a kind (a station, or mixes of the same recordings and setting
 intervals go by the spread between kinds. ``docs/report.md`` has the equation.
 """
 
-import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -189,33 +188,39 @@ def _seconds(events, label, duration_s):
 
 
 def _spread(kinds, level, label, confidence):
-    """The Spread of a class: by maximum likelihood of its moments, and the quantiles that are left."""
+    """The Spread of a class: chance from the recordings of each kind, the rest from the kinds as wholes."""
     from scipy.optimize import minimize
 
     singles = [[sums_of(each, level, label) for each in of_kind] for of_kind in kinds.values()]
     whole = Sums(*np.array([np.sum(each, axis=0) for each in singles]).T)
-    parts = Sums(*np.array(list(itertools.chain.from_iterable(singles))).T)
-    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in singles])
+    chance = _chance([Sums(*np.array(each).T) for each in singles])
 
     def loss(parameters):
-        """Of the kinds as wholes, and of their recordings."""
-        bias, (doubt, chance, share) = parameters[0], np.exp(parameters[1:])
-        total = 0.0
-        for sums, weight in ((whole, 1.0), (parts, weights)):
-            variance = _variance(sums, doubt, chance, share) + 1e-6
-            total += np.sum(weight * (np.log(variance) + (sums.error - bias * sums.doubt) ** 2 / variance))
-        return total
+        """Twice the negative logarithm of the likelihood, but for a constant."""
+        bias, (doubt, share) = parameters[0], np.exp(parameters[1:])
+        variance = _variance(whole, doubt, chance, share) + 1e-6
+        return np.sum(np.log(variance) + (whole.error - bias * whole.doubt) ** 2 / variance)
 
-    best = minimize(
-        loss, [0.0, 0.0, 0.0, -4.0], method="Nelder-Mead", options={"maxiter": 8000, "maxfev": 8000}
-    )
-    bias, (doubt, chance, share) = float(best.x[0]), np.exp(best.x[1:]).tolist()
+    best = minimize(loss, [0.0, 0.0, -4.0], method="Nelder-Mead", options={"maxiter": 8000, "maxfev": 8000})
+    bias, (doubt, share) = float(best.x[0]), np.exp(best.x[1:]).tolist()
     scale = np.sqrt(_variance(whole, doubt, chance, share) + 1e-6)
     rest = np.sort((whole.error - bias * whole.doubt) / scale)
     # So many lie outside on either side, of one more than there are.
     place = max(math.floor((len(rest) + 1) * (1 - confidence) / 2), 1)
     low, high = float(rest[place - 1]), float(rest[-place])
     return Spread(*(round(each, 5) for each in (bias, doubt, chance, share, low, high)))
+
+
+def _chance(singles):
+    """Variance for each second of doubt of what differs between recordings of a kind, in seconds."""
+    squares = freedom = 0.0
+    for each in singles:
+        in_all = each.doubt.sum()
+        if len(each.doubt) > 1 and in_all:
+            part = each.doubt / in_all
+            squares += np.sum((each.error - each.error.sum() * part) ** 2)
+            freedom += np.sum(each.doubt * (1 - part))
+    return float(squares / freedom) if freedom else 0.0
 
 
 def _variance(sums, doubt, chance, share):

@@ -4,6 +4,7 @@ An interval adds up the doubt of all minutes of its span. Results of several mod
 own, whose ends are added, as their errors may be in common.
 """
 
+import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -156,36 +157,64 @@ def intervals_by(
     return found
 
 
-def confidence_of(parts: Iterable[tuple[Detection, str, Sequence[str], int, int]]) -> float | None:
-    """Mean confidence of what was found, by its length; None where it is not known.
+class Confidences:
+    """Mean confidences of parts of recordings.
 
     Arguments
     ---------
-    parts : iterable of (Detection, str, sequence of str, int, int)
-        Recording, level, classes, and onset and offset in milliseconds.
-
-    Returns
-    -------
-    float or None
-        0 to 1.
+    airtime : Airtime
+        The recordings.
 
     Example
     -------
     >>> from hrin_plugin.events import Event
+    >>> from hrin_plugin.report.airtime import untimed
     >>> events = [Event(0.0, 1.0, "music"), Event(1.0, 4.0, "no-music")]
     >>> found = Detection("a", 4.0, {"md": events}, confidences={"md": (0.9, 0.5)})
-    >>> confidence_of([(found, "md", ["music", "no-music"], 0, 2000)])
+    >>> Confidences(untimed([found])).mean([(0, "md", ["music", "no-music"], 0, 2000)])
     0.7
     """
-    lasting = weighted = 0.0
-    for detection, level, labels, onset, offset in parts:
-        confidences = (detection.confidences or {}).get(level) or ()
-        for event, confidence in zip(detection.events.get(level, ()), confidences):
-            shared = min(1000 * event.offset_s, offset) - max(1000 * event.onset_s, onset)
-            if confidence is not None and event.label in labels and shared > 0:
-                lasting += shared
-                weighted += shared * confidence
-    return weighted / lasting if lasting else None
+
+    def __init__(self, airtime: Airtime):
+        self._airtime, self._known = airtime, {}
+
+    def mean(self, parts: Iterable[tuple[int, str, Sequence[str], int, int]]) -> float | None:
+        """Mean confidence of what was found, by its length; None where it is not known.
+
+        Arguments
+        ---------
+        parts : iterable of (int, str, sequence of str, int, int)
+            Number of the recording, level, classes, and onset and offset in it, in milliseconds.
+
+        Returns
+        -------
+        float or None
+            0 to 1.
+        """
+        lasting = weighted = 0.0
+        for number, level, labels, onset, offset in parts:
+            events = self._of(number, level)
+            for label in labels:
+                # Events of one class do not overlap, so that their ends are in order, too.
+                rows = events.get(label, [])
+                first = bisect.bisect_right(rows, onset, key=lambda row: row[1])
+                last = bisect.bisect_left(rows, offset, key=lambda row: row[0])
+                for begin, end, confidence in rows[first:last]:
+                    shared = min(end, offset) - max(begin, onset)
+                    lasting += shared
+                    weighted += shared * confidence
+        return weighted / lasting if lasting else None
+
+    def _of(self, number, level):
+        """Onset, offset and confidence of the events of each class of a recording."""
+        if (number, level) not in self._known:
+            found, rows = self._airtime.airings[number].detection, defaultdict(list)
+            confidences = (found.confidences or {}).get(level) or ()
+            for event, confidence in zip(found.events.get(level, ()), confidences):
+                if confidence is not None:
+                    rows[event.label].append((1000 * event.onset_s, 1000 * event.offset_s, confidence))
+            self._known[number, level] = rows
+        return self._known[number, level]
 
 
 def note_of(airtime: Airtime) -> str | None:

@@ -17,7 +17,7 @@ from hrin_plugin.files import replacing
 from hrin_plugin.formats.text import csv_row
 from hrin_plugin.report.airtime import Airtime, find_programme
 from hrin_plugin.report.calendar import local_time
-from hrin_plugin.report.certainty import confidence_of
+from hrin_plugin.report.certainty import Confidences
 from hrin_plugin.report.display import class_name, fine_clock
 from hrin_plugin.report.ledger import find_stretches, level_segments
 from hrin_plugin.totals import segments_of
@@ -75,7 +75,7 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
     [(3000, 'bg-music')]
     """
     lower = [_by_class(each.detection) for each in airtime.airings]
-    pieces = []
+    pieces, sure = [], Confidences(airtime)
     for stretch in sorted(find_stretches(airtime, _upper_segments), key=lambda each: each.parts[0]):
         number, onset, _ = stretch.parts[0]
         airing = airtime.airings[number]
@@ -91,7 +91,7 @@ def find_pieces(airtime: Airtime) -> list[Piece]:
                 *(airing.station, stretch.label, onset, stretch.parts[-1][2], stretch.lasting_ms, usages),
                 programme.title if programme else "",
                 *(airing.detection.name, onset - (airing.start_ms or 0), airing.start_ms is not None),
-                _confidence(airtime, stretch),
+                sure.mean(_parts(airtime, stretch)),
             )
         )
     return pieces
@@ -133,16 +133,14 @@ def write_cue_sheet(path: str | Path, airtime: Airtime) -> int:
     return len(pieces)
 
 
-def _confidence(airtime, stretch):
-    """The mean confidence of a stretch of music, by the level that it follows from."""
-    parts = []
+def _parts(airtime, stretch):
+    """The parts of a stretch of music, with the level and the classes that it follows from."""
     for number, onset, offset in stretch.parts:
         found, base = airtime.airings[number].detection, airtime.airings[number].start_ms or 0
         upper, lower = found.taxonomy.level_names[:2]
         labels = [label for label, parent in found.taxonomy.parents[0].items() if parent == stretch.label]
         level, labels = (upper, [stretch.label]) if upper in found.events else (lower, labels)
-        parts.append((found, level, labels, onset - base, offset - base))
-    return confidence_of(parts)
+        yield number, level, labels, onset - base, offset - base
 
 
 def _rows(pieces, usages, airtime) -> Iterator[list]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from hrin_plugin.report.airtime import Airtime
-from hrin_plugin.report.certainty import MINUTE_MS, confidence_of
+from hrin_plugin.report.certainty import MINUTE_MS, Confidences
 
 #: Doubtful minutes that are listed, and the least doubt of one of them, in seconds.
 MOST_DOUBTFUL, LEAST_DOUBT_S = 40, 2.0
@@ -72,10 +72,11 @@ def doubtful_minutes(airtime: Airtime, most: int = MOST_DOUBTFUL) -> tuple[list[
             if begin < end and doubt_s >= LEAST_DOUBT_S:
                 ranked.append((-doubt_s, number, begin, end, level))
     ranked.sort()
-    return [_doubtful(airtime, *each) for each in ranked[:most]], len(ranked)
+    sure = Confidences(airtime)
+    return [_doubtful(airtime, sure, *each) for each in ranked[:most]], len(ranked)
 
 
-def _doubtful(airtime, doubt, number, begin, end, level):
+def _doubtful(airtime, sure, doubt, number, begin, end, level):
     """A minute with what was found in it."""
     airing = airtime.airings[number]
     found, lasting = airing.detection, defaultdict(float)
@@ -83,7 +84,7 @@ def _doubtful(airtime, doubt, number, begin, end, level):
         shared = min(1000 * event.offset_s, end) - max(1000 * event.onset_s, begin)
         if shared > 0:
             lasting[event.label] += shared
-    confidence = confidence_of([(found, level, list(lasting), begin, end)])
+    confidence = sure.mean([(number, level, list(lasting), begin, end)])
     base = airing.start_ms or 0
     label = max(lasting, key=lasting.get, default="")
     return DoubtfulMinute(number, base + begin, base + end, label, confidence, -doubt)
