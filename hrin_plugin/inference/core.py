@@ -334,7 +334,12 @@ class Detector:
         for levels, events, _, done_s in self._decided(mono, pace=pace, decoder=decoder):
             ended = [(self.taxonomy.level_names[level], event) for level, event in events]
             decided_s, going_on = (done_s, []) if levels is None else decoder.decided()
-            named = [(self.taxonomy.level_names[level], event) for level, event in going_on]
+            decided_s = min(decided_s, done_s)  # the last frame reaches beyond the end
+            named = [
+                (self.taxonomy.level_names[level], event._replace(offset_s=decided_s))
+                for level, event in going_on
+                if event.onset_s < decided_s
+            ]
             yield Heard(decided_s, ended, named, levels is None)
 
     def probabilities(
