@@ -62,11 +62,11 @@ def _review(arguments):
     items, zone = _find(arguments, results, archive)
     lock = FileLock(results / ".hrin-review.lock", timeout=0)
     try:
-        lock.acquire()
+        held = lock.acquire()
     except Timeout:
         cure = "open another window by the address that it printed"
         raise Failure(f"{results}: 'hrin review' runs on it already; {cure}") from None
-    with lock, contextlib.suppress(KeyboardInterrupt):
+    with held, contextlib.suppress(KeyboardInterrupt):
         _serve(arguments, items, results, archive, reviewer, zone)
     print("stopped; all corrections are saved", file=sys.stderr)
     return 0
