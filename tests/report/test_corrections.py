@@ -6,6 +6,7 @@ from hrin_plugin.formats.corrected import Change, Correction, Segment, to_segmen
 from hrin_plugin.report.airtime import untimed
 from hrin_plugin.report.certainty import intervals_by
 from hrin_plugin.report.corrections import apply_corrections
+from hrin_plugin.report.ledger import cut_cells
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 
 
@@ -30,7 +31,7 @@ def test_a_reviewed_recording_is_exact_and_another_keeps_its_interval(tmp_path):
         write_correction(tmp_path / "a.corrected", person)
         (corrected,) = apply_corrections([found], {"a": tmp_path / "a.tsv"}).detections
         airtime = untimed([corrected])
-        intervals = intervals_by(airtime, airtime.cells, "md", lambda cell: "")[""]
+        intervals = intervals_by(airtime, cut_cells(airtime), "md", lambda cell: "")[""]
         if reviewed:
             assert intervals["music"] == (50_000, 50_000)
             assert corrected.confidences == {"md": (1.0, 1.0)}
