@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +16,11 @@ from hrin_plugin.decoding.kept import read_kept
 from hrin_plugin.decoding.methods import Decoding
 from hrin_plugin.detection import Certainty, Detection, Spread
 from hrin_plugin.events import Event
+from hrin_plugin.features import BandStatistics, LogMel
 from hrin_plugin.formats import find_formats, read_detection, write_detection
+from hrin_plugin.inference.detector import MusicDetector
+from hrin_plugin.networks.hrin import HRIN
+from hrin_plugin.pretrained.folder import PretrainedModel, save_pretrained
 from hrin_plugin.report.results import read_results
 from hrin_plugin.taxonomy import MUSIC_LOUDNESS
 from hrin_plugin.timing import FrameGrid
@@ -175,3 +181,24 @@ def test_damaged_certainty_is_refused_in_one_line(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="a.json: its certainty cannot be used"):
         read_detection(path)
+
+
+def test_a_detectors_results_and_kept_probabilities_have_its_models_errors(tmp_path):
+    torch.manual_seed(3)
+    network = HRIN(hidden_size=4, num_layers=1).eval()
+    save_pretrained(tmp_path / "model", PretrainedModel(LogMel(), BandStatistics(128), network))
+    write_certainty(tmp_path / "model/certainty.json", CALIBRATION)
+    detector = MusicDetector.from_hparams(tmp_path / "model", backend="torch", run_opts={"device": "cpu"})
+    detector.decoding = Decoding("argmax")
+    loudness = np.repeat([0.001, 0.3, 0.01, 0.1], 8000)
+    soundfile.write(
+        tmp_path / "a.wav", loudness * np.random.default_rng(0).standard_normal(len(loudness)), 8000
+    )
+    found = detector.detect_file(tmp_path / "a.wav", keep=tmp_path / "a.probs")
+    kept = read_kept(tmp_path / "a.probs")
+    again = kept.detect(Decoding("argmax"))
+    assert kept.header.calibration == CALIBRATION
+    assert found.certainty.spreads == again.certainty.spreads == CALIBRATION.spreads
+    for level, events in found.events.items():
+        assert len(events) == len(found.confidences[level])
+        assert again.confidences[level] == pytest.approx(found.confidences[level], abs=0.002)
