@@ -99,13 +99,15 @@ def take_pictures(address, folder):
         page = browser.new_page(viewport={"width": 1180, "height": 700})
         page.goto(address)
         page.wait_for_selector("body[data-ready]", state="attached")
-        while page.inner_text("#progress"):
-            page.wait_for_timeout(500)
-        page.wait_for_timeout(3000)
+        left = "fetch('/news?since=0').then(answer => answer.json()).then(news => news.waveforms)"
+        while page.evaluate(left):
+            page.wait_for_timeout(1000)
+        page.reload()
+        page.wait_for_timeout(4000)
         page.screenshot(path=folder / "review_day.png")
         page.keyboard.press("n")
         page.wait_for_timeout(1000)
-        for key in ("2", "n", "Enter", "n", "-", "-"):
+        for key in ("2", "n", "Enter", "n", "-"):
             page.keyboard.press(key)
             page.wait_for_timeout(700)
         page.keyboard.press(" ")

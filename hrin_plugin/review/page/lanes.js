@@ -180,7 +180,7 @@ export class Lanes {
 
   #wave(item, top, left, right) {
     const {context: c, store} = this, perPixel = (this.to - this.from) / this.width;
-    const fine = this.to - this.from <= 2 * FINE_MS;
+    const fine = perPixel < 1000 / store.rate;
     let level = LEVELS - 1, bucket = 1000 / store.rate * FACTOR ** level;
     while (level > 0 && bucket > perPixel) { level--; bucket /= FACTOR; }
     const length = fine ? FINE_MS : store.buckets * bucket, middle = top + this.wave / 2;

@@ -114,7 +114,7 @@ export class Store extends EventTarget {
       ask(`/fine/${number}?from=${from}&to=${to}`)
         .then(async answer => {
           if (answer.ok) this.#fine.set(key, new Int8Array(await answer.arrayBuffer()));
-          if (this.#fine.size > 60) this.#fine.delete(this.#fine.keys().next().value);
+          if (this.#fine.size > 200) this.#fine.delete(this.#fine.keys().next().value);
           this.#tell("draw");
         }, error => this.#fail(error));
     }
