@@ -125,6 +125,8 @@ class Listener:
             self._is_behind, rate = False, source.sample_rate
             begin = self._earliest(held, rate)
             start = next_second(max(begin, self._heard_until))
+            if start - begin > MOST_KEPT_S:  # the clock went back between two runs
+                self._tell(f"there are results until {iso(start)} already; what sounds before is left out")
             blocks = self._blocks(itertools.chain(held, chunks), begin, start, rate)
             yield Stretch(start, rate, blocks, self._gap(start, reason))
         if self._refusal:

@@ -111,6 +111,13 @@ def test_an_earlier_run_counts_too():
     assert (begin, length_s) == (6.0, 14.0) and "(the program did not run)" in gap
 
 
+def test_results_of_the_future_are_told():
+    world = World((steady(100), ENDED), LAST)
+    ((begin, length_s, _),) = world.listen(NOON + 90.0)
+    assert (begin, length_s) == (90.0, 10.0)
+    assert world.told[0].startswith("there are results until 2026-11-28T12:01:30Z already")
+
+
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 def test_a_jump_of_the_computers_clock_changes_nothing_while_sound_comes(jump):
     world = World((steady(20), ENDED), LAST)
