@@ -81,9 +81,11 @@ class Source:
 
     Example
     -------
-    >>> with Source(Hosts("http://127.0.0.1:9/none")) as source:  # doctest: +SKIP
-    ...     for chunk in source:
-    ...         print(chunk.samples.shape)
+    >>> getfixture("monkeypatch").setattr("hrin_plugin.live.source.ffmpeg_program", lambda: None)
+    >>> Source(Hosts("http://radio.example/oe1"))
+    Traceback (most recent call last):
+    ...
+    ValueError: a stream needs ffmpeg, which is not installed; pip install imageio-ffmpeg
     """
 
     def __init__(

@@ -116,12 +116,19 @@ class Listener:
     def _of(self, source):
         """The stretches of one connection; a second one where the stream lost sound."""
         chunks, self._is_behind = self._guarded(source), True
-        while self._is_behind and (held := self._settle(chunks)):
+        while self._is_behind:
+            reason, self._reason = self._reason, None
+            held = self._settle(chunks)
+            if not held:
+                self._reason = reason or self._reason
+                break
             self._is_behind, rate = False, source.sample_rate
             begin = self._earliest(held, rate)
             start = next_second(max(begin, self._heard_until))
+            if start - begin > MOST_KEPT_S:  # the clock went back between two runs
+                self._tell(f"there are results until {iso(start)} already; what sounds before is left out")
             blocks = self._blocks(itertools.chain(held, chunks), begin, start, rate)
-            yield Stretch(start, rate, blocks, self._gap(start))
+            yield Stretch(start, rate, blocks, self._gap(start, reason))
         if self._refusal:
             raise self._refusal
 
@@ -169,9 +176,8 @@ class Listener:
                 self._tell(f"{iso(self._clock.now())}: the sound is {-behind_s:.0f} s ahead of the clock")
                 told_s += AHEAD_S
 
-    def _gap(self, start):
+    def _gap(self, start, reason):
         """What is missing before a stretch, in words; None before the first."""
-        reason, self._reason = self._reason, None
         if not self._heard_until or reason is None:
             return None
         return f"no sound from {iso(self._heard_until)} to {iso(start)} ({reason})"

@@ -93,6 +93,13 @@ def test_a_gap_is_told_and_no_time_is_shifted():
     assert world.told[0] == "2026-11-28T12:00:20Z: no sound (the stream ended); trying again"
 
 
+def test_the_reason_of_a_gap_is_the_first_and_of_this_gap():
+    failure = SourceError("Connection refused")
+    world = World(([(0.0, 500)], ENDED), ([], failure), (steady(1), ENDED), (steady(5), ENDED), LAST)
+    gaps = [gap for *_, gap in world.listen()]
+    assert gaps[0] is None and all(gap.endswith("(the stream ended)") for gap in gaps[1:]) and len(gaps) == 3
+
+
 def test_what_was_heard_before_the_interruption_does_not_count_again():
     # The server sends the last 8 s once more.
     first, second = World((steady(20), ENDED), ([(0.5, 800), *steady(10)], ENDED), LAST).listen()
@@ -102,6 +109,13 @@ def test_what_was_heard_before_the_interruption_does_not_count_again():
 def test_an_earlier_run_counts_too():
     ((begin, length_s, gap),) = World((steady(20), ENDED), LAST).listen(NOON + 5.5)
     assert (begin, length_s) == (6.0, 14.0) and "(the program did not run)" in gap
+
+
+def test_results_of_the_future_are_told():
+    world = World((steady(100), ENDED), LAST)
+    ((begin, length_s, _),) = world.listen(NOON + 90.0)
+    assert (begin, length_s) == (90.0, 10.0)
+    assert world.told[0].startswith("there are results until 2026-11-28T12:01:30Z already")
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
