@@ -87,7 +87,8 @@ def make_model():
 def browser():
     """A real browser, Chromium without a window; of a module, since its loop would disturb other tests."""
     playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         pytest.skip("needs Chromium")
     with playwright.sync_playwright() as started:

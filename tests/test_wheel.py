@@ -67,5 +67,6 @@ def test_the_wheel_has_its_version_and_types(environment, tmp_path):
 
     told = run(environment.with_name("hrin"), "--version", cwd=tmp_path)
     assert told.stdout == f"hrin {hrin_plugin.__version__}\n"
-    code = "from importlib.resources import files; print((files('hrin_plugin') / 'py.typed').is_file())"
-    assert run(environment, "-c", code, cwd=tmp_path).stdout == "True\n"
+    names = "py.typed", "report/page.js", "review/page/page.html", "review/page/lanes.js"
+    code = "from importlib.resources import files; print([(files('hrin_plugin') / n).is_file() for n in {}])"
+    assert run(environment, "-c", code.format(names), cwd=tmp_path).stdout == f"{[True] * 4}\n"

@@ -83,7 +83,7 @@ class Guard:
         if host not in self._hosts:
             return _refusal("this address is not the one that was printed", 421)
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return _refusal("another site's page asks", 403)
+            return _refusal("another site's page asks; type the address into the browser", 403)
         if request.method not in ("GET", "HEAD", "POST"):
             return _refusal("no such method", 405)
         if request.method == "POST":

@@ -1,5 +1,6 @@
 """Which recordings there are to review: the machine's results, where each recording lies, when it began."""
 
+import functools
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -84,6 +85,7 @@ def find_items(airtime: Airtime, files: Mapping[str, Path], results: Path, archi
     >>> find_items(airtime, {"a": folder / "a.tsv"}, folder, folder)[0].audio.name
     'a.wav'
     """
+    journals = functools.cache(read_journal)
     known = _names(collect([os.fspath(archive)]).recordings)
     items = []
     for airing in airtime.airings:
@@ -91,7 +93,7 @@ def find_items(airtime: Airtime, files: Mapping[str, Path], results: Path, archi
         path = files[found.name]
         if finest_level(found) is None or not is_inside(path.parent, results):
             continue
-        audio, problem = _recording(path, found.name, known, archive)
+        audio, problem = _recording(path, found.name, known, archive, journals)
         name = recording_name(path, format_of(path))[0]
         correction = correction_path(path.parent, name)
         items.append(Item(found.name, correction, found, audio, problem, airing.station, airing.start_ms))
@@ -110,9 +112,9 @@ def _names(recordings: Iterable) -> dict:
     return {name: paths[0] for name, paths in ends.items() if len(paths) == 1} | whole
 
 
-def _recording(result, name, known, archive):
+def _recording(result, name, known, archive, journals):
     """The recording of a result, and what keeps it from being heard; None for either."""
-    journal_name, journal, _ = result_name(result.absolute(), format_of(result), _journal)
+    journal_name, journal, _ = result_name(result.absolute(), format_of(result), journals)
     entry = journal and journal.entries.get(journal_name)
     places = [Path(entry.path)] if entry and entry.path else []
     name = comparable(name)
@@ -124,14 +126,3 @@ def _recording(result, name, known, archive):
     if inside:
         return inside[0], None
     return None, OUTSIDE if there else NOT_FOUND
-
-
-_journals: dict = {}
-
-
-def _journal(folder, kind):
-    """A journal, read once."""
-    key = os.fspath(folder), kind
-    if key not in _journals:
-        _journals[key] = read_journal(folder, kind)
-    return _journals[key]

@@ -111,7 +111,7 @@ class Service:
                         "start": item.start_ms,
                         "length": item.length_ms,
                         "heard": item.audio is not None,
-                        "problem": item.problem or self._desk.problem(number),
+                        "problem": item.problem or self._problem(number),
                         "reviewed": levels[number].reviewed,
                         "labels": list(levels[number].taxonomy.labels[levels[number].level]),
                     }
@@ -221,6 +221,11 @@ class Service:
         except (AudioError, OSError) as error:
             raise ValueError(str(error)) from None
 
+    def _problem(self, number):
+        """Why a recording cannot be corrected, as text that JSON can hold; None where it can be."""
+        problem = self._desk.problem(number)
+        return problem and printable(problem)
+
     def _state(self, number):
         """A recording as the page needs it."""
         correction = self._desk.correction(number)
@@ -235,7 +240,7 @@ class Service:
             "reviewed": correction.reviewed,
             "outdated": self._desk.is_outdated(number),
             "last": correction.in_force[-1][:3] if correction.in_force else None,
-            "problem": self._desk.problem(number),
+            "problem": self._problem(number),
         }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -282,6 +283,30 @@ def test_two_servers_on_one_folder_are_refused(day, serve, capsys):
     serve(*day)
     assert main(["review", str(day[0]), "--audio", str(day[1]), "--no-browser"]) == 1
     assert "runs on it already" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told(day, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["review", str(day[0]), "--audio", str(day[1]), "--no-browser", "--port", port]) == 1
+    assert f"--port {port}: " in capsys.readouterr().err
+
+
+def test_names_that_are_no_text_are_shown(tmp_path, make_day):
+    results, archive = make_day(tmp_path, n_hours=1)
+    for folder, ending in ((results, ".json"), (archive, ".flac")):
+        path = folder / "fm4" / f"2026-03-28_00-00{ending}"
+        path.rename(os.fsdecode(os.fsencode(path.parent) + b"/m\xfcll" + ending.encode()))
+    guard = guard_of(results, archive)
+    client = TestClient(guard, base_url=HERE)
+    client.get(guard.address)
+    assert len(client.get("/library").json()["items"]) == 2
+    answer = send(client, {"number": 0, "revision": 0, "do": "split", "at": 500})
+    assert answer.status_code == 200 and client.get("/sound/0?from=0&to=10").status_code == 200
+    (path,) = results.rglob("*.corrected")
+    assert read_correction(path).segments[1].onset_ms == 500
 
 
 @pytest.mark.parametrize(
