@@ -243,6 +243,7 @@ def test_report_says_which_recordings_changed_or_are_gone(detect, archive, capsy
     assert hrin("report", "out") == 0
     output = capsys.readouterr()
     assert "all 3 recordings" in output.out and output.err.splitlines() == [
+        "no intervals: the results tell no doubts; detect with --format json or --keep-probabilities",
         "counted, though of a recording that is no longer there: 1 result (out/day2/b.tsv); "
         "remove it if it shall not count",
         "counted, though of a recording that has changed since: 1 result (out/day1/a.tsv); detect again",

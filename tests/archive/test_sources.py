@@ -219,7 +219,8 @@ def test_probabilities_of_two_models_are_not_mixed(place, capsys, make_model):
 def test_reports_do_not_take_probabilities_for_results(place, capsys):
     assert hrin("report", "results") == 0
     captured = capsys.readouterr()
-    assert "all 3 recordings" in captured.out and not captured.err
+    assert "all 3 recordings" in captured.out and captured.err.startswith("no intervals: the model's errors")
+    assert captured.err.count("\n") == 1
 
 
 def test_a_recording_whose_probabilities_are_gone_is_heard_again(place):
