@@ -29,7 +29,7 @@ EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")
 #: Frames of MP3 that are decoded before the one that is asked for.
 AHEAD = 20
 
-#: Sample rate of what is decoded from its beginning; 160 MB an hour.
+#: Sample rate of what is decoded from its beginning; 320 MB an hour.
 DECODED_RATE = 22050
 
 #: A page plays one channel or two; more are mixed.
