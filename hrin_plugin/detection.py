@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # help needs this module, and must not wait for numpy
 #: The task of each of two levels: music detection, music relative loudness estimation.
 TASKS = TWO_LEVELS
 
+#: The file of a model's measured errors, beside it; it changes no event.
+CERTAINTY_FILE = "certainty.json"
+
 
 class Spread(NamedTuple):
     """How far the time of a class that was found may lie from the truth; ``docs/report.md`` has the equation.

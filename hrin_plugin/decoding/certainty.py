@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrin_plugin.detection import Certainty, Detection, Spread
+from hrin_plugin.detection import CERTAINTY_FILE, Certainty, Detection, Spread
 from hrin_plugin.files import write_atomically
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.timing import FrameGrid
 
-#: The file beside a model.
-CERTAINTY_FILE = "certainty.json"
 #: Version of its layout.
 VERSION = 1
 #: Probabilities are taken to be no closer to 0 and 1 than this, and confidences are rounded to it.

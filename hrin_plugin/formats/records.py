@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from hrin_plugin.detection import CERTAINTY_FILE
 from hrin_plugin.events import AnnotationError, Fault
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import read_plain
@@ -97,7 +98,7 @@ def recorded_taxonomy(path: str | Path, format: str) -> Taxonomy | None:
 
 
 def model_identity(model: str | Path | None) -> str:
-    """Identity of a model in records: the digest of its files, or its name on the Hub.
+    """Identity of a model in records: the digest of the files that decide events, or its name on the Hub.
 
     Arguments
     ---------
@@ -119,7 +120,8 @@ def model_identity(model: str | Path | None) -> str:
         return str(model)
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.suffix in (".json", ".safetensors") and path.is_file():
+        is_of_events = path.suffix in (".json", ".safetensors") and path.name != CERTAINTY_FILE
+        if is_of_events and path.is_file():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

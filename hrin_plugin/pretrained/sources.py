@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from hrin_plugin.decoding.certainty import CERTAINTY_FILE
+from hrin_plugin.detection import CERTAINTY_FILE
 
 SETTINGS_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 DECODING_FILE, PROGRAM_FILE = "decoding.json", "hyperparams.yaml"
