@@ -1,10 +1,13 @@
 """The light installation: without torch, in an environment of its own from the package index."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 from pathlib import Path
 
@@ -60,6 +63,7 @@ def test_it_detects_decides_converts_and_reports_within_its_size(environment, tm
         ("convert", "out", "--format", "srt", "--output", "srt"),
         ("report", "out", "--html", "report.html", "--csv", "report.csv", "--json", "report.json"),
         ("detect", "--jobs", "2", "a.wav", "b.wav", "--output", "twice"),
+        ("watch", ".", "--once", "--settle", "0", "--output", "watched"),
     ):
         done = run(hrin, *words, cwd=tmp_path)
         assert done.returncode == 0, (words, done.stderr)
@@ -68,9 +72,25 @@ def test_it_detects_decides_converts_and_reports_within_its_size(environment, tm
     assert size <= MOST_MB * 1e6, f"{size / 1e6:.0f} MB"
 
 
+def test_results_are_reviewed(environment, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 80_000), 8000)
+    done = run(environment / "hrin", "detect", "a.wav", "--output", "out", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    words = [environment / "hrin", "review", "out", "--audio", ".", "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+        try:
+            (address,) = re.findall(r"http://\S+", server.stdout.readline())
+            opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            assert "Review" in opener.open(address).read().decode()
+        finally:
+            server.send_signal(signal.SIGINT)
+        server.stdout.read()
+        assert server.wait() == 0
+
+
 @pytest.mark.parametrize(
     ("words", "package"),
-    [(("tune", "."), "scipy"), (("adapt", ".", "--output", "x"), "torch"), (("export", "x.onnx"), "torch")],
+    [(("tune", "."), "scipy"), (("adapt", ".", "--output", "x"), "torch")],
 )
 def test_other_commands_say_what_they_need(environment, tmp_path, words, package):
     done = run(environment / "hrin", *words, cwd=tmp_path)
