@@ -235,7 +235,8 @@ def _command(program, hosts, track, stall_s):
         *(program, "-hide_banner", "-nostdin", "-nostats", "-v", "repeat+level+error"),
         *("-protocol_whitelist", ",".join(sorted(protocols | ({"tls"} if secured else set())))),
         *("-format_whitelist", f"{CONTAINERS},hls"),
-        *("-rw_timeout", str(round(stall_s * 1e6))),
+        # Later than this side gives up, which says why; ffmpeg takes a stall for the end of the stream.
+        *("-rw_timeout", str(round((stall_s + 5) * 1e6))),
         *(("-tls_verify", "1") if scheme == "https" else ()),
         *(("-rtmp_live", "live") if scheme.startswith("rtmp") else ()),
         *("-i", hosts.url, "-map", f"0:a:{(track or 1) - 1}", "-vn", "-sn", "-dn", "-map_metadata", "-1"),

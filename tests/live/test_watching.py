@@ -45,7 +45,7 @@ def test_a_recording_is_taken_when_it_has_finished_growing(watch, capsys):
     thread = threading.Thread(target=grow)
     thread.start()
     time.sleep(0.1)
-    assert run() == 0
+    assert run("--settle", "2") == 0
     thread.join()
     assert capsys.readouterr().out.splitlines() == ["done\t2.000", "growing\t5.000"]
     before = {path.name: path.read_bytes() for path in output.glob("*.tsv")}
