@@ -16,6 +16,7 @@ It opens where any sound is 3 dB above the threshold, or sound that is not stead
 where it is closed for 5 s on end, or for the whole recording.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -71,7 +72,7 @@ def measure(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
     n_spectra = max(1, len(samples) // length)
     frames = np.zeros(n_spectra * length, np.float32)
     frames[: len(samples)] = samples[: len(frames)]
-    window = np.hanning(length).astype(np.float32)
+    window = _window(length)
     spectra = np.fft.rfft(frames.reshape(n_spectra, length) * window)
     # By Parseval: the share of each bin in the mean power of the samples.
     power = 2 * (spectra.real**2 + spectra.imag**2) / (length * np.sum(window**2))
@@ -84,6 +85,12 @@ def measure(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
     # The second loudest spectrum: a click lies in two at most, and mostly in one.
     level = 10 * np.log10(max(bands[max(0, n_spectra - 2)].max(), _LEAST_POWER)) + _NOISE_DB
     return float(level), 10 * np.log10(np.maximum(bands[n_spectra // 2], _LEAST_POWER))
+
+
+@functools.cache
+def _window(length):
+    """The window of a spectrum."""
+    return np.hanning(length).astype(np.float32)
 
 
 class SilenceGate:
