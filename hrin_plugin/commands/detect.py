@@ -96,6 +96,8 @@ def add_parser(commands):
 
 def _detect(arguments):
     """Detect in every recording; until the end, no run of other settings writes in the same folder."""
+    # NumPy is not imported yet. Its products here are small; their threads would wait in a loop for more.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with contextlib.ExitStack() as until:
         return _detect_all(arguments, until)
 

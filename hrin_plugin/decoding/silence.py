@@ -133,13 +133,17 @@ class SilenceGate:
         self._is_open, self._was_open, self._bands = True, False, None
         self._n_seconds, self._n_frames = 0, 0
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def listen(
+        self, blocks: Iterable[np.ndarray], take: Callable[[float, float], None] | None = None
+    ) -> Iterator[np.ndarray]:
         """Pass blocks on, and measure them.
 
         Arguments
         ---------
         blocks : iterable of numpy.ndarray
             Mono, ``[sample]``, of a second each but for the last.
+        take : callable or None
+            Gets what was measured, for :meth:`take`; None for that.
 
         Yields
         ------
@@ -151,10 +155,14 @@ class SilenceGate:
                 level, bands = measure(block, self._grid.sample_rate)
                 change = 0.0 if self._bands is None else float(_change(self._bands, bands))
                 self._bands = bands
-                if self._note:
-                    self._note(level, change)
-                self.hear(level, change)
+                (take or self.take)(level, change)
             yield block
+
+    def take(self, level: float, change: float) -> None:
+        """Note what was measured in the next second, and :meth:`hear` it."""
+        if self._note:
+            self._note(level, change)
+        self.hear(level, change)
 
     def applied(self, pieces: Iterable[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
         """Probabilities with near-silence set to 1 for its class and 0 for the others.

@@ -15,7 +15,9 @@ from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.decoding.silence import SilenceGate
 from hrin_plugin.detection import Detection
 from hrin_plugin.events import Event
+from hrin_plugin.inference.ahead import Later
 from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.machine import n_threads
 from hrin_plugin.pretrained.sources import DECODING_FILE
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -163,7 +165,7 @@ class Detector:
         with open_stream(path, self.grid.sample_rate, track) as stream, self._keeping(keep) as writer:
             tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
             try:
-                found = self._detect(stream, Path(path).stem, probabilities, tell, writer)
+                found = self._detect(stream, Path(path).stem, probabilities, tell, writer, ahead=True)
                 found = found._replace(warnings=tuple(stream.warnings))
             except AudioError:
                 raise
@@ -321,31 +323,42 @@ class Detector:
             return contextlib.nullcontext()
         return keeping(path, KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity))
 
-    def _levels(self, blocks, writer=None):
-        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
+    def _levels(self, blocks, writer=None, ahead=False):
+        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``.
+
+        With ``ahead``, blocks are read in another thread while windows are classified.
+        """
         note = None if writer is None else writer.hear
         gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid, note)
-        heard = gate.listen(blocks)
-        pieces = window_probabilities(self.features, heard, self.begin, block_frames=self.block_frames)
+        later = Later(gate.take)
+        pieces = window_probabilities(
+            self.features,
+            gate.listen(blocks, later),
+            self.begin,
+            block_frames=self.block_frames,
+            n_threads=n_threads() if ahead else 1,
+            mark=later.marked,
+        )
+        pieces = later.done(pieces)
         return gate.applied(pieces if writer is None else _written(pieces, writer))
 
-    def _decided(self, blocks, writer=None):
+    def _decided(self, blocks, writer=None, ahead=False):
         """Probabilities, decided events and processed seconds of mono blocks, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
         decoder, blocks, n_frames = self._decoder(), _Counted(blocks), 0
-        for levels in self._levels(blocks, writer):
+        for levels in self._levels(blocks, writer, ahead):
             n_frames += len(levels[0])
             n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
             yield levels, decoder.push(levels), n_samples / self.grid.sample_rate
         duration_s = blocks.n_samples / self.grid.sample_rate
         yield None, decoder.finish(duration_s), duration_s
 
-    def _detect(self, blocks, name, probabilities, tell=None, writer=None):
+    def _detect(self, blocks, name, probabilities, tell=None, writer=None, ahead=False):
         """The Detection of mono blocks; `tell` is called with the processed seconds."""
         found, kept = [], []
-        for levels, events, done_s in self._decided(blocks, writer):
+        for levels, events, done_s in self._decided(blocks, writer, ahead):
             found += events
             if probabilities and levels is not None:
                 kept.append(levels)
