@@ -15,9 +15,9 @@ import soxr
 
 from hrin_plugin.audio.ffmpeg import ffmpeg_program
 from hrin_plugin.audio.signals import (
-    cancelled_channel,
     downmix,
     first_not_finite,
+    mix,
     not_finite_error,
     resampled_length,
     scale_problem,
@@ -330,8 +330,7 @@ def _mono(blocks, sample_rate, mix_s, block_s):
     fade = np.linspace(0, 1, max(1, int(FADE_S * sample_rate)), dtype=np.float32)
     before = None
     for number, channels in enumerate(_cut(itertools.chain([first], blocks), size)):
-        channel = cancelled_channel(channels)
-        mono = downmix(channels, channel)
+        mono, channel = mix(channels)
         if number and channel != before:
             rise = fade[: len(mono)]
             head = channels[: len(rise)]

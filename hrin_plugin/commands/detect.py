@@ -98,6 +98,8 @@ def add_parser(commands):
 
 def _detect(arguments):
     """Detect in every recording; until the end, no run of other settings writes in the same folder."""
+    # NumPy is not imported yet. Its products here are small; their threads would wait in a loop for more.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if arguments.live is not None:
         return listen_live(arguments, order_asked_for(arguments))
     if not arguments.recordings:

@@ -16,6 +16,7 @@ It opens where any sound is 3 dB above the threshold, or sound that is not stead
 where it is closed for 5 s on end, or for the whole recording.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -71,7 +72,7 @@ def measure(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
     n_spectra = max(1, len(samples) // length)
     frames = np.zeros(n_spectra * length, np.float32)
     frames[: len(samples)] = samples[: len(frames)]
-    window = np.hanning(length).astype(np.float32)
+    window = _window(length)
     spectra = np.fft.rfft(frames.reshape(n_spectra, length) * window)
     # By Parseval: the share of each bin in the mean power of the samples.
     power = 2 * (spectra.real**2 + spectra.imag**2) / (length * np.sum(window**2))
@@ -84,6 +85,12 @@ def measure(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
     # The second loudest spectrum: a click lies in two at most, and mostly in one.
     level = 10 * np.log10(max(bands[max(0, n_spectra - 2)].max(), _LEAST_POWER)) + _NOISE_DB
     return float(level), 10 * np.log10(np.maximum(bands[n_spectra // 2], _LEAST_POWER))
+
+
+@functools.cache
+def _window(length):
+    """The window of a spectrum."""
+    return np.hanning(length).astype(np.float32)
 
 
 class SilenceGate:
@@ -126,13 +133,17 @@ class SilenceGate:
         self._is_open, self._was_open, self._bands = True, False, None
         self._n_seconds, self._n_frames = 0, 0
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def listen(
+        self, blocks: Iterable[np.ndarray], take: Callable[[float, float], None] | None = None
+    ) -> Iterator[np.ndarray]:
         """Pass blocks on, and measure them by the second.
 
         Arguments
         ---------
         blocks : iterable of numpy.ndarray
             Mono, ``[sample]``, of a second each or an equal part of one, but for the last.
+        take : callable or None
+            Gets what was measured, for :meth:`take`; None for that.
 
         Yields
         ------
@@ -145,21 +156,25 @@ class SilenceGate:
             held.append(block)
             n_held += len(block)
             if n_held >= self._grid.sample_rate or len(block) < size:
-                self._measure(np.concatenate(held))
+                self._measure(np.concatenate(held), take or self.take)
                 held, n_held = [], 0
             yield block
         if n_held:
-            self._measure(np.concatenate(held))
+            self._measure(np.concatenate(held), take or self.take)
 
-    def _measure(self, samples):
-        """Hear a second."""
+    def _measure(self, samples, take):
+        """Measure a second."""
         if len(samples) and (self._note or not self._is_off):
             level, bands = measure(samples, self._grid.sample_rate)
             change = 0.0 if self._bands is None else float(_change(self._bands, bands))
             self._bands = bands
-            if self._note:
-                self._note(level, change)
-            self.hear(level, change)
+            take(level, change)
+
+    def take(self, level: float, change: float) -> None:
+        """Note what was measured in the next second, and :meth:`hear` it."""
+        if self._note:
+            self._note(level, change)
+        self.hear(level, change)
 
     def applied(self, pieces: Iterable[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
         """Probabilities with near-silence set to 1 for its class and 0 for the others.

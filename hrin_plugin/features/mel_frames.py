@@ -4,8 +4,8 @@ import numpy as np
 
 from hrin_plugin.features.settings import MIN_POWER, FrameSettings
 
-#: Frames that are transformed at a time, so that they stay in the processor's cache.
-FRAMES_AT_ONCE = 256
+#: Frames that are transformed at a time, so that they stay in the cache: 256 take five times as long.
+FRAMES_AT_ONCE = 64
 
 
 class MelFrames:

@@ -2,11 +2,8 @@
 
 import importlib.util
 
-from hrin_plugin.features.mel_frames import MelFrames
-from hrin_plugin.features.settings import FrameSettings
 from hrin_plugin.networks.onnx_nodes import has_onnx
-from hrin_plugin.pretrained.onnx_graph import build_graph
-from hrin_plugin.pretrained.onnx_model import OnnxModel
+from hrin_plugin.pretrained.onnx_stages import fast_model
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -25,7 +22,7 @@ def onnx_backend(model, device_type, required):
 
     Returns
     -------
-    OnnxModel or None
+    StagedModel, OnnxModel or None
         None if it is unavailable and not required.
 
     Raises
@@ -39,8 +36,8 @@ def onnx_backend(model, device_type, required):
     >>> from hrin_plugin.networks.hrin import HRIN
     >>> from hrin_plugin.pretrained.folder import PretrainedModel
     >>> model = PretrainedModel(LogMel(), BandStatistics(128), HRIN(hidden_size=5))
-    >>> onnx_backend(model, "cpu", required=True).start
-    'frames'
+    >>> onnx_backend(model, "cpu", required=True).taxonomy.sizes
+    (2, 3)
     >>> onnx_backend(model, "cuda", required=False)
     """
     problem = None
@@ -55,5 +52,4 @@ def onnx_backend(model, device_type, required):
     if problem:
         return None
     # Made anew from the weights, so that it cannot be another model's.
-    features, network = FrameSettings(**model.features.settings), model.network
-    return OnnxModel(build_graph(model, states=True), {}, MelFrames(features), network.taxonomy)
+    return fast_model(model)

@@ -16,8 +16,10 @@ from hrin_plugin.decoding.methods import Decoding, read_decoding
 from hrin_plugin.decoding.silence import SilenceGate
 from hrin_plugin.detection import Detection, Heard
 from hrin_plugin.events import Event
+from hrin_plugin.inference.ahead import Later
 from hrin_plugin.inference.pace import EXACT, Pace
 from hrin_plugin.inference.windows import window_grid, window_probabilities
+from hrin_plugin.machine import n_threads
 from hrin_plugin.pretrained.sources import DECODING_FILE
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -191,7 +193,7 @@ class Detector:
         with open_stream(path, self.grid.sample_rate, track) as stream, self._keeping(keep) as writer:
             tell = None if progress is None else lambda done_s: progress(done_s, stream.duration_s)
             try:
-                found = self._detect(stream, Path(path).stem, probabilities, tell, writer)
+                found = self._detect(stream, Path(path).stem, probabilities, tell, writer, ahead=True)
                 found = found._replace(warnings=tuple(stream.warnings))
             except AudioError:
                 raise
@@ -397,32 +399,44 @@ class Detector:
         header = KeptHeader(self.taxonomy, self.grid, self._own_decoding, self.identity)
         return keeping(path, header._replace(calibration=self.calibration))
 
-    def _levels(self, blocks, writer=None, pace=EXACT):
-        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``."""
+    def _levels(self, blocks, writer=None, pace=EXACT, ahead=False):
+        """Probabilities of mono blocks in pieces, each a tuple of ``[frame, class]``.
+
+        With ``ahead``, blocks are read in another thread while windows are classified.
+        """
         note = None if writer is None else writer.hear
         gate = SilenceGate(self.decoding.silence_gate_db, self.taxonomy, self.grid, note)
-        heard = gate.listen(blocks)
-        lengths = pace.window_s, pace.context_s, self.block_frames
-        pieces = window_probabilities(self.features, heard, self.begin, *lengths)
+        later = Later(gate.take)
+        pieces = window_probabilities(
+            self.features,
+            gate.listen(blocks, later),
+            self.begin,
+            pace.window_s,
+            pace.context_s,
+            self.block_frames,
+            n_threads=n_threads() if ahead else 1,
+            mark=later.marked,
+        )
+        pieces = later.done(pieces)
         return gate.applied(pieces if writer is None else _written(pieces, writer))
 
-    def _decided(self, blocks, writer=None, pace=EXACT, decoder=None):
+    def _decided(self, blocks, writer=None, pace=EXACT, decoder=None, ahead=False):
         """Probabilities, decided events, their mean probabilities and processed seconds, window by window.
 
         At the end come the last events, with no probabilities and the signal's length.
         """
         decoder, blocks, n_frames = decoder or self._decoder(), _Counted(blocks), 0
-        for levels in self._levels(blocks, writer, pace):
+        for levels in self._levels(blocks, writer, pace, ahead):
             n_frames += len(levels[0])
             n_samples = min(n_frames * self.grid.hop_length, blocks.n_samples)
             yield levels, decoder.push(levels), decoder.means, n_samples / self.grid.sample_rate
         duration_s = blocks.n_samples / self.grid.sample_rate
         yield None, decoder.finish(duration_s), decoder.means, duration_s
 
-    def _detect(self, blocks, name, probabilities, tell=None, writer=None):
+    def _detect(self, blocks, name, probabilities, tell=None, writer=None, ahead=False):
         """The Detection of mono blocks; `tell` is called with the processed seconds."""
         findings, kept = Findings(self.taxonomy, self.grid, self.calibration), []
-        for levels, events, means, done_s in self._decided(blocks, writer):
+        for levels, events, means, done_s in self._decided(blocks, writer, ahead=ahead):
             findings.add(levels, events, means)
             if probabilities and levels is not None:
                 kept.append(levels)

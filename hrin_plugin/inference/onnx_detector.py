@@ -10,7 +10,8 @@ from hrin_plugin.features.mel_frames import MelFrames
 from hrin_plugin.formats.records import model_identity
 from hrin_plugin.inference.core import Detector, read_own_decoding
 from hrin_plugin.networks.onnx_networks import BUILDERS
-from hrin_plugin.pretrained.onnx_model import OnnxModel, run_plain
+from hrin_plugin.pretrained.onnx_model import OnnxModel
+from hrin_plugin.pretrained.onnx_stages import StagedModel, fast_model
 from hrin_plugin.pretrained.plain import blaming, read_plain, read_settings
 from hrin_plugin.pretrained.sources import PROGRAM_FILE, SETTINGS_FILE, find_model
 
@@ -22,7 +23,7 @@ class OnnxDetector(Detector):
 
     Arguments
     ---------
-    network : OnnxModel
+    network : StagedModel or OnnxModel
         The network, which takes frames.
     decoding : Decoding or dict
         How frame probabilities become events.
@@ -40,7 +41,7 @@ class OnnxDetector(Detector):
 
     backend = "onnx"
 
-    def __init__(self, network: OnnxModel, decoding: Decoding | dict, identity=None):
+    def __init__(self, network: StagedModel | OnnxModel, decoding: Decoding | dict, identity=None):
         self._network = network
         super().__init__(network.taxonomy, network.features.grid, decoding)
         self.identity = identity
@@ -72,7 +73,7 @@ class OnnxDetector(Detector):
         folder = find_model(source)
         model = read_plain(folder)
         with blaming(folder, "export the model again"):
-            network = run_plain(model)
+            network = fast_model(model)
         detector = cls(network, read_own_decoding(folder), model_identity(source))
         detector.calibration = read_certainty(folder)
         return detector

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hrin_plugin.inference.ahead import through
+
 #: Length of a window and of the context window at its end, in seconds.
 #: With 10 s of these, an hour of mixes with much noise was decided otherwise in 20 s of it.
 #: How far decisions then agree with one pass over the whole depends on how far the network looks ahead;
@@ -80,7 +82,16 @@ def window_grid(features, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1
     return WindowGrid(stride + context, stride, context)
 
 
-def window_probabilities(features, blocks, begin, window_s=WINDOW_S, context_s=CONTEXT_S, block_frames=1):
+def window_probabilities(
+    features,
+    blocks,
+    begin,
+    window_s=WINDOW_S,
+    context_s=CONTEXT_S,
+    block_frames=1,
+    n_threads=1,
+    mark=None,
+):
     """Probabilities of a signal that comes in blocks.
 
     A signal that fits into one window is processed in one pass. In a longer signal, the delay
@@ -102,6 +113,10 @@ def window_probabilities(features, blocks, begin, window_s=WINDOW_S, context_s=C
         Length of the context window at its end, in seconds.
     block_frames : int
         As of :func:`window_grid`.
+    n_threads : int
+        With more than one, blocks are read in another thread, a few windows ahead.
+    mark : callable or None
+        Called with each window when it is read, in that thread.
 
     Yields
     ------
@@ -127,17 +142,25 @@ def window_probabilities(features, blocks, begin, window_s=WINDOW_S, context_s=C
     [(626, 2)]
     """
     grid = window_grid(features, window_s, context_s, block_frames)
-    step, hop_length = begin(grid.context), features.grid.hop_length
+    step = begin(grid.context)
+    parts = getattr(step, "parts", [lambda window: step(*window)])
+    windows = _read_windows(features, blocks, grid)
+    yield from through(parts, windows if mark is None else map(mark, windows), n_threads)
+
+
+def _read_windows(features, blocks, grid):
+    """Frames ``[1, frame, band]`` of each window of a signal, and the number of those to classify."""
+    hop_length = features.grid.hop_length
     # The samples of a whole window, with those that its last frame reaches into.
     pieces = _recut(blocks, grid.window * hop_length + features.n_fft // 2, grid.stride * hop_length)
     first = next(pieces)
     if len(first) < grid.window * hop_length:
         frames = features.of_signal(first)
-        yield step(frames, frames.shape[1])
+        yield frames, frames.shape[1]
         return
     frames = absolute_frames(features, itertools.chain([first], pieces))
     for window, n_wanted in _windows(frames, grid, features.arrays):
-        yield step(_relative(window, features)[None], n_wanted)
+        yield _relative(window, features)[None], n_wanted
 
 
 def _recut(blocks, first, others):

@@ -69,14 +69,17 @@ def hrin_nodes(
     encoded = frames
     if conv_unit:
         encoded = onnx_layers.conv_unit(graph, frames, weights["conv_1"])
+        graph.cuts.append(encoded)
         size_1, size_2 = conv_output_size(size_1), conv_output_size(size_2)
     if concatenation == "after_conv":
         size_2 += size_1
     sizes = (hidden_size, num_layers, unit, output_layer)
     first = onnx_layers.recurrent_unit(graph, encoded, weights["recurrent_1"], Recurrence(size_1, *sizes))
+    graph.cuts.append(first)
     second = graph.add("Concat", frames, first, axis=2) if concatenation == "input" else frames
     if conv_unit:
         second = onnx_layers.conv_unit(graph, second, weights["conv_2"])
+        graph.cuts.append(second)
     if concatenation == "after_conv":
         second = graph.add("Concat", encoded, second, axis=2)
     second = onnx_layers.recurrent_unit(graph, second, weights["recurrent_2"], Recurrence(size_2, *sizes))
@@ -113,6 +116,7 @@ def single_path_nodes(
     encoded, size = frames, input_size
     if conv_unit:
         encoded, size = onnx_layers.conv_unit(graph, frames, weights["conv"]), conv_output_size(size)
+        graph.cuts.append(encoded)
     sizes = Recurrence(size, hidden_size, num_layers, unit, output_layer)
     recurrent = onnx_layers.recurrent_unit(graph, encoded, weights["recurrent"], sizes)
     mrle = onnx_layers.linear(graph, recurrent, weights["head"], taxonomy.sizes[-1], sizes.output_size)

@@ -114,6 +114,8 @@ class Graph:
     def __init__(self, carries=False):
         #: Operations, and arrays by their names.
         self.nodes, self.constants = [], {}
+        #: Names of values up to which the network can be computed before the rest, in order.
+        self.cuts = []
         self._names = {}  # of the arrays that are constants already, by their identity
         self.carries = carries
         #: Names of the states that go out, and the number of their values.

@@ -18,6 +18,7 @@ from hrin_plugin.networks.onnx_nodes import Graph, check_onnx
 from hrin_plugin.networks.outputs import HRINOutput
 from hrin_plugin.networks.weights import Weights
 from hrin_plugin.pretrained.plain import PlainModel
+from hrin_plugin.taxonomy import Taxonomy
 
 #: Not the newest, so that more programs read the files.
 OPSET, IR_VERSION = 17, 8
@@ -73,6 +74,49 @@ def build_graph(
     >>> sum(node.op_type == "GRU" for node in onnx.load_model_from_string(content).graph.node)
     4
     """
+    graph, name, features, taxonomy = network_graph(model, start, states)
+    rest = ("sample",) if start == "waveform" else ("frame", features.n_mels)
+    inputs = [Value(start, "float32", ("batch", *rest))]
+    outputs = [
+        Value(level, "float32", ("batch", "frame", size))
+        for level, size in zip(HRINOutput._fields, taxonomy.sizes)
+    ]
+    if graph.next_states:
+        graph.add("Concat", *graph.next_states, axis=0, outputs=["next_states"])
+        shape = (len(graph.next_states), "batch", graph.state_size)
+        inputs += [Value("kept", "int64", (1,)), Value("states", "float32", shape)]
+        outputs.append(Value("next_states", "float32", shape))
+    return encode_model(
+        name, graph.nodes, graph.constants, inputs, outputs, OPSET, IR_VERSION, properties or {}
+    )
+
+
+def network_graph(model, start: str, states: bool) -> tuple[Graph, str, FrameSettings, Taxonomy]:
+    """The operations of :func:`build_graph`, before they are written as one file.
+
+    Arguments
+    ---------
+    model, start, states
+        As of :func:`build_graph`.
+
+    Returns
+    -------
+    tuple of (Graph, str, FrameSettings, Taxonomy)
+        The graph without its ends; name of the network's class, features and classes.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`build_graph`.
+
+    Example
+    -------
+    >>> from hrin_plugin.pretrained.plain import read_plain
+    >>> from hrin_plugin.pretrained.sources import find_model
+    >>> graph, name, *_ = network_graph(read_plain(find_model()), "frames", states=True)
+    >>> name, len(graph.cuts), len(graph.next_states)
+    ('HRIN', 3, 8)
+    """
     if start not in STARTS:
         raise ValueError(f"unknown start {start!r}; use one of {STARTS}")
     if states and start != "frames":
@@ -95,23 +139,7 @@ def build_graph(
         logits = model.network.onnx_nodes(graph, frames)
     for level, values in zip(HRINOutput._fields, logits):
         graph.add("Transpose", graph.add("Sigmoid", values), perm=[1, 0, 2], outputs=[level])
-    return _encoded(graph, name, start, features, taxonomy, properties or {})
-
-
-def _encoded(graph, name, start, features, taxonomy, properties):
-    """The bytes of a graph with its ends."""
-    rest = ("sample",) if start == "waveform" else ("frame", features.n_mels)
-    inputs = [Value(start, "float32", ("batch", *rest))]
-    outputs = [
-        Value(level, "float32", ("batch", "frame", size))
-        for level, size in zip(HRINOutput._fields, taxonomy.sizes)
-    ]
-    if graph.next_states:
-        graph.add("Concat", *graph.next_states, axis=0, outputs=["next_states"])
-        shape = (len(graph.next_states), "batch", graph.state_size)
-        inputs += [Value("kept", "int64", (1,)), Value("states", "float32", shape)]
-        outputs.append(Value("next_states", "float32", shape))
-    return encode_model(name, graph.nodes, graph.constants, inputs, outputs, OPSET, IR_VERSION, properties)
+    return graph, name, features, taxonomy
 
 
 def _log_mel(graph, features):

@@ -14,7 +14,7 @@ from hrin_plugin.networks.frame_memory import FrameMemory
 from hrin_plugin.networks.onnx_nodes import check_onnx, import_optional
 from hrin_plugin.networks.outputs import HRINOutput
 from hrin_plugin.pretrained.onnx_graph import build_graph
-from hrin_plugin.pretrained.plain import PLAIN, PlainModel
+from hrin_plugin.pretrained.plain import PLAIN
 from hrin_plugin.pretrained.sources import SETTINGS_FILE
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import shown
@@ -129,40 +129,29 @@ def load_onnx(path, threads=None):
     return model
 
 
-def run_plain(model: PlainModel, threads: int | None = None) -> "OnnxModel":
-    """A folder's model for windows of a signal, on onnxruntime and without torch.
+def make_session(content, threads):
+    """A session of onnxruntime for a graph.
 
     Arguments
     ---------
-    model : PlainModel
-        The folder's content.
+    content : bytes
+        The graph, as an ONNX file.
     threads : int or None
         As of :func:`load_onnx`.
 
     Returns
     -------
-    OnnxModel
-        The model, with states.
-
-    Raises
-    ------
-    ValueError
-        If the weights do not fit the settings, or onnxruntime is not installed.
+    onnxruntime.InferenceSession
+        The session, on the CPU.
 
     Example
     -------
+    >>> from hrin_plugin.pretrained.onnx_graph import build_graph
     >>> from hrin_plugin.pretrained.plain import read_plain
     >>> from hrin_plugin.pretrained.sources import find_model
-    >>> run_plain(read_plain(find_model())).start
+    >>> make_session(build_graph(read_plain(find_model())), 1).get_inputs()[0].name
     'frames'
     """
-    import_optional("onnxruntime")
-    content = build_graph(model, states=True)
-    return OnnxModel(content, model.settings, MelFrames(model.features), model.taxonomy, threads)
-
-
-def _session(content, threads):
-    """A session of onnxruntime."""
     runtime = import_optional("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or n_threads()
@@ -277,7 +266,7 @@ class OnnxModel:
     def __init__(self, content, settings, features, taxonomy, threads=None):
         self.settings, self.features, self.taxonomy = settings, features, taxonomy
         self._content, self._threads = content, threads
-        self._session = _session(content, threads)
+        self._session = make_session(content, threads)
         #: Inputs and outputs, as onnxruntime describes them.
         self.ends = (*self._session.get_inputs(), *self._session.get_outputs())
         #: ``"frames"`` or ``"waveform"``: what a call takes.
