@@ -14,7 +14,7 @@ from hrin_plugin.networks.frame_memory import FrameMemory
 from hrin_plugin.networks.onnx_nodes import check_onnx, import_optional
 from hrin_plugin.networks.outputs import HRINOutput
 from hrin_plugin.pretrained.onnx_graph import build_graph
-from hrin_plugin.pretrained.plain import PLAIN
+from hrin_plugin.pretrained.plain import PLAIN, PlainModel
 from hrin_plugin.pretrained.sources import SETTINGS_FILE
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import shown
