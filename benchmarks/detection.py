@@ -209,7 +209,7 @@ def main():
     print(
         f"{n_cores()} cores ({platform.machine()}){load}; Python {platform.python_version()}, "
         f"NumPy {np.__version__}, onnxruntime {onnxruntime.__version__}; matrix product "
-        f"{limit_gflops()[0]:.0f} GFLOP/s, the network takes {gflop_a_second():.2f} GFLOP for a second of sound\n"
+        f"{limit_gflops()[0]:.0f} GFLOP/s, the network takes {gflop_a_second():.2f} GFLOP a second of sound\n"
     )
     with tempfile.TemporaryDirectory() as place:
         sizes = arguments.minutes, arguments.files, arguments.repeats
