@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: train test soak lint
+.PHONY: train test soak bench lint
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ test: $(VENV)/installed ## all tests and the examples of the documentation
 
 soak: $(VENV)/installed ## kills, damages and odd files by the thousand: hours; quick with SCALE=0.01
 	$(BIN)/python benchmarks/soak.py $(if $(SCALE),--scale $(SCALE)) $(if $(PARTS),--parts $(PARTS))
+
+bench: $(VENV)/installed ## speed and memory of detection; growth up to 24 hours and 10,000 files with PLOT=docs/detection.svg
+	$(BIN)/python benchmarks/detection.py $(if $(PLOT),--plot $(PLOT)) $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

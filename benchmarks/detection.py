@@ -1,6 +1,6 @@
 """How fast is detection, from files to results, and how do time and memory grow: ``make bench``.
 
-    python benchmarks/detection.py [--quick] [--against FOLDER] [--plot docs/detection.svg]
+    python benchmarks/detection.py [--against FOLDER] [--plot docs/detection.svg]
 
 Every measurement is ``hrin detect`` as a whole process that writes TSV files, start included. Just before
 each, a matrix product is measured on all cores. That is the limit: the share of it tells how much of what the
@@ -32,16 +32,16 @@ from hrin_plugin.pretrained.sources import find_model
 
 PRODUCT = """
 import time, numpy
-a = numpy.random.default_rng(0).normal(size=(4096, 4096)).astype(numpy.float32)
+a = numpy.random.default_rng(0).normal(size=(2048, 2048)).astype(numpy.float32)
 a @ a
-begin = time.perf_counter()
-a @ a
-a @ a
-print(4 * 4096**3 / (time.perf_counter() - begin) / 1e9)
+begin = time.perf_counter(), time.process_time()
+for _ in range(4):
+    a @ a
+print(*(8 * 2048**3 / (end - at) / 1e9 for end, at in zip((time.perf_counter(), time.process_time()), begin)))
 """
 
 #: Minutes of the recordings, and numbers of files of a second, whose time and memory are measured.
-LENGTHS_MIN, COUNTS = (1, 10, 60, 360, 1440), (1, 10, 100, 1000, 10000)
+LENGTHS_MIN, COUNTS = (1, 3, 10, 30, 60, 360, 1440), (1, 3, 10, 30, 100, 300, 1000, 10000)
 
 
 class Run(NamedTuple):
@@ -68,9 +68,10 @@ def run(arguments, package=None):
 
 
 def limit_gflops():
-    """Speed of a large matrix product on all cores."""
+    """Speed of a large matrix product on all cores: for a second, and for a second of one core's time."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": str(n_cores())}
-    return float(subprocess.run([sys.executable, "-c", PRODUCT], env=environment, capture_output=True).stdout)
+    told = subprocess.run([sys.executable, "-c", PRODUCT], env=environment, capture_output=True).stdout
+    return tuple(map(float, told.split()))
 
 
 def gflop_a_second():
@@ -129,8 +130,8 @@ def print_table(place, minutes, n_files, repeats, against):
     """The table of ratios."""
     rows = questions(place, minutes, n_files)
     packages = {"now": None} | ({"before": against} if against else {})
-    print("| question | target | x real time | of the limit | processor, s an hour of sound | MiB |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| question | target | x real time | of the limit | processor s/h of sound | of the limit | MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     arithmetic = gflop_a_second()
     for title, arguments, seconds, target in rows:
         pairs = {name: [] for name in packages}
@@ -140,13 +141,18 @@ def print_table(place, minutes, n_files, repeats, against):
                 pairs[name].append((limit, run([*arguments, "--output", place / f"out-{name}"], package)))
         for name, found in pairs.items():
             speed = statistics.median(seconds / one.wall_s for _, one in found)
-            share = statistics.median(arithmetic * seconds / one.wall_s / limit for limit, one in found)
+            shares = [
+                statistics.median(arithmetic * seconds / took / limit for took, limit in pairs)
+                for pairs in (
+                    [(one.wall_s, limit) for (limit, _), one in found],
+                    [(one.cpu_s, limit) for (_, limit), one in found],
+                )
+            ]
             cpu_s = statistics.median(one.cpu_s / seconds * 3600 for _, one in found)
             peak = statistics.median(one.peak_mib for _, one in found)
             whole = f"{title}, before" if name == "before" else title
-            print(
-                f"| {whole} | {target} | {speed:.0f} | {share:.0%} | {cpu_s:.1f} | {peak:.0f} |", flush=True
-            )
+            figures = f"{speed:.0f} | {shares[0]:.0%} | {cpu_s:.1f} | {shares[1]:.0%} | {peak:.0f}"
+            print(f"| {whole} | {target} | {figures} |", flush=True)
 
 
 def measure_growth(place, lengths_min, counts):
@@ -177,7 +183,9 @@ def draw(growths, path):
     figure, axes = pyplot.subplots(2, 2, figsize=(8, 5), sharex="col", layout="constrained")
     titles = "length of the recording, minutes", "files of a second"
     for column, (growth, title) in enumerate(zip(growths, titles)):
-        for axis, name, unit in zip(axes[:, column], ("wall_s", "peak_mib"), ("seconds", "MiB at most")):
+        for axis, name, unit in zip(
+            axes[:, column], ("cpu_s", "peak_mib"), ("processor time, s", "MiB at most")
+        ):
             axis.plot(list(growth), [getattr(one, name) for one in growth.values()], "o-")
             axis.set(xscale="log", ylabel=unit if column == 0 else None)
             axis.grid(alpha=0.3)
@@ -189,24 +197,28 @@ def draw(growths, path):
 def main():
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="short recordings, once each")
+    parser.add_argument("--minutes", type=int, default=60, help="length of the recordings (default: 60)")
+    parser.add_argument("--files", type=int, default=200, help="number of files of 30 s (default: 200)")
     parser.add_argument("--repeats", type=int, default=3, help="pairs of each row (default: 3)")
     parser.add_argument("--against", metavar="FOLDER", help="another copy of the package, run in turn")
-    parser.add_argument("--plot", metavar="FILE", help="measure growth up to 24 hours, 10,000 files; draw it")
+    parser.add_argument("--plot", metavar="FILE", help="measure growth, too, and draw it")
+    parser.add_argument("--longest", type=int, default=1440, help="minutes of its longest (default: 1440)")
+    parser.add_argument("--most", type=int, default=10000, help="most files (default: 10000)")
     arguments = parser.parse_args()
     load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
     print(
         f"{n_cores()} cores ({platform.machine()}){load}; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, onnxruntime {onnxruntime.__version__}; matrix product {limit_gflops():.0f} "
-        f"GFLOP/s, the network takes {gflop_a_second():.2f} GFLOP for a second of sound\n"
+        f"NumPy {np.__version__}, onnxruntime {onnxruntime.__version__}; matrix product "
+        f"{limit_gflops()[0]:.0f} GFLOP/s, the network takes {gflop_a_second():.2f} GFLOP a second of sound\n"
     )
-    minutes, n_files, repeats = (4, 8, 1) if arguments.quick else (60, 200, arguments.repeats)
     with tempfile.TemporaryDirectory() as place:
-        print_table(Path(place), minutes, n_files, repeats, arguments.against)
+        sizes = arguments.minutes, arguments.files, arguments.repeats
+        print_table(Path(place), *sizes, arguments.against)
     if arguments.plot:
-        ends = ((1, 4), (1, 10)) if arguments.quick else (LENGTHS_MIN, COUNTS)
+        lengths = [minutes for minutes in LENGTHS_MIN if minutes <= arguments.longest]
+        counts = [count for count in COUNTS if count <= arguments.most]
         with tempfile.TemporaryDirectory() as place:
-            draw(measure_growth(Path(place), *ends), arguments.plot)
+            draw(measure_growth(Path(place), lengths, counts), arguments.plot)
 
 
 if __name__ == "__main__":

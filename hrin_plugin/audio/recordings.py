@@ -36,6 +36,9 @@ _LOSSY = ("MPEG", "VORBIS", "OPUS")
 #: What the MP3 decoder says.
 _CHATTER = re.compile(r"\s*(\[[^]]*mpg123|Note: |Warning: |$)")
 
+#: With its end.
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
 #: Standard error is the process's: two threads at once would take each other's complaints.
 _LISTENING = threading.RLock()
 
@@ -274,7 +277,8 @@ def _listen():
             os.dup2(kept, 2)
             os.close(kept)
             heard.seek(0)
-            lines = heard.read().decode("utf-8", "replace").splitlines(keepends=True)
+            # Not at a carriage return, with which another thread's progress bar begins.
+            lines = _LINE.findall(heard.read().decode("utf-8", "replace"))
             ours = [line for line in lines if _CHATTER.match(line)]
             said += [line.rpartition("error: ")[2].strip() for line in ours if "error: " in line]
             for line in lines:

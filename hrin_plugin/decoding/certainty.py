@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrin_plugin.detection import CERTAINTY_FILE, Certainty, Detection, Spread
+from hrin_plugin.detection import (
+    CERTAINTY_FILE,
+    Certainty,
+    Detection,
+    Spread,
+    finite,
+    parse_spreads,
+    plain_spreads,
+)
 from hrin_plugin.files import write_atomically
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.timing import FrameGrid
@@ -76,48 +84,6 @@ class Calibration(NamedTuple):
             return cls(lines, parse_spreads(content["spreads"]), *finite(content["level"]), content["about"])
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"holds no certainty of a model ({type(error).__name__}: {error})") from None
-
-
-def plain_spreads(spreads: Mapping[str, Mapping[str, Spread]]) -> dict:
-    """Spreads as JSON holds them.
-
-    Example
-    -------
-    >>> plain_spreads({"md": {"music": Spread(0, 1, 0, 0, -1, 1)}})["md"]["music"]["low"]
-    -1
-    """
-    return {level: {label: each._asdict() for label, each in of.items()} for level, of in spreads.items()}
-
-
-def parse_spreads(content: Mapping) -> dict[str, dict[str, Spread]]:
-    """Spreads from JSON; raises ValueError, KeyError, TypeError or AttributeError for anything else.
-
-    Example
-    -------
-    >>> parse_spreads(plain_spreads({"md": {"music": Spread(0, 1, 0, 0, -1, 1)}}))["md"]["music"].low
-    -1.0
-    """
-    return {
-        level: {
-            label: Spread(*finite(*(each[field] for field in Spread._fields), n=len(Spread._fields)))
-            for label, each in of.items()
-        }
-        for level, of in content.items()
-    }
-
-
-def finite(*values: object, n: int = 1) -> list[float]:
-    """So many finite numbers; anything else is a ValueError or a TypeError.
-
-    Example
-    -------
-    >>> finite(1, 2.5, n=2)
-    [1.0, 2.5]
-    """
-    numbers = [float(value) for value in values]
-    if len(numbers) != n or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"holds {numbers} where {n} finite numbers must be")
-    return numbers
 
 
 def read_certainty(folder: str | Path) -> Calibration:

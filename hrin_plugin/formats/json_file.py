@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from hrin_plugin.decoding.certainty import finite, parse_spreads, plain_spreads
-from hrin_plugin.detection import Certainty, Detection
+from hrin_plugin.detection import Certainty, Detection, finite, parse_spreads, plain_spreads
 from hrin_plugin.events import AnnotationError, Event, Fault
 from hrin_plugin.formats.contract import Format
 from hrin_plugin.formats.drafts import Draft, Row

@@ -3,6 +3,7 @@
 The rows are those of docs/recordings.md.
 """
 
+import os
 import re
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from hrin_plugin.audio import recordings
 from hrin_plugin.audio.ffmpeg import ffmpeg_program
 from hrin_plugin.audio.notes import warnings_of
 from hrin_plugin.audio.recordings import AudioError
@@ -549,3 +551,10 @@ def test_without_ffmpeg_it_is_said_that_times_may_be_off(tmp_path, monkeypatch):
     samples, said = read(tmp_path / "a.ogg")
     assert len(samples) > 10 * 8000
     assert "without ffmpeg times after the damage may be too early" in said
+
+
+def test_what_another_thread_prints_while_an_mp3_is_decoded_arrives_as_it_was(capfd):
+    with recordings._quiet() as said:
+        os.write(2, b"\rdetect: 10 %\n[src/libmpg123/layer3.c:1] error: part2_3_length\n\rdetect: 11 %")
+    assert said == ["part2_3_length"]
+    assert capfd.readouterr().err == "\rdetect: 10 %\n\rdetect: 11 %"
