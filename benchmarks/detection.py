@@ -54,11 +54,14 @@ class Run(NamedTuple):
 
 def run(arguments, package=None):
     """Run ``hrin detect`` and measure it."""
-    environment = os.environ | ({"PYTHONPATH": package} if package else {})
+    package = os.path.abspath(package or Path(__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": package}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as where it is installed
     command = [sys.executable, "-m", "hrin_plugin.cli", "detect", *map(str, arguments), "--overwrite"]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=package, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

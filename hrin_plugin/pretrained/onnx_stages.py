@@ -21,7 +21,7 @@ from hrin_plugin.pretrained.onnx_model import OnnxModel, make_session
 from hrin_plugin.taxonomy import Taxonomy
 
 #: Frames that a stage without recurrence takes at a time.
-BLOCK_FRAMES = 32
+BLOCK_FRAMES = 64
 
 
 class Stage(NamedTuple):
