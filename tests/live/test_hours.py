@@ -155,7 +155,7 @@ def test_a_gap_is_in_the_file_after_it_and_csv_tells_the_clock(open_hours, tmp_p
     assert content["begin"] == "2026-11-28T12:00:00Z" and "(stall)" in content["warnings"][0]
     lines = (tmp_path / "oe1" / "2026-11-28_12-00-00Z.csv").read_text().splitlines()
     assert lines[0].endswith(",label,confidence,clock_onset,clock_offset")
-    assert lines[1].endswith("music,2026-11-28T12:00:00.000Z,2026-11-28T12:00:02.500Z")
+    assert lines[1].endswith("music,,2026-11-28T12:00:00.000Z,2026-11-28T12:00:02.500Z")
     assert read_detection(tmp_path / "oe1" / "2026-11-28_12-00-00Z.csv").events["md"][1].offset_s == 5.0
 
 
