@@ -128,6 +128,22 @@ def test_a_key_relabels_at_once_and_a_reload_shows_it(day, serve, open_page):
     assert page.inner_text(CHOSEN).count("00:00:20.000") == 1
 
 
+def test_a_digit_right_after_n_is_meant_for_the_segment_that_n_brings(day, serve, open_page, browser):
+    context = browser.new_context(viewport={"width": 1200, "height": 720})
+
+    def slowly(route):
+        time.sleep(0.5)
+        route.continue_()
+
+    context.route("**/segments?*", slowly)
+    page = open_page(serve(*day)[0], context)
+    page.keyboard.press("n")
+    page.keyboard.press("2")
+    told(page, "Foreground music", 10_000)
+    saved = correction(day[0])
+    assert saved.segments[1][:4] == (20_000, 21_500, "fg-music", True) and len(saved.in_force) == 1
+
+
 def test_an_edge_is_dragged_and_undone_after_a_reload(day, serve, open_page):
     page = open_page(serve(*day)[0])
     first(page)

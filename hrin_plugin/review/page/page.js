@@ -133,13 +133,22 @@ const ACTIONS = {
 
 function relabel(place) {
   const {label} = store.classes[place] ?? {};
-  if (label && chosen?.item.labels.includes(label)) send({do: "relabel", at: chosen.onset, label});
-  else if (label) say(chosen ? "the results of this recording have no such class" : "no segment is chosen; press N, or click into the timeline");
+  if (label && chosen?.item.labels.includes(label)) return send({do: "relabel", at: chosen.onset, label});
+  if (label) say(chosen ? "the results of this recording have no such class" : "no segment is chosen; press N, or click into the timeline");
+}
+
+// What is done waits for what was asked before: a digit right after N is meant for the segment that N brings.
+let turn = Promise.resolve();
+
+function inTurn(action) {
+  turn = turn.then(action).catch(error => setTimeout(() => { throw error; }));
 }
 
 function act(key) {
-  if (key === "r" && !chosen) return say("no recording is chosen; click into the timeline");
-  if (/^[1-9]$/.test(key)) relabel(+key - 1); else ACTIONS[key]?.();
+  inTurn(() => {
+    if (key === "r" && !chosen) return say("no recording is chosen; click into the timeline");
+    return /^[1-9]$/.test(key) ? relabel(+key - 1) : ACTIONS[key]?.();
+  });
 }
 
 document.addEventListener("keydown", event => {
@@ -164,7 +173,7 @@ function showQueue() {
     detail.textContent = `${item.station || item.name} · ${classOf(label).name} · ${kind ? lasting(1000 * value) : `${Math.round(100 * value)} % sure`}`;
     button.append(clock.text(item.begin + onset, true), detail);
     button.dataset.place = `${number}:${onset}`;
-    button.addEventListener("click", async () => { await store.load(number); choose(item, onset); reveal(); hear(item, onset); });
+    button.addEventListener("click", () => inTurn(async () => { await store.load(number); choose(item, onset); reveal(); hear(item, onset); }));
     row.append(button);
     return row;
   }));
