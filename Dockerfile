@@ -11,12 +11,12 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 # The packages first, so that a change of the code does not fetch them again.
-COPY requirements-detect.txt /tmp/
-RUN pip install --no-cache-dir -r /tmp/requirements-detect.txt
+COPY requirements-detect.txt /build/
+RUN pip install --no-cache-dir -r /build/requirements-detect.txt
 
-COPY . /tmp/hrin
-RUN pip install --no-cache-dir --no-deps /tmp/hrin \
-    && rm -rf /tmp/hrin /tmp/requirements-detect.txt \
+COPY . /build/hrin
+RUN pip install --no-cache-dir --no-deps /build/hrin \
+    && rm -rf /build \
     && useradd --create-home --uid 1000 hrin \
     && mkdir /results && chown hrin:hrin /results
 
