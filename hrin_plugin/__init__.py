@@ -5,6 +5,8 @@ Public names are imported on first use, so that ``import hrin_plugin`` is fast.
 
 import importlib
 
+from hrin_plugin.lazy import lazy_names
+
 __version__ = "0.2.0"
 
 _HOMES = {
@@ -51,17 +53,11 @@ _FORMER = {
 }
 
 __all__ = sorted(_HOMES)
+_get, __dir__ = lazy_names(__name__, _HOMES)
 
 
 def __getattr__(name):
     """Import a public name from its subpackage."""
     if name in _FORMER:
         return importlib.import_module(f"{__name__}.{_FORMER[name]}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__():
-    """The public names, for tab completion."""
-    return __all__
+    return _get(name)
