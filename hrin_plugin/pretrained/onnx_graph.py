@@ -74,7 +74,39 @@ def build_graph(
     >>> sum(node.op_type == "GRU" for node in onnx.load_model_from_string(content).graph.node)
     4
     """
-    graph, name, features, taxonomy = network_graph(model, start, states)
+    return whole_graph(*network_graph(model, start, states), start, properties)
+
+
+def whole_graph(
+    graph: Graph,
+    name: str,
+    features: FrameSettings,
+    taxonomy: Taxonomy,
+    start: str,
+    properties: Mapping[str, str] | None = None,
+) -> bytes:
+    """A network's graph as one file, with its ends.
+
+    Arguments
+    ---------
+    graph, name, features, taxonomy
+        As :func:`network_graph` gives them; the graph is extended.
+    start, properties
+        As of :func:`build_graph`.
+
+    Returns
+    -------
+    bytes
+        As of :func:`build_graph`.
+
+    Example
+    -------
+    >>> from hrin_plugin.pretrained.plain import read_plain
+    >>> from hrin_plugin.pretrained.sources import find_model
+    >>> model = read_plain(find_model())
+    >>> whole_graph(*network_graph(model, "frames", states=False), "frames") == build_graph(model)
+    True
+    """
     rest = ("sample",) if start == "waveform" else ("frame", features.n_mels)
     inputs = [Value(start, "float32", ("batch", *rest))]
     outputs = [

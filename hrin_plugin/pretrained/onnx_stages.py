@@ -16,7 +16,7 @@ from hrin_plugin.machine import n_threads
 from hrin_plugin.networks.onnx_file import Node, Value, encode_model
 from hrin_plugin.networks.onnx_nodes import import_optional
 from hrin_plugin.networks.outputs import HRINOutput
-from hrin_plugin.pretrained.onnx_graph import IR_VERSION, OPSET, build_graph, network_graph
+from hrin_plugin.pretrained.onnx_graph import IR_VERSION, OPSET, network_graph, whole_graph
 from hrin_plugin.pretrained.onnx_model import OnnxModel, make_session
 from hrin_plugin.taxonomy import Taxonomy
 
@@ -275,6 +275,7 @@ def fast_model(model) -> StagedModel | OnnxModel:
     graph, name, features, taxonomy = network_graph(model, "frames", states=True)
     settings = getattr(model, "settings", {})
     if not graph.cuts:
-        return OnnxModel(build_graph(model, states=True), settings, MelFrames(features), taxonomy)
+        content = whole_graph(graph, name, features, taxonomy, "frames")
+        return OnnxModel(content, settings, MelFrames(features), taxonomy)
     shape = len(graph.next_states), graph.state_size
     return StagedModel(cut_graph(graph, name), shape, settings, MelFrames(features), taxonomy)
