@@ -19,7 +19,7 @@ from hrin_plugin.files import replacing, write_atomically
 from hrin_plugin.networks.classes import class_path, find_class, is_of_package
 from hrin_plugin.networks.contract import Network, check_description
 from hrin_plugin.pretrained.checks import check_settings, check_shapes, check_values, weight_shapes
-from hrin_plugin.pretrained.plain import PLAIN, QUANTISED, SCALE, blaming, read_settings
+from hrin_plugin.pretrained.plain import PLAIN, QUANTISED, SCALE, blaming, read_settings, restore
 from hrin_plugin.pretrained.sources import SETTINGS_FILE, WEIGHTS_FILE
 from hrin_plugin.taxonomy import Taxonomy
 from hrin_plugin.text import shown
@@ -152,7 +152,7 @@ def load_pretrained(folder: str | Path, run_code: bool = False) -> PretrainedMod
                 raise ValueError(f"its network takes {n_inputs} bands, its features give {features.n_mels}")
             check_shapes(draft, shapes)
         modules = build()
-        weights = _restore(load_file(folder / WEIGHTS_FILE))
+        weights = restore(load_file(folder / WEIGHTS_FILE))
         for name, tensor in modules.state_dict().items():
             if name in weights and tensor.is_floating_point() != weights[name].is_floating_point():
                 raise ValueError(f"its weights are of the wrong type, {weights[name].dtype}, in {name}")
@@ -201,12 +201,3 @@ def _quantise(weights):
             tensor, quantised[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
         quantised[name] = tensor
     return quantised
-
-
-def _restore(weights):
-    """The inverse of :func:`_quantise`, up to rounding."""
-    scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
-    for name, scale in scales.items():
-        matrix = name.removesuffix(SCALE)
-        weights[matrix] = weights[matrix] * scale
-    return weights

@@ -128,13 +128,7 @@ def _read_arrays(path):
     """Arrays of a file of weights in single precision, restored where they are quantised."""
     from safetensors.numpy import load_file
 
-    arrays = load_file(path)
-    scales = {name: arrays.pop(name) for name in list(arrays) if name.endswith(SCALE)}
-    for name, scale in scales.items():
-        matrix = arrays[name.removesuffix(SCALE)]
-        if scale.shape != (*matrix.shape[:1], *[1] * (matrix.ndim - 1)):
-            raise ValueError(f"{shown(name)} has the shape {list(scale.shape)}, and is no row's scale")
-        arrays[name.removesuffix(SCALE)] = matrix * scale
+    arrays = restore(load_file(path))
     for name, array in arrays.items():
         if (array.dtype.kind == "f") == name.endswith(_COUNT):
             raise ValueError(f"its weights are of the wrong type, {array.dtype}, in {name}")
@@ -145,6 +139,38 @@ def _read_arrays(path):
         if name.endswith(("running_var", "std")) and (array < 0).any():
             raise ValueError(f"its weights hold a negative variance, in {name}")
     return arrays
+
+
+def restore(weights: dict) -> dict:
+    """Weights with their quantised matrices multiplied by the scales of their rows.
+
+    Arguments
+    ---------
+    weights : dict of str to numpy.ndarray or torch.Tensor
+        As a file of weights holds them; it is changed.
+
+    Returns
+    -------
+    dict
+        The same without scales.
+
+    Raises
+    ------
+    ValueError
+        If a scale is not one of each row.
+
+    Example
+    -------
+    >>> restore({"a": np.array([[100, 50]], np.int8), "a.row_scale": np.array([[0.5]])})["a"].tolist()
+    [[50.0, 25.0]]
+    """
+    scales = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
+    for name, scale in scales.items():
+        matrix = weights[name.removesuffix(SCALE)]
+        if scale.shape != (*matrix.shape[:1], *[1] * (matrix.ndim - 1)):
+            raise ValueError(f"{shown(name)} has the shape {list(scale.shape)}, and is no row's scale")
+        weights[name.removesuffix(SCALE)] = matrix * scale
+    return weights
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import librosa
@@ -227,8 +228,9 @@ def test_what_torch_refuses_is_refused_without_it(name, folder):
 def test_a_scale_that_would_blow_a_matrix_up_is_refused(folder, make_model):
     save_pretrained(folder, make_model(hidden_size=5, num_layers=1), quantised=True)
     rewrite(lambda weights: weights.update({f"{NAME}.row_scale": torch.ones(20000, 1)}))(folder)
-    with pytest.raises(ValueError, match="has the shape .20000, 1., and is no row's scale"):
-        load_detector(folder, device="cpu")
+    for load in (partial(load_detector, device="cpu"), load_pretrained):
+        with pytest.raises(ValueError, match="has the shape .20000, 1., and is no row's scale"):
+            load(folder)
 
 
 def test_half_precision_is_computed_in_single(folder, make_model):
