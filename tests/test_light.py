@@ -1,47 +1,26 @@
 """The light installation: without torch, in an environment of its own from the package index."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
-import sysconfig
 import urllib.request
-import venv
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-ROOT = Path(__file__).parents[1]
+from installations import copy_source, make_environment, run
 
 #: All that the environment may take, in MB.
 MOST_MB = 250
-
-
-def run(*words, **options):
-    """A command that no source tree is shown to."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    words = [str(word) for word in words]
-    return subprocess.run(words, capture_output=True, text=True, env=environment, **options)
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """Folder of the environment's commands, installed as the README says."""
     folder = tmp_path_factory.mktemp("light")
-    source = folder / "source"
-    shutil.copytree(
-        ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements-detect.txt"):
-        shutil.copy(ROOT / name, source)
-    venv.create(folder / "env", with_pip=True)
-    paths = {"base": str(folder / "env"), "platbase": str(folder / "env")}
-    commands = Path(sysconfig.get_path("scripts", "venv", paths))
-    python = commands / Path(sys.executable).name
+    source = copy_source(folder)
+    python, _ = make_environment(folder, with_pip=True)
     pip = (python, "-m", "pip", "install", "--quiet")
     installed = run(*pip, "-r", "requirements-detect.txt", cwd=source)
     if installed.returncode and "Could not find a version" in installed.stderr + installed.stdout:
@@ -49,7 +28,7 @@ def environment(tmp_path_factory):
     assert installed.returncode == 0, installed.stderr
     installed = run(*pip, "--no-deps", ".", cwd=source)
     assert installed.returncode == 0, installed.stderr
-    return commands
+    return python.parent
 
 
 def test_it_detects_decides_converts_and_reports_within_its_size(environment, tmp_path):

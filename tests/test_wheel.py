@@ -1,47 +1,27 @@
 """The package as users get it: a wheel in an environment that has never seen the source tree."""
 
-import os
-import shutil
-import subprocess
 import sys
 import sysconfig
-import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-ROOT = Path(__file__).parents[1]
-
-
-def run(*words, **options):
-    """A command that no source tree is shown to."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    words = [str(word) for word in words]
-    return subprocess.run(words, capture_output=True, text=True, env=environment, **options)
+from installations import copy_source, make_environment, run
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """An environment with the wheel, and with this one's libraries but not its editable package."""
     folder = tmp_path_factory.mktemp("wheel")
-    # A build leaves files beside its source, and tests run side by side.
-    source = folder / "source"
-    shutil.copytree(
-        ROOT / "hrin_plugin", source / "hrin_plugin", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    source = copy_source(folder)
     built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "env", with_pip=False)
-    paths = {"base": str(folder / "env"), "platbase": str(folder / "env")}
-    site = Path(sysconfig.get_path("purelib", "venv", paths))
+    python, site = make_environment(folder, with_pip=False)
     # A line of a .pth file is a path only: what makes the source tree importable is not executed from there.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = Path(sysconfig.get_path("scripts", "venv", paths)) / Path(sys.executable).name
     pip = [sys.executable, "-m", "pip", "--python", folder / "env"]
     installed = run(*pip, "install", "--no-deps", "--no-index", "--quiet", wheel)
     assert installed.returncode == 0, installed.stderr
